@@ -1,0 +1,57 @@
+"""The exceptions of rs2sam.
+
+Every message states the rule, what was received, and what to do.
+
+```
+RS2SAMError
+├── InvalidInputError (ValueError)          a value the caller passed: sentence, option, array, configuration
+│   ├── InvalidImageError                   an image that cannot be read as one to three or more bands of pixels
+│   └── CheckpointError                     weights that are damaged, of another model, or unexplained
+├── DataNotFoundError (FileNotFoundError)   a file, folder or dataset that is not there
+│   └── WeightsNotFoundError                a model that is neither in the package, on disk nor in the cache
+└── MissingDependencyError (ImportError)    an extra that is not installed; the message has the install command
+```
+"""
+
+from __future__ import annotations
+
+
+class RS2SAMError(Exception):
+    """Root of all errors that rs2sam raises on purpose."""
+
+
+class InvalidInputError(RS2SAMError, ValueError):
+    """A value that the caller passed breaks a rule."""
+
+
+class InvalidImageError(InvalidInputError):
+    """An image file or array that cannot be read as pixels."""
+
+
+class CheckpointError(InvalidInputError):
+    """Weights that are damaged, of another model, or that hold tensors nobody explains."""
+
+
+class DataNotFoundError(RS2SAMError, FileNotFoundError):
+    """A file, folder or dataset that is not there."""
+
+
+class WeightsNotFoundError(DataNotFoundError):
+    """A model that is neither in the package, nor on disk, nor in the download cache."""
+
+
+class MissingDependencyError(RS2SAMError, ImportError):
+    """A library of an optional extra is not installed.
+
+    Args:
+        library: import name of what is missing, e.g. `torch`.
+        extra: the extra of rs2sam that brings it, e.g. `torch`.
+        needed_for: what the caller asked for, e.g. "the model `rrsisd`".
+    """
+
+    def __init__(self, library: str, extra: str, needed_for: str) -> None:
+        self.library = library
+        self.extra = extra
+        super().__init__(
+            f"{needed_for} needs `{library}`, which is not installed. Install it with: pip install 'rs2sam[{extra}]'"
+        )
