@@ -7,7 +7,7 @@ that path, and the form in which datasets with their own sentences arrive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -84,6 +84,31 @@ class Instance:
         """Set this object's pixels to True in an image-sized mask."""
         x0, y0, x1, y1 = self.box_xyxy
         canvas[y0:y1, x0:x1] |= self.mask
+
+
+class LabelRegions(Mapping[str, Mask]):
+    """Regions that share no pixel, kept as one label map instead of one mask each.
+
+    Args:
+        labels: (H, W) uint8; 0 = none of the names, k + 1 = `names[k]`.
+        names: category of each label.
+    """
+
+    def __init__(self, labels: NDArray[np.uint8], names: tuple[str, ...]) -> None:
+        self.labels = labels
+        self.names = names
+
+    def __getitem__(self, category: str) -> Mask:
+        if category not in self.names:
+            raise KeyError(category)
+        mask: Mask = self.labels == self.names.index(category) + 1
+        return mask
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 @dataclass(frozen=True, eq=False)
