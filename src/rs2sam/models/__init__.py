@@ -1,0 +1,26 @@
+"""The model of RS2-SAM 2 and what loads it. Everything here needs `rs2sam[torch]`; names are imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rs2sam.models.configuration import RS2SamConfig
+    from rs2sam.models.processor import RS2SamProcessor
+    from rs2sam.models.rs2sam import RS2SamModel, RS2SamOutput
+
+__all__ = ["RS2SamConfig", "RS2SamModel", "RS2SamOutput", "RS2SamProcessor"]
+
+_HOME = {
+    "RS2SamConfig": "rs2sam.models.configuration",
+    "RS2SamModel": "rs2sam.models.rs2sam",
+    "RS2SamOutput": "rs2sam.models.rs2sam",
+    "RS2SamProcessor": "rs2sam.models.processor",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute can be anything
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

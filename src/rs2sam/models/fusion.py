@@ -1,0 +1,110 @@
+"""Bidirectional hierarchical fusion: how image and sentence change each other inside the trunk (DESIGN section 2, step 4).
+
+B batch, N image cells, L text tokens, d width of the block, h width of the adapter, C width of the text.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rs2sam.models.attention import CrossAttention
+from rs2sam.models.configuration import RS2SamConfig
+
+
+class BidirectionalFusion(nn.Module):
+    """Adapter behind a block's attention, in which image and text attend to each other at width h = d/4.
+
+    ```
+    z  = GELU(down(y));   t0 = text_in(T)
+    z  = z  + attention(q=z, k=v=t0)
+    t1 = t0 + attention(q=t0, k=v=z)
+    T  = (1 - rate) T + rate * text_out(t1);   y' = up(z)
+    ```
+
+    Args:
+        config: sizes.
+        width: width d of the block.
+        updates_text: False in the last block, whose text nobody reads: it then has no weights for it.
+    """
+
+    def __init__(self, config: RS2SamConfig, width: int, updates_text: bool) -> None:
+        super().__init__()
+        hidden = int(width * config.adapter_ratio)
+        self.rate = config.text_update_rate
+        self.down = nn.Linear(width, hidden)
+        self.text_in = nn.Linear(config.decoder_width, hidden)
+        self.text_to_image = CrossAttention(config, hidden, config.adapter_heads)
+        self.up = nn.Linear(hidden, width)
+        self.image_to_text = CrossAttention(config, hidden, config.adapter_heads) if updates_text else None
+        self.text_out = nn.Linear(hidden, config.decoder_width) if updates_text else None
+
+    def forward(self, image: Tensor, text: Tensor, text_key_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Fuse.
+
+        Args:
+            image: (B, N, d), what the block's attention made.
+            text: (B, L, C).
+            text_key_mask: (B, 1, 1, L) added to scores of text keys, or None as the published code has it.
+
+        Returns:
+            What is added to the image (B, N, d), and the text (B, L, C).
+        """
+        fused = F.gelu(self.down(image))  # (B, N, h)
+        narrow_text = self.text_in(text)  # (B, L, h)
+        fused = fused + self.text_to_image(fused, narrow_text, text_key_mask)
+        if self.image_to_text is not None and self.text_out is not None:
+            narrow_text = narrow_text + self.image_to_text(narrow_text, fused)
+            text = (1.0 - self.rate) * text + self.rate * self.text_out(narrow_text)
+        return self.up(fused), text
+
+
+class MlpAdapter(nn.Module):
+    """Bottleneck beside a block's MLP: `scale * up(GELU(down(x)))`.
+
+    Args:
+        config: sizes and the scale.
+        width: width d of the block.
+    """
+
+    def __init__(self, config: RS2SamConfig, width: int) -> None:
+        super().__init__()
+        hidden = int(width * config.adapter_ratio)
+        self.scale = config.mlp_adapter_scale
+        self.down = nn.Linear(width, hidden)
+        self.up = nn.Linear(hidden, width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(..., d) to (..., d)."""
+        return self.scale * self.up(F.gelu(self.down(image)))
+
+
+class ProductFusion(nn.Module):
+    """`x * attention(q=x + position, k=v=source)`: the attention gates its input, with no residual and no norm.
+
+    Args:
+        config: names the attention implementation.
+        width: channels C.
+        heads: number of heads.
+    """
+
+    def __init__(self, config: RS2SamConfig, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention = CrossAttention(config, width, heads)
+
+    def forward(
+        self, tokens: Tensor, source: Tensor, position: Tensor | None = None, key_mask: Tensor | None = None
+    ) -> Tensor:
+        """Gate.
+
+        Args:
+            tokens: (B, Q, C).
+            source: (B, K, C).
+            position: (1, Q, C) added to the queries only.
+            key_mask: (B, 1, 1, K) added to the scores.
+
+        Returns:
+            (B, Q, C).
+        """
+        query = tokens if position is None else tokens + position
+        return tokens * self.attention(query, source, key_mask)

@@ -1,0 +1,42 @@
+"""The mask prompt generator: a soft mask from the union encoder (DESIGN section 2, step 3).
+
+B batch, N patches (g x g), D width of the union encoder.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.fusion import ProductFusion
+
+
+class MaskPromptGenerator(nn.Module):
+    """How well every patch agrees with the summary token, as a probability.
+
+    `m = mask_linear(cls * attention(q=cls, k=v=patches));  P = sigmoid(mask_product(patches * m))`
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: RS2SamConfig) -> None:
+        super().__init__()
+        self.grid = config.union_grid
+        self.cls_attention = ProductFusion(config, config.union_width, config.mask_prompt_heads)
+        self.mask_linear = nn.Linear(config.union_width, config.union_width)
+        self.mask_product = nn.Linear(config.union_width, 1)
+
+    def forward(self, cls: Tensor, patches: Tensor) -> Tensor:
+        """Make the pseudo-mask.
+
+        Args:
+            cls: (B, 1, D).
+            patches: (B, N, D), row by row.
+
+        Returns:
+            `pseudo_mask` (B, 1, g, g) in [0, 1].
+        """
+        mask_token = self.mask_linear(self.cls_attention(cls, patches))  # (B, 1, D)
+        logits = self.mask_product(patches * mask_token)  # (B, N, 1)
+        return logits.sigmoid().transpose(1, 2).unflatten(2, (self.grid, self.grid))

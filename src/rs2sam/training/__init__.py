@@ -1,0 +1,1 @@
+"""Training: losses, parameter groups, recipes. Needs `rs2sam[train]`."""
