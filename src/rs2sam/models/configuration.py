@@ -148,7 +148,7 @@ class RS2SamConfig(PreTrainedConfig):  # type: ignore[misc]
     has_score: bool = False
     initializer_gain: float = 0.64
 
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - handed on to the base unchanged
+    def __post_init__(self, **kwargs: Any) -> None:
         """Turn JSON's lists into tuples and reject sizes that do not fit."""
         for name in ("trunk_widths", "trunk_heads", "trunk_blocks", "trunk_windows", "trunk_global_blocks"):
             setattr(self, name, tuple(getattr(self, name)))
@@ -156,7 +156,7 @@ class RS2SamConfig(PreTrainedConfig):  # type: ignore[misc]
         self._check()
 
     @classmethod
-    def preset(cls, name: PresetName, **changes: Any) -> RS2SamConfig:  # noqa: ANN401 - any field
+    def preset(cls, name: PresetName, **changes: Any) -> RS2SamConfig:
         """The configuration called `name`, with `changes` to single fields.
 
         Raises:
@@ -231,7 +231,7 @@ class RS2SamConfig(PreTrainedConfig):  # type: ignore[misc]
             dynamic_multimask_via_stability=False,
         )
 
-    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:  # noqa: ANN401 - untyped library classes
+    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:
         """A SAM 2 configuration that uses the same attention implementation as this one."""
         config = config_class(**sizes)
         # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.

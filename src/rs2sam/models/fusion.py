@@ -1,4 +1,4 @@
-"""Bidirectional hierarchical fusion: how image and sentence change each other inside the trunk (DESIGN section 2, step 4).
+"""Bidirectional hierarchical fusion: image and sentence change each other in the trunk (DESIGN section 2, step 4).
 
 B batch, N image cells, L text tokens, d width of the block, h width of the adapter, C width of the text.
 """

@@ -7,11 +7,11 @@
 | mask decoder's own tokens, prompt position frequencies | standard normal, as in SAM 2 |
 | input projections of cross attentions | Xavier uniform over the packed matrix; bias 0 |
 | output projection of a product fusion | small, bias 1: the product starts near the identity and not near zero |
-| output layers of the trunk's adapters | standard deviation `adapter_init_std`, so that a trained trunk is little disturbed |
+| output layers of the trunk's adapters | deviation `adapter_init_std`: a trained trunk is little disturbed |
 | text update in the trunk | gain `TEXT_OUT_GAIN`, so that 0.8 T + 0.2 text_out(...) neither fades nor explodes |
 | norms | weight 1, bias 0 |
 
-A gain that follows the fan-in and not one fixed deviation: 0.02 is right at width 1024 and silences a block of width 48.
+The gain follows the fan-in: one fixed deviation of 0.02 is right at width 1024 and silences a block of width 48.
 """
 
 from __future__ import annotations

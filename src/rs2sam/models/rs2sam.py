@@ -73,7 +73,7 @@ class RS2SamModel(PreTrainedModel):  # type: ignore[misc]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
-    _no_split_modules = ["UnionLayer", "RS2SamBlock", "Sam2TwoWayAttentionBlock"]  # noqa: RUF012 - transformers' form
+    _no_split_modules = ["UnionLayer", "RS2SamBlock", "Sam2TwoWayAttentionBlock"]
 
     def __init__(self, config: RS2SamConfig) -> None:
         super().__init__(config)
@@ -100,7 +100,7 @@ class RS2SamModel(PreTrainedModel):  # type: ignore[misc]
         union_pixel_values: Tensor,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
-        **_: Any,  # noqa: ANN401 - what trainers hand to every model (`return_dict`, `num_items_in_batch`)
+        **_: Any,
     ) -> RS2SamOutput:
         """Segment what the sentence names.
 
@@ -228,7 +228,7 @@ class RS2SamModel(PreTrainedModel):  # type: ignore[misc]
         encoding: Tensor = self.image_positions(torch.stack([x, y], dim=-1))  # (height, width, C)
         return encoding.permute(2, 0, 1)[None]
 
-    def set_attn_implementation(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the base class has it
+    def set_attn_implementation(self, *args: Any, **kwargs: Any) -> None:
         """Choose the attention implementation, e.g. `"sdpa"` or `"eager"`, for every part of the model."""
         super().set_attn_implementation(*args, **kwargs)
         for module in self.modules():

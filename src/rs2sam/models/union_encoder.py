@@ -1,6 +1,6 @@
 """The union encoder: BEiT-3, one transformer over image patches and sentence together (DESIGN section 2, step 1).
 
-Every weight of a layer exists twice, once for image tokens and once for text ("multiway"); only the attention sees both.
+Every weight of a layer exists twice ("multiway"), once for image tokens and once for text; only attention sees both.
 Source: BEiT-3 (arXiv 2208.10442); sub-LN from Magneto (arXiv 2210.06423).
 
 B batch, N patches, L text tokens, D width.
