@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rs2sam.errors import WeightsNotFoundError
 
@@ -66,7 +67,7 @@ def download(name: str, address: HubAddress, access: HubAccess) -> Path:
         WeightsNotFoundError: it is not there and cannot be downloaded.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         snapshot = snapshot_download(
@@ -78,10 +79,11 @@ def download(name: str, address: HubAddress, access: HubAccess) -> Path:
             endpoint=access.endpoint,
             local_files_only=access.local_files_only,
             library_name="rs2sam",
+            tqdm_class=_terminal_bar(),
         )
     except LocalEntryNotFoundError as error:
         raise WeightsNotFoundError(not_cached_message(name, address, access)) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except Exception as error:  # broken transfers are errors of whichever HTTP library the client's version uses
         raise WeightsNotFoundError(_refusal(name, address, error)) from error
     return Path(snapshot) / address.subfolder
 
@@ -99,9 +101,20 @@ def not_cached_message(name: str, address: HubAddress, access: HubAccess) -> str
         reason, remedy = "the hub cannot be reached", "check the connection"
     return (
         f"The model `{name}` is not in the download cache ({cache}), or not completely, and {reason}. Either {remedy} "
-        f"and run again; or, on a machine with a connection, run `{address.command}` and copy that machine's cache folder "
-        "here; or give a folder that `rs2sam convert SOURCE FOLDER` wrote. The model `compact` needs no download."
+        f"and run again; or, on a machine with a connection, run `{address.command}` and copy that machine's cache "
+        "folder here; or give a folder that `rs2sam convert SOURCE FOLDER` wrote. `compact` needs no download."
     )
+
+
+def _terminal_bar() -> type[Any]:
+    """The client's progress bar, silent where stderr is no terminal (its bar of files is not, by itself)."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class TerminalBar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{"disable": None, **kwargs})  # type: ignore[no-untyped-call]
+
+    return TerminalBar
 
 
 def _refusal(name: str, address: HubAddress, error: Exception) -> str:
@@ -120,8 +133,8 @@ def _refusal(name: str, address: HubAddress, error: Exception) -> str:
     if isinstance(error, RepositoryNotFoundError | HFValidationError):
         return (
             f"A model must be a known name, a folder, or a hub id `owner/name`: `{name}` is no folder here, and the "
-            f"hub has no public repository {address.repo}. `rs2sam models` lists the known names; for a private repository "
-            "run `hf auth login` first."
+            f"hub has no public repository {address.repo}. `rs2sam models` lists the known names; for a private "
+            "repository run `hf auth login` first."
         )
     if isinstance(error, RevisionNotFoundError):
         return f"A revision must exist: {address.repo} has no `{address.revision}`. Leave it out, or correct it."

@@ -176,7 +176,7 @@ def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess =
     if known is not None and known.address is None:
         return _located(name, Path(__file__).parent / "weights" / name, "package")
     folder = Path(name).expanduser()
-    if known is None and folder.is_dir():
+    if known is None and name and folder.is_dir():
         location = _located(name, folder, "folder")
     else:
         location = _located(name, download(name, _hub_address(name, known), access), "hub")
@@ -262,7 +262,7 @@ def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     elif kind not in (None, MODEL_TYPE):
         raise CheckpointError(
             f"A model must be of type {MODEL_TYPE} or a published RS2-SAM 2 checkpoint: {folder} holds a `{kind}` "
-            "model. SAM 2 and BEiT-3 weights only initialise training (rs2sam.models.initialization)."
+            "model. SAM 2 and BEiT-3 weights only initialise training (rs2sam.models.pretrained)."
         )
     held = ", ".join(sorted(f.name for f in folder.iterdir())) if folder.is_dir() else "nothing: it does not exist"
     raise WeightsNotFoundError(
