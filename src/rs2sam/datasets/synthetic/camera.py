@@ -1,0 +1,95 @@
+"""From a drawn scene to a picture: light, haze, colour cast, blur, noise and compression."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from rs2sam.datasets.base import Pixels
+from rs2sam.datasets.synthetic.noise import smooth
+
+
+@dataclass(frozen=True)
+class Camera:
+    """How a scene is photographed.
+
+    Args:
+        exposure: factor on the brightness.
+        unevenness: relative standard deviation of the slow variation of brightness.
+        haze: share of the light that the air adds, 0 to 1.
+        cast: factor for each of red, green and blue.
+        contrast: factor on the distance from mid grey.
+        saturation: factor on the distance from grey.
+        blur_px: standard deviation of the blur [px].
+        noise: standard deviation of the sensor noise, of 255.
+        jpeg_quality: 0 to 100, None for no compression.
+    """
+
+    exposure: float = 1.0
+    unevenness: float = 0.04
+    haze: float = 0.0
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    contrast: float = 1.0
+    saturation: float = 1.0
+    blur_px: float = 0.6
+    noise: float = 3.0
+    jpeg_quality: int | None = 85
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Camera:
+        """Draw a camera as varied as real imagery is."""
+        warmth = rng.normal(0, 0.03)
+        return cls(
+            exposure=float(np.clip(np.exp(rng.normal(0, 0.16)), 0.65, 1.4)),
+            unevenness=float(rng.uniform(0.02, 0.08)),
+            haze=float(rng.beta(1.2, 9)),
+            cast=(float(1 + warmth), float(1 + rng.normal(0, 0.015)), float(1 - warmth)),
+            contrast=float(np.exp(rng.normal(0.06, 0.12))),
+            saturation=float(rng.uniform(0.65, 1.25)),
+            blur_px=float(rng.choice([0.3, 0.5, 0.7, 1.0, 1.4], p=[0.2, 0.3, 0.25, 0.17, 0.08])),
+            noise=float(rng.gamma(2.0, 1.6)),
+            jpeg_quality=None if rng.random() < 0.25 else int(rng.integers(55, 95)),
+        )
+
+    def expose(self, rng: np.random.Generator, rgb: NDArray[np.float32]) -> Pixels:
+        """Take the picture.
+
+        Args:
+            rng: source of noise.
+            rgb: (H, W, 3) float32, the drawn scene, about 0 to 255; changed in place.
+
+        Returns:
+            (H, W, 3) uint8.
+        """
+        h, w = rgb.shape[:2]
+        rgb *= (self.exposure * (1 + self.unevenness * smooth(rng, (h, w), max(h, w) / 2)))[..., None]
+        # One 3x3 matrix and one offset hold saturation, contrast, colour cast and haze.
+        grey = np.full((3, 3), 1 / 3) * (1 - self.saturation)
+        mix = (grey + self.saturation * np.eye(3)) * self.contrast * (1 - self.haze) * np.array(self.cast)
+        offset = 118 * (1 - self.contrast) * (1 - self.haze) + self.haze * np.array([186, 196, 206])
+        picture = rgb @ mix.astype(np.float32) + offset.astype(np.float32)
+        # Film and sensors fold bright roofs and sand gently into white instead of cutting them off.
+        np.minimum(picture, 200 + 55 * np.tanh((picture - 200) / 70), out=picture)
+        picture = self._blurred(picture)
+        if self.noise > 0:
+            picture += smooth(rng, (h, w), 1.0)[..., None] * np.float32(self.noise * 0.8)
+            picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(self.noise * 0.5)
+        return self._compressed(np.clip(picture, 0, 255).astype(np.uint8))
+
+    def _blurred(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Blur by the optics."""
+        image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+        blurred = image.filter(ImageFilter.GaussianBlur(self.blur_px))
+        return np.asarray(blurred, dtype=np.float32).copy()
+
+    def _compressed(self, picture: Pixels) -> Pixels:
+        """Compress and read back."""
+        if self.jpeg_quality is None:
+            return picture
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG", quality=self.jpeg_quality)
+        return np.asarray(Image.open(buffer).convert("RGB"))
