@@ -1,0 +1,117 @@
+"""Where the pixels of a scene lie: pixel coordinates to the scene's CRS, to metres, to square metres.
+
+Pixel coordinates are x = column and y = row counted from the outer corner of the upper left pixel, so that pixel (0, 0)
+covers the square from (0, 0) to (1, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.transform import GCPTransformer
+from rasterio.warp import transform as warp_points
+from shapely.geometry import Polygon
+
+Points = NDArray[np.float64]
+
+# A straight pixel edge is a curve after reprojection; this many pixels of it are close enough to straight.
+_MAX_EDGE_PIXELS = 32.0
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """The georeferencing of a raster.
+
+    Args:
+        transform: pixel (column, row) to CRS coordinates; the identity for an image without any.
+        crs: the coordinate system, or None where the file names none.
+        gcps: ground control points in `crs`, for a raster that has these instead of a transform.
+    """
+
+    transform: Affine
+    crs: CRS | None = None
+    gcps: tuple[GroundControlPoint, ...] = ()
+
+    @property
+    def is_located(self) -> bool:
+        """Whether pixels have coordinates other than their column and row."""
+        return self.crs is not None or self.transform != Affine.identity() or bool(self.gcps)
+
+    def to_crs(self, pixel_xy: Points) -> Points:
+        """Map (n, 2) pixel coordinates to (n, 2) coordinates in `crs` (easting or longitude first)."""
+        if self.gcps and len(pixel_xy):
+            with GCPTransformer(list(self.gcps)) as transformer:
+                # "ul": without the half pixel that `xy` adds by default, since ours are corners, not centres.
+                xs, ys = transformer.xy(pixel_xy[:, 1].tolist(), pixel_xy[:, 0].tolist(), offset="ul")
+            return np.column_stack([xs, ys]).astype(np.float64)
+        a, b, c, d, e, f = self.transform[:6]
+        x, y = pixel_xy[:, 0], pixel_xy[:, 1]
+        return np.column_stack([a * x + b * y + c, d * x + e * y + f])
+
+    def areas_m2(self, pixel_polygons: Sequence[Polygon]) -> list[float | None]:
+        """Areas on the ellipsoid of polygons in pixel coordinates; None where the CRS does not say where on Earth."""
+        if not pixel_polygons:
+            return []
+        shapes = shapely.segmentize(np.array(pixel_polygons, dtype=object), _MAX_EDGE_PIXELS)
+        metres = self._to_equal_area_m(shapely.get_coordinates(shapes))
+        if metres is None:
+            return [None] * len(pixel_polygons)
+        return [float(area) for area in shapely.area(shapely.set_coordinates(shapes, metres))]
+
+    def pixel_size_m(self, size_hw: tuple[int, int]) -> tuple[float, float] | None:
+        """Width and height of the centre pixel in metres, or None where the CRS does not say."""
+        x, y = size_hw[1] / 2, size_hw[0] / 2
+        cross = np.array([[x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]])
+        metres = self._to_equal_area_m(cross)
+        if metres is None:
+            return None
+        return float(np.hypot(*(metres[1] - metres[0]))), float(np.hypot(*(metres[3] - metres[2])))
+
+    def _to_equal_area_m(self, pixel_xy: Points) -> Points | None:
+        """Pixel coordinates in a local equal-area projection [m], or None where there is none.
+
+        Lambert's azimuthal projection keeps areas everywhere, and lengths near its centre, which is put at the first
+        point.
+        """
+        if self.crs is None:
+            return None
+        try:
+            points = self.to_crs(pixel_xy)
+            (lon,), (lat,) = warp_points(self.crs, CRS.from_epsg(4326), points[:1, 0], points[:1, 1])
+            if not (np.isfinite((lon, lat)).all() and abs(lat) <= 90):
+                return None
+            local = CRS.from_string(f"+proj=laea +lat_0={lat:.6f} +lon_0={lon:.6f} +datum=WGS84 +units=m")
+            xs, ys = warp_points(self.crs, local, points[:, 0], points[:, 1])
+        except RasterioError:
+            # An engineering or extraterrestrial CRS: it has coordinates, but no place on the ellipsoid.
+            return None
+        metres = np.column_stack([xs, ys]).astype(np.float64)
+        return metres if np.isfinite(metres).all() else None
+
+    def describe(self) -> dict[str, Any]:
+        """The georeferencing as plain values for `result.json`."""
+        return {
+            "crs": None if self.crs is None else crs_name(self.crs),
+            "crs_wkt": None if self.crs is None else self.crs.to_wkt(),
+            "transform": list(self.transform[:6]),
+            "num_gcps": len(self.gcps),
+        }
+
+
+def crs_name(crs: CRS) -> str:
+    """`EPSG:26910` where the CRS carries such a code itself, else its name or a definition."""
+    # confidence 100: never a code that merely looks alike.
+    authority = crs.to_authority(confidence_threshold=100)
+    if authority is not None:
+        return ":".join(authority)
+    wkt = str(crs.to_wkt())
+    return wkt.split('"')[1] if '"' in wkt else wkt

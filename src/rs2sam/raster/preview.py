@@ -1,0 +1,230 @@
+"""The preview picture: the scene, each sentence's mask in a colour of its own, a legend and a scale bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from rs2sam.raster.scene import Scene, SentenceResult
+
+MAX_SIDE = 1600
+"""Longer side of the whole picture, legend included, in pixels."""
+
+COLOURS = ((255, 59, 92), (0, 194, 255), (255, 200, 0), (178, 102, 255), (0, 220, 130), (255, 128, 0), (255, 120, 220))
+"""RGB per sentence, repeated when there are more; apart from each other and from vegetation, soil and roofs."""
+
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_Colour = tuple[int, int, int]
+
+_SMALL_SIDE = 1024  # a smaller scene is enlarged by a whole number up to this side
+_MIN_WIDTH = 560  # of the picture, so that the legend of a narrow scene can be read
+_MAX_ROWS = 12
+_FILL = 0.42
+_PAPER: _Colour = (250, 250, 248)
+_INK: _Colour = (28, 32, 36)
+_FAINT: _Colour = (112, 118, 124)
+_NO_DATA: _Colour = (222, 222, 218)
+_TEXT_SIZE = 20
+_ROW = 36
+_MARGIN = 20
+# Loaded when a sentence has letters beyond the built-in font's; names that FreeType finds on common systems.
+_WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
+
+
+def draw_preview(scene: Scene, results: Sequence[SentenceResult]) -> Image.Image:
+    """Draw a scene with the masks of its sentences.
+
+    Args:
+        scene: the image.
+        results: what each sentence found; the first `12` appear in the legend.
+
+    Returns:
+        An RGB picture of at most `MAX_SIDE` pixels a side.
+    """
+    rows = _legend_rows(results)
+    legend_height = _MARGIN + _ROW * (len(rows) + 1) + _MARGIN // 2
+    size = _picture_size(scene.size_hw, MAX_SIDE - legend_height)
+    picture = _overlay(scene, results, size)
+    _draw_scale_bar(picture, scene)
+    canvas = Image.new("RGB", (max(picture.width, _MIN_WIDTH), picture.height + legend_height), _PAPER)
+    canvas.paste(picture, ((canvas.width - picture.width) // 2, 0))
+    _draw_legend(canvas, rows, _headline(scene), top=picture.height + _MARGIN)
+    return canvas
+
+
+@dataclass(frozen=True)
+class _LegendRow:
+    """One line of the legend."""
+
+    colour: _Colour
+    sentence: str
+    found: str
+
+
+def summarise(result: SentenceResult) -> str:
+    """What a sentence found, in words: `3 regions · 1,240 m²` or `nothing found`."""
+    count = len(result.regions)
+    if count == 0:
+        return "nothing found"
+    area = result.area_m2
+    size = f"{int(result.mask.sum()):,} px" if area is None else format_area(area)
+    return f"{count:,} {'region' if count == 1 else 'regions'} · {size}"
+
+
+def format_area(area_m2: float) -> str:
+    """An area for people: m², ha from 10,000 m² on, km² from 1,000,000 m² on."""
+    if area_m2 >= 1e6:
+        return f"{area_m2 / 1e6:,.2f} km²"
+    if area_m2 >= 1e4:
+        return f"{area_m2 / 1e4:,.2f} ha"
+    return f"{area_m2:,.0f} m²" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
+
+
+def _legend_rows(results: Sequence[SentenceResult]) -> list[_LegendRow]:
+    """The first sentences, and how many more there are."""
+    rows = [
+        _LegendRow(COLOURS[index % len(COLOURS)], result.sentence, summarise(result))
+        for index, result in enumerate(results[:_MAX_ROWS])
+    ]
+    hidden = len(results) - _MAX_ROWS
+    return [*rows, _LegendRow(_PAPER, f"and {hidden} more", "")] if hidden > 0 else rows
+
+
+def _headline(scene: Scene) -> str:
+    """File name, size and ground resolution."""
+    height, width = scene.size_hw
+    metres = scene.georeference.pixel_size_m(scene.size_hw)
+    resolution = "" if metres is None else f"  ·  {max(metres):.3g} m per pixel"
+    return f"{scene.source.rstrip('/').rpartition('/')[2]}  ·  {width:,} × {height:,} px{resolution}"
+
+
+def _picture_size(size_hw: tuple[int, int], max_height: int) -> tuple[int, int]:
+    """Width and height of the drawn scene."""
+    height, width = size_hw
+    enlarge = max(1, _SMALL_SIDE // max(size_hw))
+    factor = min(float(enlarge), MAX_SIDE / width, max_height / height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _overlay(scene: Scene, results: Sequence[SentenceResult], size: tuple[int, int]) -> Image.Image:
+    """The scene at `size` (width, height) with tinted and outlined masks."""
+    resample = Image.Resampling.LANCZOS if size[0] < scene.size_hw[1] else Image.Resampling.BICUBIC
+    pixels = np.asarray(Image.fromarray(scene.rgb).resize(size, resample)).astype(np.float32)
+    pixels[~_shown(scene.valid, size)] = _NO_DATA
+    outlines = []
+    for index, result in enumerate(results):
+        if not result.regions:
+            continue
+        colour = np.array(COLOURS[index % len(COLOURS)], dtype=np.float32)
+        shown = _shown(result.mask, size)
+        pixels[shown] += _FILL * (colour - pixels[shown])
+        outlines.append((_dilate(shown, 5) & ~_dilate(shown, 3), _dilate(shown, 3) & ~_erode(shown, 3), colour))
+    # Outlines go on top of all tints; a dark rim sets them off from bright ground.
+    for rim, line, colour in outlines:
+        pixels[rim] *= 0.45
+        pixels[line] = colour
+    return Image.fromarray((pixels + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def _shown(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask at display size; shrinking keeps what covers a quarter of a pixel, so that small objects stay visible."""
+    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    resample = Image.Resampling.BOX if size[0] < mask.shape[1] else Image.Resampling.NEAREST
+    shown: NDArray[np.bool_] = np.asarray(grey.resize(size, resample)) > 63
+    return shown
+
+
+def _dilate(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Grow a mask by a square of `side` pixels."""
+    grown: NDArray[np.bool_] = (
+        np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(side))) > 0
+    )
+    return grown
+
+
+def _erode(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Shrink a mask by a square of `side` pixels."""
+    return ~_dilate(~mask, side)
+
+
+def _draw_scale_bar(picture: Image.Image, scene: Scene) -> None:
+    """A bar of a round length in metres, or in pixels where the ground resolution is unknown."""
+    metres = scene.georeference.pixel_size_m(scene.size_hw)
+    unit = (1.0 if metres is None else metres[0]) * scene.size_hw[1] / picture.width
+    length = round_length(unit * picture.width / 5)
+    bar = round(length / unit)
+    if picture.width < 160 or picture.height < 80 or bar < 8:
+        return
+    in_metres = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    label = f"{length:g} px" if metres is None else in_metres
+    font = _font(label, 18)
+    left, bottom = 22, picture.height - 22
+    text_width = int(font.getlength(label))
+    plate = Image.new("L", picture.size, 0)
+    ImageDraw.Draw(plate).rounded_rectangle(
+        (left - 12, bottom - 38, left + max(bar, text_width) + 12, bottom + 12), radius=8, fill=150
+    )
+    picture.paste(_INK, mask=plate)
+    draw = ImageDraw.Draw(picture)
+    draw.text((left, bottom - 33), label, font=font, fill="white")
+    draw.line((left, bottom, left + bar, bottom), fill="white", width=3)
+    for end in (left, left + bar):
+        draw.line((end, bottom - 6, end, bottom + 1), fill="white", width=3)
+
+
+def round_length(length: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is at most `length` (> 0)."""
+    power: float = 10.0 ** math.floor(math.log10(length))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= length * (1 + 1e-9))
+
+
+def _draw_legend(canvas: Image.Image, rows: Sequence[_LegendRow], headline: str, top: int) -> None:
+    """Swatch, sentence and what was found, one row each; the file below."""
+    draw = ImageDraw.Draw(canvas)
+    right = canvas.width - _MARGIN
+    for row in rows:
+        draw.rounded_rectangle((_MARGIN, top + 3, _MARGIN + 28, top + 23), radius=5, fill=row.colour)
+        font = _font(row.found, _TEXT_SIZE)
+        found_width = font.getlength(row.found)
+        draw.text((right - found_width, top), row.found, font=font, fill=_FAINT)
+        font = _font(row.sentence, _TEXT_SIZE)
+        room = right - found_width - 2 * _MARGIN - (_MARGIN + 28)
+        draw.text((_MARGIN + 42, top), _shorten(row.sentence, font, room), font=font, fill=_INK)
+        top += _ROW
+    font = _font(headline, 16)
+    draw.text((_MARGIN, top + 4), _shorten(headline, font, right - _MARGIN), font=font, fill=_FAINT)
+
+
+def _shorten(text: str, font: _Font, room: float) -> str:
+    """Cut a text to a width in pixels, with an ellipsis where it is cut."""
+    line = " ".join(text.split())
+    if font.getlength(line) <= room:
+        return line
+    while line and font.getlength(line + "…") > room:
+        line = line[:-1]
+    return line.rstrip() + "…"
+
+
+@lru_cache(maxsize=16)
+def _named_font(name: str, size: int) -> _Font | None:
+    """A font of the system, or None."""
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _font(text: str, size: int) -> _Font:
+    """Pillow's own font; one of the system where a text has letters beyond Latin."""
+    if any(ord(letter) > 0x24F and letter not in "…·×²" for letter in text):
+        for name in _WIDE_FONTS:
+            font = _named_font(name, size)
+            if font is not None:
+                return font
+    return ImageFont.load_default(size)

@@ -1,0 +1,132 @@
+"""Tiles and their blending: arithmetic on sizes, no files and no model.
+
+A scene is covered by a full grid of equal tiles. Tiles overlap by at least what is asked for, the surplus spread
+evenly, and each tile is weighted by a raised cosine that falls towards its border. Weights are normalised along each
+axis, and since the grid is full, the two-dimensional weights (a product of both axes) then sum to one at every pixel:
+blending is a weighted sum with nothing to divide by afterwards, and its result does not depend on the order of the
+tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rs2sam.errors import InvalidInputError
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tile placed on a raster, in pixels; `row` and `col` are its upper left pixel."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index that cuts the window out of an (H, W, ...) array."""
+        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Overlapping tiles that cover a raster.
+
+    A side shorter than `tile` is covered by one shorter tile.
+
+    Args:
+        size_hw: height and width of the raster in pixels.
+        tile: side of a tile in pixels.
+        overlap: least overlap of neighbours in pixels, in [0, tile / 2].
+    """
+
+    size_hw: tuple[int, int]
+    tile: int
+    overlap: int
+
+    def __post_init__(self) -> None:
+        if min(self.size_hw) < 1:
+            raise InvalidInputError(f"A raster to tile must have pixels, but its height and width are {self.size_hw}.")
+        if self.tile < 1:
+            raise InvalidInputError(f"`tile` must be at least 1 pixel, but it is {self.tile}.")
+        if not 0 <= self.overlap <= self.tile // 2:
+            raise InvalidInputError(
+                f"`overlap` must lie between 0 and half the tile, so that the stride stays positive and a pixel is not "
+                f"read many times over, but it is {self.overlap} for a tile of {self.tile}. Choose at most "
+                f"{self.tile // 2}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.offsets_hw[0]) * len(self.offsets_hw[1])
+
+    @cached_property
+    def offsets_hw(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """First rows and first columns of the tiles."""
+        return _offsets(self.size_hw[0], self.tile, self.overlap), _offsets(self.size_hw[1], self.tile, self.overlap)
+
+    def windows(self) -> Iterator[Window]:
+        """The tiles, row by row."""
+        height, width = (min(side, self.tile) for side in self.size_hw)
+        for row in self.offsets_hw[0]:
+            for col in self.offsets_hw[1]:
+                yield Window(row, col, height, width)
+
+    def weights(self, window: Window) -> FloatArray:
+        """Blend weights of one tile, (height, width) float32 in (0, 1]; over all tiles they sum to one everywhere."""
+        by_row, by_col = self._axis_weights
+        return np.outer(by_row[window.row], by_col[window.col]).astype(np.float32)
+
+    @cached_property
+    def _axis_weights(self) -> tuple[dict[int, NDArray[np.float64]], dict[int, NDArray[np.float64]]]:
+        """Per axis: the weights of the tiles that start at an offset."""
+        height, width = self.size_hw
+        by_row = _normalised_weights(height, self.tile, self.offsets_hw[0])
+        by_col = _normalised_weights(width, self.tile, self.offsets_hw[1])
+        return by_row, by_col
+
+
+class Blend:
+    """The weighted sum of the tiles of one grid.
+
+    Args:
+        grid: the grid whose tiles are added; a tile that is never added counts as zero.
+    """
+
+    def __init__(self, grid: TileGrid) -> None:
+        self._grid = grid
+        self._sum = np.zeros(grid.size_hw, dtype=np.float32)
+
+    def add(self, window: Window, probability: FloatArray) -> None:
+        """Add one tile: (height, width) float32 in [0, 1]."""
+        self._sum[window.slices] += self._grid.weights(window) * probability
+
+    def result(self) -> FloatArray:
+        """The blended probability, (H, W) float32 in [0, 1]."""
+        return np.clip(self._sum, 0.0, 1.0)
+
+
+def _offsets(length: int, tile: int, overlap: int) -> tuple[int, ...]:
+    """First pixels of the fewest tiles that cover `length`, evenly spaced to within one pixel."""
+    if length <= tile:
+        return (0,)
+    num_strides = -(-(length - tile) // (tile - overlap))
+    return tuple(index * (length - tile) // num_strides for index in range(num_strides + 1))
+
+
+def _normalised_weights(length: int, tile: int, offsets: tuple[int, ...]) -> dict[int, NDArray[np.float64]]:
+    """Raised cosines of the tiles along one axis, divided by their sum at each pixel."""
+    side = min(length, tile)
+    # Half a pixel inside the cosine's zeros, so that no weight vanishes where only one tile covers a pixel.
+    cosine = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    total = np.zeros(length)
+    for offset in offsets:
+        total[offset : offset + side] += cosine
+    return {offset: cosine / total[offset : offset + side] for offset in offsets}
