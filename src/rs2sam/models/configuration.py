@@ -73,7 +73,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 }
 
 
-class RS2SamConfig(PreTrainedConfig):  # type: ignore[misc]
+class RS2SamConfig(PreTrainedConfig):
     """Configuration of `RS2SamModel`.
 
     Args:

@@ -32,7 +32,7 @@ MASK_INPUT_CELLS = 4
 
 
 @dataclass
-class RS2SamOutput(ModelOutput):  # type: ignore[misc]
+class RS2SamOutput(ModelOutput):
     """What `RS2SamModel` returns. The published mask is `mask_logits > 0.5`; its probability is sigmoid(2x - 1)."""
 
     mask_logits: Tensor | None = None
@@ -60,7 +60,7 @@ class Decoded(NamedTuple):
     """(B,)."""
 
 
-class RS2SamModel(PreTrainedModel):  # type: ignore[misc]
+class RS2SamModel(PreTrainedModel):
     """The whole model: union encoder, mask prompt generator, text-aware trunk, neck, fused mask decoder.
 
     Args:

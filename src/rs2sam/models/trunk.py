@@ -29,7 +29,7 @@ from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import BidirectionalFusion, MlpAdapter
 
 
-class RS2SamBlock(Sam2MultiScaleBlock):  # type: ignore[misc]
+class RS2SamBlock(Sam2MultiScaleBlock):
     """A SAM 2 block with a fusion adapter behind its attention and an adapter beside its MLP.
 
     Args:
@@ -149,7 +149,7 @@ class Levels(NamedTuple):
     """(B, C, S/16, S/16)."""
 
 
-class RS2SamNeck(Sam2VisionNeck):  # type: ignore[misc]
+class RS2SamNeck(Sam2VisionNeck):
     """SAM 2's feature pyramid without the sine positions, which nothing here reads."""
 
     def forward(self, hidden_states: list[Tensor]) -> Levels:

@@ -65,7 +65,7 @@ class Expert(nn.Module):
         return tokens + self.fc2(self.ffn_inner_norm(hidden))
 
 
-class UnionLayer(GradientCheckpointingLayer):  # type: ignore[misc]
+class UnionLayer(GradientCheckpointingLayer):
     """One multiway layer: two experts around one attention over both modalities.
 
     Args:

@@ -1,0 +1,76 @@
+"""Which parts of the model train, and which train faster (DESIGN sections 2 and 3).
+
+Groups are made of module objects, never of substrings of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.trunk import RS2SamBlock
+
+
+@dataclass(frozen=True)
+class ParameterGroups:
+    """The parameters of a model, every one in exactly one group."""
+
+    new: list[nn.Parameter]
+    """Of modules that the paper adds; they train at the higher rate."""
+    pretrained: list[nn.Parameter]
+    """Of modules that SAM 2 or BEiT-3 bring and that train along."""
+    frozen: list[nn.Parameter]
+    """Trunk, adapters excepted, and neck."""
+
+
+def new_modules(model: RS2SamModel) -> list[nn.Module]:
+    """Modules that the paper adds and trains at the higher rate: adapters, decoder fusion, mask prompt generator."""
+    return [*_adapters(model), model.decoder_fusion, model.mask_prompt]
+
+
+def frozen_modules(model: RS2SamModel) -> list[nn.Module]:
+    """Modules frozen when fine-tuning as published: trunk and neck. The adapters inside the trunk are not."""
+    return [model.trunk, model.neck]
+
+
+def parameter_groups(model: RS2SamModel, freeze_trunk: bool = True) -> ParameterGroups:
+    """Put every parameter of `model` into one group.
+
+    Args:
+        model: any size.
+        freeze_trunk: as published; False trains trunk and neck with the pretrained rest, as from scratch.
+
+    Returns:
+        The groups, in the model's own order. Nothing is frozen yet: see `freeze`.
+    """
+    new = _ids(new_modules(model))
+    frozen = _ids(frozen_modules(model)) - new if freeze_trunk else set()
+    parameters = list(model.parameters())
+    return ParameterGroups(
+        new=[parameter for parameter in parameters if id(parameter) in new],
+        pretrained=[parameter for parameter in parameters if id(parameter) not in new | frozen],
+        frozen=[parameter for parameter in parameters if id(parameter) in frozen],
+    )
+
+
+def freeze(groups: ParameterGroups) -> None:
+    """Stop gradients of the frozen group and let them reach the others."""
+    for parameter in groups.frozen:
+        parameter.requires_grad_(False)
+    for parameter in (*groups.new, *groups.pretrained):
+        parameter.requires_grad_(True)
+
+
+def _adapters(model: RS2SamModel) -> list[nn.Module]:
+    """The two adapters of every block."""
+    blocks = cast("Iterable[RS2SamBlock]", model.trunk.blocks)
+    return [adapter for block in blocks for adapter in (block.fusion, block.mlp_adapter)]
+
+
+def _ids(modules: Iterable[nn.Module]) -> set[int]:
+    """Identities of the parameters of `modules`."""
+    return {id(parameter) for module in modules for parameter in module.parameters()}
