@@ -1,8 +1,8 @@
 """Names of parameters: published checkpoints <-> this model, one to one.
 
 A published name is a path below `visual_model` (SAM 2 with the paper's adapters), `mm_extractor.beit3` (the union
-encoder) or one of the model's own layers. Meta's SAM 2 files are the first without its prefix, BEiT-3's files the second
-without `mm_extractor.`.
+encoder) or one of the model's own layers. Meta's SAM 2 files are the first without its prefix, BEiT-3's files the
+second without `mm_extractor.`.
 
 Source: names in the released checkpoints of RS2-SAM 2, SAM 2 and BEiT-3.
 """

@@ -9,7 +9,7 @@ B batch, S image side, s union image side, L text tokens, N = g x g patches, D u
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class RS2SamModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
-    _no_split_modules = ["UnionLayer", "RS2SamBlock", "Sam2TwoWayAttentionBlock"]
+    _no_split_modules: ClassVar[list[str]] = ["UnionLayer", "RS2SamBlock", "Sam2TwoWayAttentionBlock"]
 
     def __init__(self, config: RS2SamConfig) -> None:
         super().__init__(config)
