@@ -1,6 +1,8 @@
-"""Names of what the project knows to look for: categories, colours."""
+"""The words of the rule-made sentences, and the names of what the project knows to look for."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 CATEGORIES: tuple[str, ...] = (
     "airplane",
@@ -26,3 +28,365 @@ CATEGORIES: tuple[str, ...] = (
 
 COLOURS: tuple[str, ...] = ("white", "black", "grey", "red", "blue", "green", "brown", "yellow", "orange")
 """Colour names that an instance's `colour` attribute may hold."""
+
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    "white": ("white", "white", "bright white"),
+    "black": ("black", "black", "dark"),
+    "grey": ("grey", "gray"),
+    "red": ("red", "red", "reddish"),
+    "blue": ("blue", "blue", "bluish"),
+    "green": ("green", "green", "greenish"),
+    "brown": ("brown", "brown", "brownish"),
+    "yellow": ("yellow",),
+    "orange": ("orange",),
+}
+
+CONFUSABLE_COLOURS: frozenset[frozenset[str]] = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("white", "grey"),
+        ("grey", "black"),
+        ("brown", "red"),
+        ("brown", "orange"),
+        ("brown", "yellow"),
+        ("brown", "grey"),
+        ("brown", "black"),
+        ("orange", "red"),
+        ("orange", "yellow"),
+        ("blue", "grey"),
+        ("blue", "black"),
+        ("green", "black"),
+        ("green", "brown"),
+        ("green", "grey"),
+    )
+)
+"""Pairs that two people may name either way: one neither confirms nor excludes the other."""
+
+COLOURED_CATEGORIES: frozenset[str] = frozenset(
+    {"airplane", "ship", "storage_tank", "tennis_court", "basketball_court", "vehicle", "building", "swimming_pool"}
+)
+"""Categories whose objects are uniform enough for their colour to be named from pixels."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """One way to name a category.
+
+    Args:
+        singular: the word for one; for a mass noun, the only form.
+        plural: the word for several; for a mass noun, equal to `singular`.
+        weight: how often it is chosen, relative to the others of the category.
+    """
+
+    singular: str
+    plural: str
+    weight: float = 1.0
+
+
+def _nouns(*entries: tuple[str, str, float]) -> tuple[Noun, ...]:
+    return tuple(Noun(singular, plural or f"{singular}s", weight) for singular, plural, weight in entries)
+
+
+NOUNS: dict[str, tuple[Noun, ...]] = {
+    "airplane": _nouns(
+        ("airplane", "", 5),
+        ("plane", "", 4),
+        ("aircraft", "aircraft", 3),
+        ("aeroplane", "", 1),
+        ("parked airplane", "", 0.3),
+    ),
+    "ship": _nouns(("ship", "", 6), ("boat", "", 3), ("vessel", "", 2), ("watercraft", "watercraft", 0.4)),
+    "storage_tank": _nouns(
+        ("storage tank", "", 6),
+        ("oil tank", "", 2),
+        ("tank", "", 3),
+        ("fuel tank", "", 1),
+        ("oil storage tank", "", 1),
+        ("round storage tank", "", 0.5),
+        ("storagetank", "", 0.4),
+    ),
+    "baseball_diamond": _nouns(
+        ("baseball diamond", "", 5),
+        ("baseball field", "", 4),
+        ("ball field", "", 1),
+        ("ballfield", "", 0.5),
+        ("baseball pitch", "baseball pitches", 0.5),
+    ),
+    "tennis_court": _nouns(("tennis court", "", 8), ("tennis field", "", 0.4), ("tenniscourt", "", 0.3)),
+    "basketball_court": _nouns(
+        ("basketball court", "", 8), ("basketball field", "", 0.4), ("basketballcourt", "", 0.3)
+    ),
+    "ground_track_field": _nouns(
+        ("ground track field", "", 5),
+        ("athletics track", "", 2),
+        ("running track", "", 2),
+        ("stadium track", "", 1),
+        ("track field", "", 1),
+        ("sports track", "", 1),
+        ("oval track", "", 0.7),
+        ("track and field ground", "", 0.5),
+    ),
+    "harbor": _nouns(
+        ("harbor", "", 5),
+        ("harbour", "", 1.5),
+        ("pier", "", 2),
+        ("dock", "", 2),
+        ("boat dock", "", 1),
+        ("jetty", "jetties", 0.5),
+    ),
+    "bridge": _nouns(("bridge", "", 9), ("road bridge", "", 0.4), ("river bridge", "", 0.3)),
+    "vehicle": _nouns(
+        ("vehicle", "", 5),
+        ("car", "", 5),
+        ("small vehicle", "", 1),
+        ("automobile", "", 0.5),
+        ("motor vehicle", "", 0.2),
+    ),
+    "building": _nouns(
+        ("building", "", 7), ("house", "", 1.5), ("roof", "", 1), ("rooftop", "", 0.7), ("structure", "", 0.5)
+    ),
+    "swimming_pool": _nouns(("swimming pool", "", 6), ("pool", "", 4), ("outdoor pool", "", 0.5)),
+    "road": _nouns(("road", "", 6), ("street", "", 2), ("roadway", "", 0.7), ("paved road", "", 0.7)),
+    "water": _nouns(
+        ("water", "water", 7),
+        ("body of water", "bodies of water", 1.5),
+        ("water area", "", 1),
+        ("water surface", "", 0.5),
+        ("open water", "open water", 0.5),
+    ),
+    "vegetation": _nouns(
+        ("vegetation", "vegetation", 6),
+        ("greenery", "greenery", 2),
+        ("green area", "", 1.5),
+        ("vegetated area", "", 1),
+        ("plant cover", "plant cover", 0.4),
+    ),
+    "land": _nouns(
+        ("land", "land", 3),
+        ("bare land", "bare land", 3),
+        ("bare ground", "bare ground", 2),
+        ("open ground", "open ground", 1),
+        ("unpaved ground", "unpaved ground", 0.7),
+        ("bare soil", "bare soil", 1),
+    ),
+    "field": _nouns(
+        ("field", "", 4),
+        ("farm field", "", 1.5),
+        ("crop field", "", 1.5),
+        ("agricultural field", "", 1),
+        ("farmland", "farmland", 1.5),
+        ("field plot", "", 0.3),
+    ),
+    "tree": _nouns(("tree", "", 9)),
+}
+"""Names of each category. Every one of them names the category alone."""
+
+PLURAL_REGIONS: frozenset[str] = frozenset(
+    {"building", "vehicle", "tree", "swimming_pool", "field", "airplane", "ship"}
+)
+"""Categories that are named in the plural when only their area is known."""
+
+SPOILS_ABSENCE: dict[str, frozenset[str]] = {
+    "field": frozenset({"baseball_diamond", "ground_track_field", "vegetation", "land"}),
+    "vegetation": frozenset({"tree", "field"}),
+    "tree": frozenset({"vegetation"}),
+    "land": frozenset({"field", "road", "building", "baseball_diamond"}),
+    "water": frozenset({"swimming_pool", "ship", "harbor", "bridge"}),
+    "road": frozenset({"bridge", "vehicle"}),
+    "harbor": frozenset({"ship"}),
+}
+"""Category -> categories beside which one may find it after all: beside them it is never said to be absent."""
+
+CARRIERS: tuple[tuple[str, float], ...] = (
+    ("{}", 70.0),
+    ("{}.", 3.0),
+    ("segment {}", 4.0),
+    ("find {}", 3.0),
+    ("show me {}", 2.0),
+    ("show {}", 1.0),
+    ("please segment {}", 1.5),
+    ("please find {}", 1.0),
+    ("highlight {}", 1.5),
+    ("outline {}", 1.0),
+    ("mark {}", 1.0),
+    ("select {}", 1.0),
+    ("locate {}", 1.5),
+    ("extract {}", 0.7),
+    ("delineate {}", 0.5),
+    ("where {be} {}?", 1.5),
+    ("where {be} {}", 1.0),
+    ("i am looking for {}", 0.7),
+    ("i want {}", 0.5),
+    ("give me the mask of {}", 0.5),
+    ("a mask of {}", 0.3),
+    ("can you segment {}?", 0.7),
+    ("could you find {} in this image?", 0.5),
+    ("segment {} in this image", 0.7),
+    ("{} in this image", 1.0),
+    ("{} in the aerial image", 0.7),
+    ("{} in the satellite image", 0.5),
+    ("there {be} {}", 0.4),
+)
+"""Ways to ask, with weights; `{}` takes the noun phrase, `{be}` is or are."""
+
+NUMBER_WORDS: dict[int, str] = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+
+CELL_NAMES: dict[str, tuple[str, ...]] = {
+    "upper left": ("upper left", "top left", "upper-left", "top-left"),
+    "upper right": ("upper right", "top right", "upper-right", "top-right"),
+    "lower left": ("lower left", "bottom left", "lower-left", "bottom-left"),
+    "lower right": ("lower right", "bottom right", "lower-right", "bottom-right"),
+    "left": ("left",),
+    "right": ("right",),
+    "top": ("top", "upper"),
+    "bottom": ("bottom", "lower"),
+    "center": ("center", "middle", "centre"),
+    "upper center": ("upper center", "top center", "upper middle", "top middle"),
+    "lower center": ("lower center", "bottom center", "lower middle", "bottom middle"),
+    "center left": ("center left", "middle left", "left center"),
+    "center right": ("center right", "middle right", "right center"),
+}
+"""Place in the image -> its names, usable before a noun."""
+
+CELL_PHRASES: dict[str, tuple[str, ...]] = {
+    "corner": (
+        "in the {}",
+        "at the {}",
+        "on the {}",
+        "in the {} of the image",
+        "in the {} part of the image",
+        "in the {} area",
+        "on the {} side",
+        "located in the {}",
+        "situated in the {}",
+        "positioned at the {}",
+        "towards the {}",
+        "that is in the {}",
+    ),
+    "tight corner": (
+        "in the {} corner",
+        "at the {} corner of the image",
+        "in the {} corner of the image",
+        "near the {} corner",
+    ),
+    "side": (
+        "on the {}",
+        "on the {} side",
+        "at the {} side",
+        "on the {} of the image",
+        "on the {} side of the image",
+        "to the {}",
+        "at {}",
+        "located on the {}",
+        "situated on the {} side",
+        "in the {} part",
+        "in the {} part of the image",
+        "that is on the {}",
+        "towards the {}",
+    ),
+    "vertical": (
+        "at the {}",
+        "at the {} of the image",
+        "in the {} part",
+        "in the {} part of the image",
+        "on the {} side",
+        "near the {}",
+        "towards the {}",
+        "located at the {}",
+        "in the {} area",
+        "that is at the {}",
+    ),
+    "middle": (
+        "in the {}",
+        "at the {}",
+        "in the {} of the image",
+        "at the {} of the image",
+        "near the {}",
+        "located in the {}",
+        "situated in the {}",
+        "that is in the {}",
+        "around the {}",
+    ),
+}
+"""Form of a place -> phrases that follow a noun."""
+
+EXTREMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "left": (
+        ("leftmost", "far left", "left-most"),
+        ("farthest to the left", "furthest left", "on the far left", "on the extreme left"),
+    ),
+    "right": (
+        ("rightmost", "far right", "right-most"),
+        ("farthest to the right", "furthest right", "on the far right", "on the extreme right"),
+    ),
+    "top": (
+        ("topmost", "uppermost", "highest"),
+        ("closest to the top", "farthest up", "nearest the top edge", "at the very top"),
+    ),
+    "bottom": (
+        ("bottommost", "lowermost", "lowest"),
+        ("closest to the bottom", "farthest down", "nearest the bottom edge", "at the very bottom"),
+    ),
+}
+"""Extreme -> (words before a noun, phrases after it)."""
+
+SIZES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "largest": (
+        ("largest", "biggest", "largest visible"),
+        ("with the largest area", "that is the largest", "that is bigger than the others"),
+    ),
+    "smallest": (
+        ("smallest", "tiniest"),
+        ("with the smallest area", "that is the smallest", "that is smaller than the others"),
+    ),
+    "larger": (("larger", "bigger", "big", "large"), ("that is larger", "that is bigger")),
+    "smaller": (("smaller", "small", "little"), ("that is smaller",)),
+}
+"""Size -> (words before a noun, phrases after it)."""
+
+DIRECTIONS: dict[str, tuple[str, ...]] = {
+    "left": (
+        "to the left of {}",
+        "on the left of {}",
+        "left of {}",
+        "on the left side of {}",
+        "which is to the left of {}",
+    ),
+    "right": (
+        "to the right of {}",
+        "on the right of {}",
+        "right of {}",
+        "on the right side of {}",
+        "which is to the right of {}",
+    ),
+    "above": ("above {}", "on the upper side of {}", "located above {}", "higher up than {}"),
+    "below": (
+        "below {}",
+        "beneath {}",
+        "on the lower side of {}",
+        "located below {}",
+        "under {}",
+        "lower down than {}",
+    ),
+}
+"""Direction from an anchor -> phrases that take the anchor."""
+
+NEAREST: tuple[str, ...] = (
+    "nearest {}",
+    "nearest to {}",
+    "closest to {}",
+    "that is closest to {}",
+    "with the smallest distance to {}",
+    "which is nearest to {}",
+)
+FARTHEST: tuple[str, ...] = ("farthest from {}", "furthest away from {}", "most distant from {}")
+BESIDE: tuple[str, ...] = (
+    "next to {}",
+    "beside {}",
+    "near {}",
+    "close to {}",
+    "adjacent to {}",
+    "by {}",
+    "right next to {}",
+)
+ON: tuple[str, ...] = ("on {}", "that is on {}", "driving on {}", "located on {}")
