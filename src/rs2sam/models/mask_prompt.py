@@ -5,10 +5,13 @@ B batch, N patches (g x g), D width of the union encoder.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import ProductFusion
+from rs2sam.models.initialization import start_at
 
 
 class MaskPromptGenerator(nn.Module):
@@ -23,9 +26,10 @@ class MaskPromptGenerator(nn.Module):
     def __init__(self, config: RS2SamConfig) -> None:
         super().__init__()
         self.grid = config.union_grid
-        self.cls_attention = ProductFusion(config, config.union_width, config.mask_prompt_heads)
-        self.mask_linear = nn.Linear(config.union_width, config.union_width)
-        self.mask_product = nn.Linear(config.union_width, 1)
+        width = config.union_width
+        self.cls_attention = ProductFusion(config, width, config.mask_prompt_heads)
+        self.mask_linear = start_at(nn.Linear(width, width), std=1.0 / math.sqrt(width))
+        self.mask_product = start_at(nn.Linear(width, 1), std=1.0 / math.sqrt(width))
 
     def forward(self, cls: Tensor, patches: Tensor) -> Tensor:
         """Make the pseudo-mask.

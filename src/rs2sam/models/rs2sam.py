@@ -8,6 +8,7 @@ B batch, S image side, s union image side, L text tokens, N = g x g patches, D u
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,7 +23,7 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.models.attention import additive_key_mask
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import ProductFusion
-from rs2sam.models.initialization import initialize
+from rs2sam.models.initialization import initialize, start_at
 from rs2sam.models.mask_prompt import MaskPromptGenerator
 from rs2sam.models.trunk import Levels, RS2SamNeck, RS2SamTrunk
 from rs2sam.models.union_encoder import UnionEncoder, UnionFeatures
@@ -79,9 +80,12 @@ class RS2SamModel(PreTrainedModel):
         super().__init__(config)
         union_width, width = config.union_width, config.decoder_width
         self.union_encoder = UnionEncoder(config)
-        self.text_projection = nn.Linear(union_width, width)
+        unit_gain = 1.0 / math.sqrt(union_width)
+        self.text_projection = start_at(nn.Linear(union_width, width), std=unit_gain)
         self.sentence_projection = nn.Sequential(
-            nn.Linear(union_width, union_width), nn.ReLU(), nn.Linear(union_width, width)
+            start_at(nn.Linear(union_width, union_width), std=unit_gain),
+            nn.ReLU(),
+            start_at(nn.Linear(union_width, width), std=unit_gain),
         )
         self.sentence_weight = nn.Linear(width, 1)
         self.mask_prompt = MaskPromptGenerator(config)
@@ -90,8 +94,11 @@ class RS2SamModel(PreTrainedModel):
         self.no_memory_embedding = nn.Parameter(torch.empty(1, 1, width))
         self.image_positions = Sam2PositionalEmbedding(config.prompt_config())
         self.mask_embed = Sam2MaskEmbedding(config.prompt_config())
+        start_at(self.mask_embed.conv1, std=0.5, bias_std=0.5)
         self.decoder_fusion = ProductFusion(config, width, config.decoder_heads)
         self.mask_decoder = Sam2MaskDecoder(config.mask_decoder_config())
+        for tokens in (self.mask_decoder.iou_token, self.mask_decoder.mask_tokens, self.mask_decoder.obj_score_token):
+            start_at(tokens, std=1.0)
         self.post_init()
 
     def forward(
