@@ -37,7 +37,8 @@ class Instance:
         category: name from `rs2sam.datasets.vocabulary`, e.g. `storage_tank`.
         mask: (h, w) bool, the object inside its rectangle; at least one pixel is True.
         origin_xy: column and row of `mask[0, 0]` in the image.
-        attributes: what is known besides the mask, e.g. `colour` (a name of `vocabulary.COLOURS`), `length_m`.
+        attributes: what is known besides the mask, e.g. `colour` (a name of `vocabulary.COLOURS`, or None
+            where no name fits), `length_m`, `visible` (share of the object that the image shows, 1 where missing).
     """
 
     category: str

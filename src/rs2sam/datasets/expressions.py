@@ -35,6 +35,7 @@ KIND_WEIGHTS: Mapping[str, float] = {
 """How often each kind is drawn, relative to the others that an image offers."""
 
 _MIN_TARGET_PX = 24
+_MIN_TARGET_SHARE = 0.0002
 _MIN_TARGET_VISIBLE = 0.35
 _MIN_REGION_SHARE = 0.004
 _MAX_OBJECTS = 200
@@ -172,7 +173,9 @@ def _countable(annotated: AnnotatedImage) -> list[str]:
 
 def _is_target(objects: Objects, index: int) -> bool:
     """Tell whether an object is large and whole enough to be asked for by itself."""
-    return bool(objects.areas[index] >= _MIN_TARGET_PX and objects.visible[index] >= _MIN_TARGET_VISIBLE)
+    height, width = objects.annotated.size_hw
+    smallest = max(_MIN_TARGET_PX, _MIN_TARGET_SHARE * height * width)
+    return bool(objects.areas[index] >= smallest and objects.visible[index] >= _MIN_TARGET_VISIBLE)
 
 
 def _regions(annotated: AnnotatedImage, kind: str) -> Iterator[Description]:
@@ -194,7 +197,7 @@ def _properties(objects: Objects, kind: str, annotated: AnnotatedImage, pixels: 
     anchors = {}
     for category in _countable(annotated):
         anchor = Objects(annotated, category)
-        if category != objects.category and len(anchor) == 1 and _is_target(anchor, 0):
+        if category != objects.category and all(_is_target(anchor, i) for i in range(len(anchor))):
             anchors[category] = anchor
     regions = [
         category

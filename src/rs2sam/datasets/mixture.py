@@ -102,19 +102,28 @@ class ReferringMixture:
             index: any number; one sample each.
             epoch: any number; the same index in another epoch is another sample.
         """
+        annotated, expression = self.draw(index, epoch)
+        return TrainingSample(
+            annotated.pixels(), expression.sentence, expression.mask(annotated), expression.kind, expression.category
+        )
+
+    def draw(self, index: int, epoch: int = 0) -> tuple[AnnotatedImage, ReferringExpression]:
+        """Return one image as it was varied, with its annotation, and one sentence about it.
+
+        Args:
+            index: as in `sample`.
+            epoch: as in `sample`.
+
+        Raises:
+            InvalidInputError: nothing can be said of the images with these weights of kinds.
+        """
         rng = np.random.default_rng((self.rng_seed, epoch, index))
         kind_weights = self._draw_presence(rng)
         for _ in range(_MAX_TRIES):
             annotated = self._draw_image(rng)
             expression = draw_expression(annotated, rng, annotated.pixels(), kind_weights)
             if expression is not None:
-                return TrainingSample(
-                    annotated.pixels(),
-                    expression.sentence,
-                    expression.mask(annotated),
-                    expression.kind,
-                    expression.category,
-                )
+                return annotated, expression
         raise InvalidInputError(
             f"Nothing could be said of {_MAX_TRIES} images in a row with `kind_weights={dict(self._kind_weights)}`. "
             "Give weight to more kinds of expression, or check the sources' annotation."
@@ -208,17 +217,16 @@ def _spread(
     """Order a pool so that any beginning of it is spread over sources and categories, then images."""
     entries = list(pool)
     entries = [entries[i] for i in rng.permutation(len(entries))]
-    used: Counter[tuple[str, ...]] = Counter()
-    ranked = []
-    for annotated, expression in entries:
-        image_key = (annotated.source, expression.category, annotated.id)
-        nth_of_image = used[image_key]
-        used[image_key] += 1
-        round_key = (annotated.source, expression.category, str(nth_of_image))
-        ranked.append(((nth_of_image, used[round_key]), annotated, expression))
-        used[round_key] += 1
-    ranked.sort(key=lambda entry: entry[0])
-    return [(annotated, expression) for _, annotated, expression in ranked]
+    of_image: Counter[tuple[str, str, str]] = Counter()
+    by_category: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for position, (annotated, expression) in enumerate(entries):
+        image = (annotated.source, expression.category, annotated.id)
+        by_category[annotated.source, expression.category].append((of_image[image], position))
+        of_image[image] += 1
+    ranked = [
+        (rank, position) for members in by_category.values() for rank, (_, position) in enumerate(sorted(members))
+    ]
+    return [entries[position] for _, position in sorted(ranked)]
 
 
 def _as_sample(annotated: AnnotatedImage, expression: ReferringExpression, name: str) -> Sample:
@@ -236,10 +244,10 @@ def _as_sample(annotated: AnnotatedImage, expression: ReferringExpression, name:
 
 
 def _image_shares(images: Sequence[AnnotatedImage]) -> NDArray[np.float64]:
-    """Draw images with rare categories more often: by the inverse root of how many images show the rarest one."""
+    """Draw images with rare categories more often: by an inverse power of how many images show the rarest one."""
     shown = [{i.category for i in a.instances} | set(a.regions) for a in images]
     counts = Counter(category for categories in shown for category in categories)
-    rarity = np.array([max((counts[c] ** -0.5 for c in categories), default=0.0) for categories in shown])
+    rarity = np.array([max((counts[c] ** -0.7 for c in categories), default=0.0) for categories in shown])
     # Images that show nothing annotated are still needed: they teach absence.
     rarity = np.where(rarity > 0, rarity, rarity.max() / 2 if rarity.any() else 1.0)
     shares: NDArray[np.float64] = rarity / rarity.sum()

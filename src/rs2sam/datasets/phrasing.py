@@ -184,7 +184,7 @@ def _say_place(name: str, parts: _Parts, rng: np.random.Generator) -> None:
     form = _place_form(name)
     cell = _choose(CELL_NAMES[name.removesuffix(" corner")], rng)
     draw = rng.random()
-    if draw < 0.2 and form != "tight corner" and cell not in ("top", "bottom"):
+    if draw < 0.2 and form != "tight corner" and cell not in ("top", "bottom") and not parts.before:
         parts.before.insert(0, cell)
         return
     if form in ("vertical",) and cell in ("upper", "lower"):
@@ -217,7 +217,8 @@ def _relation(prop: Property, rng: np.random.Generator) -> str:
         if rng.random() < 0.15:
             anchor = "the other"
     else:
-        anchor = f"the {_choose_noun(prop.anchor, rng).singular}"
+        noun = _choose_noun(prop.anchor, rng)
+        anchor = f"the {noun.plural if prop.anchor_is_plural else noun.singular}"
     table = {"nearest": NEAREST, "farthest": FARTHEST, "beside": BESIDE, "on": ON}
     return _choose(table.get(prop.name) or DIRECTIONS[prop.name], rng).format(anchor)
 

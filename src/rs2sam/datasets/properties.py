@@ -6,13 +6,13 @@ A sentence names a target safely when every one of its properties is *true* of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.datasets.base import AnnotatedImage, Instance, Pixels
-from rs2sam.datasets.colours import colour_name, looks_false_colour
+from rs2sam.datasets.colours import colour_name
 from rs2sam.datasets.vocabulary import COLOURED_CATEGORIES, COLOURS, CONFUSABLE_COLOURS
 
 Truth = NDArray[np.bool_]
@@ -28,6 +28,7 @@ _BESIDE_MAX = 0.08
 _BESIDE_CLEAR = 0.2
 _ON_SHARE, _OFF_SHARE = 0.75, 0.25
 _GRID = 64
+_MIN_ANCHOR_VISIBLE = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Property:
         superlative: whether it singles one out and so needs "the".
         anchor: category of the object that a relation refers to.
         anchor_is_other: the anchor is the one other object of the same category.
-        anchor_is_region: the anchor is stuff ("the water").
+        anchor_is_plural: the anchor is all objects of its category together ("the storage tanks").
     """
 
     kind: str
@@ -52,7 +53,7 @@ class Property:
     superlative: bool = False
     anchor: str | None = None
     anchor_is_other: bool = False
-    anchor_is_region: bool = False
+    anchor_is_plural: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +158,6 @@ def colours(objects: Objects, pixels: Pixels | None) -> list[Property]:
         pixels: (H, W, 3) uint8 of the image, or None: only attributes count.
     """
     names = [_colour_of(instance, pixels) for instance in objects.instances]
-    if (
-        pixels is not None
-        and objects.category == "vehicle"
-        and not any("colour" in i.attributes for i in objects.instances)
-        and looks_false_colour(pixels)
-    ):
-        return []
     found = []
     for colour in COLOURS:
         true = np.array([name == colour for name in names], dtype=bool)
@@ -183,24 +177,27 @@ def relations(objects: Objects, anchors: dict[str, Objects], regions: list[str])
 
     Args:
         objects: the objects that are spoken of.
-        anchors: categories that have exactly one object in the image, that object certainly being the only one.
+        anchors: other categories whose objects are all known; a single object is "the bridge", several "the bridges".
         regions: categories of stuff that everything is known of.
     """
     found = []
     for category, anchor in anchors.items():
-        distances = _box_distances(objects.boxes, anchor.boxes[0])
-        found += _distance_properties(objects, distances, category)
-        found += _direction_properties(objects, anchor.centers[0], anchor.boxes[0], category)
+        distances = np.min([_box_distances(objects.boxes, box) for box in anchor.boxes], axis=0)
+        around = np.concatenate([anchor.boxes[:, :2].min(axis=0), anchor.boxes[:, 2:].max(axis=0)])
+        is_plural = len(anchor) > 1
+        found += [
+            replace(p, anchor_is_plural=is_plural)
+            for p in (
+                *_distance_properties(objects, distances, category, with_farthest=not is_plural),
+                *_direction_properties(objects, (around[:2] + around[2:]) / 2, around, category),
+            )
+        ]
     for category in regions:
         distances, inside = _region_distances(objects, category)
-        found += _distance_properties(objects, distances, category, is_region=True)
+        found += _distance_properties(objects, distances, category, with_farthest=False)
         if category in ("road", "bridge", "field") and objects.category in ("vehicle", "airplane"):
-            found.append(
-                Property(
-                    "relation", "on", inside > _ON_SHARE, inside < _OFF_SHARE, anchor=category, anchor_is_region=True
-                )
-            )
-    if len(objects) == 2:
+            found.append(Property("relation", "on", inside > _ON_SHARE, inside < _OFF_SHARE, anchor=category))
+    if len(objects) == 2 and objects.visible.min() > _MIN_ANCHOR_VISIBLE:
         for i in (0, 1):
             found += [
                 Property("relation", p.name, *_only(i, 2), anchor=p.anchor, anchor_is_other=True)
@@ -213,7 +210,8 @@ def relations(objects: Objects, anchors: dict[str, Objects], regions: list[str])
 def _colour_of(instance: Instance, pixels: Pixels | None) -> str | None:
     """Return the colour that an instance carries or shows."""
     if "colour" in instance.attributes:
-        return str(instance.attributes["colour"])
+        colour: str | None = instance.attributes["colour"]
+        return colour
     if pixels is None or instance.category not in COLOURED_CATEGORIES:
         return None
     x0, y0, x1, y1 = instance.box_xyxy
@@ -266,7 +264,7 @@ def _region_distances(objects: Objects, category: str) -> tuple[NDArray[np.float
 
 
 def _distance_properties(
-    objects: Objects, distances: NDArray[np.float64], anchor: str, is_region: bool = False
+    objects: Objects, distances: NDArray[np.float64], anchor: str, with_farthest: bool
 ) -> list[Property]:
     """Build nearest, farthest and beside from distances to an anchor."""
     found = []
@@ -275,18 +273,16 @@ def _distance_properties(
         order = np.argsort(distances)
         first, second, last, before = (float(distances[order[i]]) for i in (0, 1, -1, -2))
         if second > _NEAR_RATIO * first + _NEAR_GAP:
-            found.append(_relation("nearest", *_only(int(order[0]), count), anchor, is_region, superlative=True))
-        if last > _NEAR_RATIO * before + _NEAR_GAP and not is_region:
-            found.append(_relation("farthest", *_only(int(order[-1]), count), anchor, is_region, superlative=True))
-    found.append(_relation("beside", distances < _BESIDE_MAX, distances > _BESIDE_CLEAR, anchor, is_region))
+            found.append(_relation("nearest", *_only(int(order[0]), count), anchor, superlative=True))
+        if last > _NEAR_RATIO * before + _NEAR_GAP and with_farthest:
+            found.append(_relation("farthest", *_only(int(order[-1]), count), anchor, superlative=True))
+    found.append(_relation("beside", distances < _BESIDE_MAX, distances > _BESIDE_CLEAR, anchor))
     return found
 
 
-def _relation(
-    name: str, true: Truth, false: Truth, anchor: str, is_region: bool, superlative: bool = False
-) -> Property:
+def _relation(name: str, true: Truth, false: Truth, anchor: str, superlative: bool = False) -> Property:
     """Build a relation to an anchor."""
-    return Property("relation", name, true, false, superlative, anchor, anchor_is_region=is_region)
+    return Property("relation", name, true, false, superlative, anchor)
 
 
 def _direction_properties(
@@ -307,4 +303,4 @@ def _direction_properties(
         "above": (above, dy > -margin),
         "below": (below, dy < margin),
     }
-    return [_relation(name, true & ~false, false, anchor, is_region=False) for name, (true, false) in sides.items()]
+    return [_relation(name, true & ~false, false, anchor) for name, (true, false) in sides.items()]

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, load_pixels
+from rs2sam.datasets.colours import looks_false_colour
 from rs2sam.datasets.components import connected_components
 from rs2sam.errors import DataNotFoundError
 
@@ -77,8 +79,9 @@ _OAM_METRES_AT_ZOOM_0 = 156543.034
 def nwpu_vhr10(root: Path | str) -> list[AnnotatedImage]:
     """Read NWPU VHR-10: 454 airborne and satellite images, 2,660 objects of 10 classes as polygons, 0.08-2 m/px.
 
-    Vehicles were annotated only in close-ups of streets, small boats not beside harbours, sports grounds not always:
-    `exhaustive_categories` follows what was seen in the images. Terms: imagery for research; polygons MIT.
+    Part of it is colour-infrared, where no colour is named. Vehicles were annotated only in close-ups of streets, small
+    boats not beside harbours, sports grounds not always: `exhaustive_categories` follows what was seen in the images.
+    Terms: imagery for research; polygons MIT.
 
     Args:
         root: folder with `images/` and `instances.json`.
@@ -89,13 +92,16 @@ def nwpu_vhr10(root: Path | str) -> list[AnnotatedImage]:
     groups = _same_ground_groups()
     images = []
     for entry, polygons, names in _read_coco(root):
+        path = root / "images" / entry["file_name"]
         instances = _polygon_instances(entry, polygons, names)
         present = {instance.category for instance in instances}
-        stem = Path(entry["file_name"]).stem
+        if "vehicle" in present and looks_false_colour(load_pixels(path)):
+            instances = tuple(replace(i, attributes={"colour": None}) for i in instances)
+        stem = path.stem
         group = groups.get(stem, stem)
         images.append(
             AnnotatedImage(
-                image=root / "images" / entry["file_name"],
+                image=path,
                 size_hw=(entry["height"], entry["width"]),
                 instances=instances,
                 regions={},
