@@ -1,0 +1,118 @@
+"""What runs a model: arrays in, logits out.
+
+A backend is anything that fits the protocol below. Two exist: `onnx` (ONNX Runtime, for a model folder with a
+`model.onnx`) and `torch` (any model, any device). Neither library is imported before its backend is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from rs2sam.errors import InvalidInputError
+
+__all__ = ["Backend", "BackendName", "BackendOutput", "load_backend"]
+
+BackendName = Literal["onnx", "torch"]
+
+ONNX_FILE = "model.onnx"
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class BackendOutput:
+    """What a model says about a batch of B views.
+
+    Args:
+        low_res_logits: (B, h, w) float32 mask logits at a quarter of the input's side; see `processing.resize_logits`.
+        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1].
+        presence_logits: (B,) float32 logit of "what the sentence names is there", None where the head is untrained.
+        iou_scores: (B,) float32 predicted IoU in [0, 1], None where the head is untrained.
+    """
+
+    low_res_logits: FloatArray
+    pseudo_mask: FloatArray
+    presence_logits: FloatArray | None = None
+    iou_scores: FloatArray | None = None
+
+
+class Backend(Protocol):
+    """A loaded model."""
+
+    @property
+    def name(self) -> str:
+        """`onnx`, `torch` or the name of a backend of your own."""
+
+    @property
+    def has_presence(self) -> bool:
+        """Whether `presence_logits` is given."""
+
+    @property
+    def has_score(self) -> bool:
+        """Whether `iou_scores` is given."""
+
+    def run(
+        self,
+        pixel_values: FloatArray,
+        union_pixel_values: FloatArray,
+        input_ids: IntArray,
+        attention_mask: IntArray,
+    ) -> BackendOutput:
+        """Answer a batch.
+
+        Args:
+            pixel_values: (B, 3, S, S) float32, normalised.
+            union_pixel_values: (B, 3, s, s) float32, normalised.
+            input_ids: (B, L) int64.
+            attention_mask: (B, L) int64, 1 = attend.
+        """
+
+
+def load_backend(
+    folder: str | Path, name: BackendName | None = None, device: str | None = None, threads: int | None = None
+) -> Backend:
+    """Load the model of a folder.
+
+    Args:
+        folder: a model folder.
+        name: which backend; None: `onnx` where the folder has a `model.onnx` and no GPU is asked for, else `torch`.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`; None: a GPU where torch has one, the CPU with ONNX Runtime.
+        threads: CPU threads; None: all cores.
+
+    Raises:
+        InvalidInputError: there is no such backend, or the folder has nothing for it.
+        MissingDependencyError: torch is needed and not installed; the message has the command.
+    """
+    folder = Path(folder)
+    if name is not None and name not in get_args(BackendName):
+        raise InvalidInputError(f"`backend` must be one of {', '.join(get_args(BackendName))}, received {name!r}.")
+    if threads is not None and threads < 1:
+        raise InvalidInputError(f"`threads` must be at least 1, received {threads}. Leave it out to use all cores.")
+    if name is None:
+        on_cpu = device is None or device == "cpu"
+        name = "onnx" if on_cpu and (folder / ONNX_FILE).is_file() else "torch"
+    if name == "onnx":
+        from rs2sam.backends.onnx import OnnxBackend
+
+        return OnnxBackend.from_folder(folder, device=device, threads=threads)
+    return _torch_backend(folder, device, threads)
+
+
+def _torch_backend(folder: Path, device: str | None, threads: int | None) -> Backend:
+    """The torch backend, or the command that installs what it needs."""
+    from importlib.util import find_spec
+
+    from rs2sam.errors import MissingDependencyError
+
+    for library in ("torch", "transformers"):
+        if find_spec(library) is None:
+            raise MissingDependencyError(library, "torch", f"The model in {folder}, which has no {ONNX_FILE},")
+    from rs2sam.backends.torch import TorchBackend
+
+    return TorchBackend.from_folder(folder, device=device, threads=threads)

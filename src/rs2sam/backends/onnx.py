@@ -1,0 +1,107 @@
+"""ONNX Runtime: the backend of the base install.
+
+The graph reads its large tensors from the folder's `model.safetensors` (see `rs2sam.models.onnx_export`), so the folder
+has to stay together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rs2sam.backends import ONNX_FILE, BackendOutput, FloatArray, IntArray
+from rs2sam.errors import CheckpointError, InvalidInputError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# ONNX Runtime's numbers for its log: 3 = errors only. Its warnings are about graph rewrites no user can act on.
+_LOG_ERRORS = 3
+
+
+class OnnxBackend:
+    """A `model.onnx` in an ONNX Runtime session.
+
+    Args:
+        session: a session whose inputs are the four arrays of `Backend.run` and whose outputs are named as the fields
+            of `BackendOutput`.
+    """
+
+    name = "onnx"
+
+    def __init__(self, session: InferenceSession) -> None:
+        self._session = session
+        self._outputs = [output.name for output in session.get_outputs()]
+        self.has_presence = "presence_logits" in self._outputs
+        self.has_score = "iou_scores" in self._outputs
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, device: str | None = None, threads: int | None = None) -> OnnxBackend:
+        """Load `model.onnx` of a model folder.
+
+        Args:
+            folder: a model folder.
+            device: `cpu` or `cuda` (with onnxruntime-gpu); None: the CPU.
+            threads: CPU threads of one run; None: all cores.
+
+        Raises:
+            InvalidInputError: the folder has no `model.onnx`, or the device is not there.
+            CheckpointError: the file is damaged, or the weights beside it are missing.
+        """
+        file = Path(folder) / ONNX_FILE
+        if not file.is_file():
+            raise InvalidInputError(
+                f"The backend `onnx` needs a {ONNX_FILE}, but {folder} has none. Use the backend `torch`, or export it "
+                f"with: python -m rs2sam.models.onnx_export {folder}"
+            )
+        import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _LOG_ERRORS
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        providers = _providers(device, onnxruntime.get_available_providers())
+        try:
+            return cls(onnxruntime.InferenceSession(str(file), options, providers=providers))
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise CheckpointError(
+                f"{file} cannot be loaded ({error}). Copy the whole model folder again; the graph reads its weights "
+                "from the files beside it."
+            ) from error
+
+    def run(
+        self,
+        pixel_values: FloatArray,
+        union_pixel_values: FloatArray,
+        input_ids: IntArray,
+        attention_mask: IntArray,
+    ) -> BackendOutput:
+        """Answer a batch; see `Backend.run`."""
+        arrays = self._session.run(
+            self._outputs,
+            {
+                "pixel_values": pixel_values,
+                "union_pixel_values": union_pixel_values,
+                "input_ids": input_ids,
+                "attention_mask": attention_mask,
+            },
+        )
+        named = {name: np.asarray(array) for name, array in zip(self._outputs, arrays, strict=True)}
+        return BackendOutput(**named)
+
+
+def _providers(device: str | None, available: list[str]) -> list[str | tuple[str, dict[str, str]]]:
+    """Execution providers for a device."""
+    cpu = "CPUExecutionProvider"
+    if device is None or device == "cpu":
+        return [cpu]
+    kind, _, index = device.partition(":")
+    cuda = "CUDAExecutionProvider"
+    if kind != "cuda" or cuda not in available:
+        raise InvalidInputError(
+            f"The backend `onnx` cannot run on `{device}`: this ONNX Runtime offers {', '.join(available)}. "
+            "Use `cpu`, install onnxruntime-gpu for `cuda`, or choose the backend `torch`."
+        )
+    return [(cuda, {"device_id": index or "0"}), cpu]
