@@ -54,7 +54,7 @@ class ViewSegmenter(Protocol):
     def image_size(self) -> int:
         """Side of the square that the model sees, in pixels."""
 
-    def segment_many(self, pairs: Sequence[tuple[NDArray[np.uint8], str]], batch_size: int = ...) -> Sequence[View]:
+    def segment_views(self, pairs: Sequence[tuple[NDArray[np.uint8], str]], batch_size: int = ...) -> Sequence[View]:
         """Answer pairs of an (h, w, 3) uint8 view and a sentence, in order."""
 
 
@@ -141,6 +141,7 @@ class SceneOptions:
         threshold: a pixel is foreground where its probability is above this.
         min_presence: a view whose presence is below this is empty; 0 switches it off.
         min_area: smaller regions are dropped.
+        keep_probability: results hold their (H, W) probability, four bytes a pixel and sentence.
     """
 
     tile: int | None = None
@@ -149,6 +150,7 @@ class SceneOptions:
     threshold: float = 0.5
     min_presence: float = 0.0
     min_area: MinArea = field(default_factory=lambda: MinArea(0))
+    keep_probability: bool = False
 
     def __post_init__(self) -> None:
         if self.tile is not None and self.tile < 16:
@@ -181,6 +183,7 @@ class SentenceResult:
         score: predicted IoU, averaged over the views by their foreground, or None where the model does not tell.
         num_views: views the model was asked about.
         seconds: time in the model and for its polygons.
+        probability: (H, W) float32 in [0, 1], 0 where the scene is invalid; None unless `keep_probability` asks for it.
     """
 
     sentence: str
@@ -191,6 +194,7 @@ class SentenceResult:
     score: float | None
     num_views: int
     seconds: float
+    probability: FloatArray | None = None
 
 
 def segment_scene(
@@ -229,7 +233,7 @@ def segment_scene(
     while batch := list(islice(jobs, options.batch_size)):
         start = time.perf_counter()
         pairs = [(scene.rgb[window.slices], collect.sentence) for collect, window in batch]
-        views = segmenter.segment_many(pairs, batch_size=options.batch_size)
+        views = segmenter.segment_views(pairs, batch_size=options.batch_size)
         seconds = (time.perf_counter() - start) / len(batch)
         for (collect, window), view in zip(batch, views, strict=True):
             collect.add(window, view, seconds, options)
@@ -288,6 +292,7 @@ class _Gathered:
     def finish(self, scene: Scene, options: SceneOptions) -> SentenceResult:
         """Threshold, drop what is small, outline."""
         start = time.perf_counter()
+        probability = np.zeros(scene.size_hw if options.keep_probability else (0, 0), dtype=np.float32)
         if self._blend is None:
             mask, regions = np.zeros(scene.size_hw, dtype=np.bool_), []
         else:
@@ -305,6 +310,7 @@ class _Gathered:
             score=_mean_score(self._scores),
             num_views=self._num_views,
             seconds=self._seconds + time.perf_counter() - start,
+            probability=probability * scene.valid if options.keep_probability else None,
         )
 
 
