@@ -12,6 +12,7 @@ GeoTIFFs with a choice of bands, nodata or a stretch per scene are read by `rs2s
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ ImageSource: TypeAlias = str | Path | Image.Image | npt.NDArray[Any]
 """What the package accepts as an image: a path, a PIL image, or an array (H, W), (H, W, 1..4)."""
 
 RGB: TypeAlias = npt.NDArray[np.uint8]
+Validity: TypeAlias = npt.NDArray[np.bool_]
 
 _STRETCH_PERCENTILES = (2.0, 98.0)
 _PIL_MODES_WITH_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
@@ -43,10 +45,15 @@ def read_image(source: ImageSource) -> RGB:
         DataNotFoundError: there is no such file.
         InvalidImageError: the file or array cannot be read as pixels.
     """
+    return read_image_and_validity(source)[0]
+
+
+def read_image_and_validity(source: ImageSource) -> tuple[RGB, Validity]:
+    """Read as `read_image` does, with (H, W) bool: False where an alpha channel says that there is nothing."""
     if isinstance(source, np.ndarray):
-        return array_to_rgb(source)
+        return _from_array(source)
     if isinstance(source, Image.Image):
-        return pil_to_rgb(source)
+        return _from_pil(source)
     if not isinstance(source, (str, Path)):
         raise InvalidImageError(
             f"`image` must be a path, a PIL image or an array, received {type(source).__name__}. "
@@ -57,53 +64,49 @@ def read_image(source: ImageSource) -> RGB:
         raise DataNotFoundError(f"image not found: `{path}` is not a file. Check the path (relative to {Path.cwd()}).")
     try:
         with Image.open(path) as picture:
-            return pil_to_rgb(picture)
+            return _from_pil(picture)
     except UnidentifiedImageError:
-        return _read_with_rasterio(path)
+        return _from_array(_read_with_rasterio(path))
     except Image.DecompressionBombError as error:
         raise InvalidImageError(
             f"`{path}` is larger than PIL admits ({error}). Save it as a GeoTIFF, which is read in windows, "
             "or raise `PIL.Image.MAX_IMAGE_PIXELS` if you trust the file."
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError) as error:
         raise InvalidImageError(
             f"`{path}` cannot be decoded: {error}. The file is damaged or cut short; copy or export it again."
         ) from error
 
 
-def pil_to_rgb(picture: Image.Image) -> RGB:
-    """A PIL image of any mode as (H, W, 3) uint8, EXIF orientation applied."""
+def _from_pil(picture: Image.Image) -> tuple[RGB, Validity]:
+    """Pixels and validity of a PIL image of any mode, EXIF orientation applied."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode == "F" or picture.mode.startswith("I"):
-        return array_to_rgb(np.asarray(picture))
+        return _from_array(np.asarray(picture))
     if picture.mode in _PIL_MODES_WITH_ALPHA or "transparency" in picture.info:
-        return _black_where_transparent(np.array(picture.convert("RGBA")))
-    return _checked(np.ascontiguousarray(np.array(picture.convert("RGB"))))
+        return _from_array(np.array(picture.convert("RGBA")))
+    return _from_array(np.array(picture.convert("RGB")))
 
 
-def array_to_rgb(array: npt.NDArray[Any]) -> RGB:
-    """An array (H, W) or (H, W, 1 to 4) of bools, integers or floats as (H, W, 3) uint8.
-
-    Two channels are grey and alpha, four are RGB and alpha; alpha is invalid where it is 0.
-
-    Raises:
-        InvalidImageError: another shape or type, or no pixels.
-    """
+def _from_array(array: npt.NDArray[Any]) -> tuple[RGB, Validity]:
+    """Pixels and validity of (H, W) or (H, W, 1 to 4) numbers; two channels are grey and alpha, four RGB and alpha."""
     if array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4) or array.size == 0:
         raise InvalidImageError(
-            f"an image array must be (H, W) or (H, W, 1 to 4), received {array.shape}. "
+            f"an image array must be (H, W) or (H, W, 1 to 4) with at least one pixel, received {array.shape}. "
             "Move the bands to the last axis and choose at most three of them."
         )
     if array.dtype.kind not in "buif":
         raise InvalidImageError(f"an image array must hold numbers, received {array.dtype}. Convert it to uint8.")
     num_colours = 1 if array.shape[2] <= 2 else 3
-    colours = to_uint8(_checked(array)[..., :num_colours])
+    colours = to_uint8(array[..., :num_colours])
     rgb = np.repeat(colours, 3, axis=2) if num_colours == 1 else np.ascontiguousarray(colours)
-    if array.shape[2] in (2, 4):
-        rgb[array[..., -1] == 0] = 0
-    return rgb
+    if array.shape[2] == num_colours:
+        return rgb, np.ones(rgb.shape[:2], np.bool_)
+    valid = array[..., -1] != 0
+    rgb[~valid] = 0
+    return rgb, valid
 
 
 def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -127,28 +130,12 @@ def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
-def _black_where_transparent(rgba: npt.NDArray[np.uint8]) -> RGB:
-    """RGB of an RGBA array, black where alpha is 0."""
-    rgb = np.ascontiguousarray(_checked(rgba)[..., :3])
-    rgb[rgba[..., 3] == 0] = 0
-    return rgb
-
-
-def _checked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array itself if it has pixels."""
-    if array.size == 0:
-        raise InvalidImageError(f"an image must have at least one pixel, received shape {array.shape}.")
-    return array
-
-
-def _read_with_rasterio(path: Path) -> RGB:
+def _read_with_rasterio(path: Path) -> npt.NDArray[Any]:
     """Formats and pixel types beyond PIL (16-bit RGB TIFF, JPEG 2000, ...): the first band, or the first three."""
     import rasterio  # costs 0.2 s, and ordinary pictures never need it
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
     try:
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
@@ -158,4 +145,4 @@ def _read_with_rasterio(path: Path) -> RGB:
             f"`{path}` is in no picture format known to PIL or GDAL ({error}). "
             "Give a PNG, JPEG, WebP, TIFF or GeoTIFF file."
         ) from error
-    return array_to_rgb(np.moveaxis(bands, 0, -1))
+    return np.asarray(np.moveaxis(bands, 0, -1))

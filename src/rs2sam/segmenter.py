@@ -1,0 +1,286 @@
+"""Array and sentence to `Segmentation`: the one door to the models.
+
+    segmenter = Segmenter.load("compact")
+    result = segmenter.segment("scene.tif", "the white plane on the left")
+
+The model sees a square of `image_size` pixels. An image up to twice as long is one view, so that "the largest" and
+"upper left" mean the whole image; a larger one is cut into overlapping tiles that are blended (`rs2sam.raster.scene`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from rs2sam.backends import Backend, BackendName, load_backend
+from rs2sam.errors import InvalidInputError
+from rs2sam.hub import resolve_model
+from rs2sam.imaging import RGB, ImageSource, read_image_and_validity
+from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits
+
+if TYPE_CHECKING:
+    from rasterio import Affine
+    from rasterio.crs import CRS
+    from shapely.geometry import Polygon
+
+    from rs2sam.raster.georeference import Georeference
+    from rs2sam.raster.scene import Scene, SceneOptions
+
+__all__ = ["Segmentation", "Segmenter"]
+
+DEFAULT_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a sentence names in an image.
+
+    Args:
+        sentence: the referring expression.
+        mask: (H, W) bool at the image's own size; never True where the image has no data.
+        probability: (H, W) float32 foreground probability in [0, 1].
+        presence: probability that what the sentence names is there at all (in tiles: the highest of any tile); None
+            where the weights have no such head.
+        score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
+        georeference: where the pixels lie, for an image read from a georeferenced file.
+    """
+
+    sentence: str
+    mask: npt.NDArray[np.bool_]
+    probability: npt.NDArray[np.float32]
+    presence: float | None = None
+    score: float | None = None
+    georeference: Georeference | None = None
+
+    @property
+    def crs(self) -> CRS | None:
+        """Coordinate system of the image, None where it has none."""
+        return None if self.georeference is None else self.georeference.crs
+
+    @property
+    def transform(self) -> Affine | None:
+        """Pixel (column, row) to CRS coordinates, None for an image that was not read from a file."""
+        return None if self.georeference is None else self.georeference.transform
+
+    def polygons(self) -> list[Polygon]:
+        """Outlines of the mask's connected pieces with their holes, largest first.
+
+        In the image's CRS where it has one, else in pixels: x = column, y = row, from the upper left corner.
+        """
+        from rs2sam.raster.vectorize import mask_polygons
+
+        return mask_polygons(self.mask, self.georeference)
+
+
+class Segmenter:
+    """A model with everything around it: images and sentences in, masks out.
+
+    Args:
+        processor: images and sentences to model inputs.
+        backend: what runs the model.
+    """
+
+    def __init__(self, processor: Processor, backend: Backend) -> None:
+        self._processor = processor
+        self._backend = backend
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path = "compact",
+        backend: BackendName | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> Segmenter:
+        """Load a model by name.
+
+        Args:
+            name: `compact` (in the package), `rrsisd`, `refsegrs` (published weights), a folder, or a hub id.
+            backend: `onnx` or `torch`; None: `onnx` where the model has a graph and no GPU is asked for, else `torch`.
+            device: `cpu`, `cuda`, `cuda:1`, `mps`; None: what the backend prefers.
+            threads: CPU threads; None: all cores.
+
+        Raises:
+            WeightsNotFoundError: there is no such model, or it cannot be downloaded.
+            MissingDependencyError: it needs torch, which is not installed; the message has the command.
+            CheckpointError: its files are damaged.
+        """
+        folder = resolve_model(name).folder
+        processor = Processor.from_folder(folder)
+        return cls(processor, load_backend(folder, backend, device, threads))
+
+    @property
+    def backend_name(self) -> str:
+        """`onnx`, `torch`, or the name of a backend of your own."""
+        return self._backend.name
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the model sees [px]."""
+        return self._processor.config.image_size
+
+    def segment(
+        self,
+        image: ImageSource,
+        sentence: str,
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        min_presence: float = 0.0,
+    ) -> Segmentation:
+        """Find what a sentence names in an image of any size.
+
+        Args:
+            image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), PIL image, or array (H, W) or (H, W, 1 to 4).
+            sentence: a referring expression.
+            tile: side of a tile in pixels of the image; None: `image_size`, and an image up to twice that whole.
+            overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
+            min_presence: empty the mask of a view whose presence is below this; 0 switches it off.
+
+        Returns:
+            Mask and probability at the image's own size. An empty mask is a valid result.
+
+        Raises:
+            DataNotFoundError: there is no such file.
+            InvalidInputError: the image cannot be read, the sentence is blank or too long, an option is out of range.
+        """
+        return self.segment_many([(image, sentence)], tile=tile, overlap=overlap, min_presence=min_presence)[0]
+
+    def segment_many(
+        self,
+        pairs: Iterable[tuple[ImageSource, str]],
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        min_presence: float = 0.0,
+    ) -> list[Segmentation]:
+        """Find what each sentence names in its image; results are those of `segment`, in order.
+
+        Args:
+            pairs: images and sentences.
+            batch_size: views the model reads at once.
+            tile: as for `segment`.
+            overlap: as for `segment`.
+            min_presence: as for `segment`.
+        """
+        from rs2sam.raster.scene import SceneOptions, segment_scene
+
+        options = SceneOptions(
+            tile=tile, overlap=overlap, batch_size=batch_size, min_presence=min_presence, keep_probability=True
+        )
+        results: list[Segmentation] = []
+        remaining = iter(pairs)
+        while batch := list(islice(remaining, batch_size)):
+            scenes = [(_read_scene(image), sentence) for image, sentence in batch]
+            whole = [self._is_one_view(scene, options) for scene, _ in scenes]
+            views = iter(
+                self.segment_views(
+                    [(scene.rgb, sentence) for (scene, sentence), one in zip(scenes, whole, strict=True) if one],
+                    batch_size,
+                )
+            )
+            for (scene, sentence), one in zip(scenes, whole, strict=True):
+                if one:
+                    results.append(_placed(next(views), scene, min_presence))
+                    continue
+                (found,) = segment_scene(self, scene, [sentence], options)
+                assert found.probability is not None
+                results.append(
+                    Segmentation(
+                        sentence, found.mask, found.probability, found.presence, found.score, scene.georeference
+                    )
+                )
+        return results
+
+    def segment_views(
+        self, pairs: Sequence[tuple[RGB, str]], batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> list[Segmentation]:
+        """Answer pairs of an array and a sentence, each array as one view whatever its size.
+
+        Args:
+            pairs: (H, W, 3) uint8 arrays and sentences.
+            batch_size: views the model reads at once.
+
+        Returns:
+            One result per pair, in order, in pixel coordinates.
+        """
+        if batch_size < 1:
+            raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}.")
+        results: list[Segmentation] = []
+        for start in range(0, len(pairs), batch_size):
+            results.extend(self._run(pairs[start : start + batch_size]))
+        return results
+
+    def _run(self, pairs: Sequence[tuple[RGB, str]]) -> list[Segmentation]:
+        """One batch through the model."""
+        text = self._processor.sentences([sentence for _, sentence in pairs])
+        images = [self._processor.images(rgb) for rgb, _ in pairs]
+        output = self._backend.run(
+            np.stack([image.pixel_values for image in images]),
+            np.stack([image.union_pixel_values for image in images]),
+            text.input_ids,
+            text.attention_mask,
+        )
+        results = []
+        for index, (rgb, sentence) in enumerate(pairs):
+            logits = resize_logits(output.low_res_logits[index], (rgb.shape[0], rgb.shape[1]))  # (H, W)
+            results.append(
+                Segmentation(
+                    sentence=sentence,
+                    mask=logits_to_mask(logits),
+                    probability=logits_to_probability(logits),
+                    presence=None if output.presence_logits is None else _sigmoid(float(output.presence_logits[index])),
+                    score=None if output.iou_scores is None else float(np.clip(output.iou_scores[index], 0, 1)),
+                )
+            )
+        return results
+
+    def _is_one_view(self, scene: Scene, options: SceneOptions) -> bool:
+        """Whether the model sees the scene whole."""
+        return len(options.grid(scene.size_hw, self.image_size)) == 1
+
+
+def _placed(view: Segmentation, scene: Scene, min_presence: float) -> Segmentation:
+    """A view of a whole scene: without the invalid pixels, empty if nothing is there, in the scene's place."""
+    absent = view.presence is not None and view.presence < min_presence
+    keep = np.zeros_like(scene.valid) if absent else scene.valid
+    return replace(view, mask=view.mask & keep, probability=view.probability * keep, georeference=scene.georeference)
+
+
+def _read_scene(image: ImageSource) -> Scene:
+    """A path by GDAL with its georeferencing, anything else as pixels without a place."""
+    from rasterio import Affine
+
+    from rs2sam.raster.georeference import Georeference
+    from rs2sam.raster.read import read_scene
+    from rs2sam.raster.scene import Scene
+    from rs2sam.raster.stretch import Stretch
+
+    if isinstance(image, (str, Path)):
+        return read_scene(image)
+    rgb, valid = read_image_and_validity(image)
+    return Scene(
+        rgb=rgb,
+        valid=valid,
+        georeference=Georeference(Affine.identity()),
+        source="array",
+        is_photo=True,
+        bands=(1, 2, 3),
+        num_bands=3,
+        dtype="uint8",
+        nodata=None,
+        stretch=Stretch("none"),
+        limits=(),
+    )
+
+
+def _sigmoid(logit: float) -> float:
+    """Logistic function that cannot overflow."""
+    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
