@@ -42,7 +42,7 @@ class Augmentation:
     max_enlargement: float = 2.0
     max_aspect: float = 1.4
     centered_share: float = 0.6
-    jitter: float = 0.2
+    jitter: float = 0.15
     blur_share: float = 0.1
     turn: bool = True
 

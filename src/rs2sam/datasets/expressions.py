@@ -225,7 +225,7 @@ def _singled_out(
         description = _described(objects, (prop,))
         if description is not None:
             yield description
-        elif not prop.superlative:
+        if (description is None or description.is_plural) and not prop.superlative:
             left_over.append(prop)
     partner_kinds = {"position": ("colour",), "colour": ("position",), "relation": ("position", "colour")}.get(kind, ())
     partners = [

@@ -71,6 +71,23 @@ _DUBAI_SPLITS = {"tile1": "val", "tile4": "test"}
 # A wider unlabelled share may hide an object of a class that seems absent.
 _DUBAI_MAX_UNKNOWN_SHARE = 0.01
 
+# Not annotated, yet certainly not there: the places are known (dwellings, at most 20 m of them, or no coast near).
+_ABSENT_FROM_POOLS = frozenset({"baseball_diamond"})
+_ABSENT_FROM_ROADS = frozenset({"airplane", "ship", "harbor"})
+_ABSENT_FROM_DUBAI = frozenset({"airplane", "baseball_diamond"})
+_ABSENT_FROM_OAM = frozenset(
+    {
+        "airplane",
+        "ship",
+        "baseball_diamond",
+        "tennis_court",
+        "basketball_court",
+        "ground_track_field",
+        "harbor",
+        "bridge",
+    }
+)
+
 _POOL_GAP_PX = 4
 _POOL_MIN_AREA_PX = 30
 _OAM_METRES_AT_ZOOM_0 = 156543.034
@@ -136,7 +153,7 @@ def openaerialmap_buildings(root: Path | str) -> list[AnnotatedImage]:
                 size_hw=(entry["height"], entry["width"]),
                 instances=_polygon_instances(entry, polygons, names),
                 regions={},
-                exhaustive_categories=frozenset({"building"}),
+                exhaustive_categories=frozenset({"building"}) | _ABSENT_FROM_OAM,
                 id=stem,
                 source="openaerialmap_buildings",
                 gsd_m=_OAM_METRES_AT_ZOOM_0 / 2 ** int(zoom),
@@ -164,14 +181,15 @@ def dubai_landcover(root: Path | str) -> list[AnnotatedImage]:
         colour = lookup[rgb[..., 0], rgb[..., 1], rgb[..., 2]]
         labels = np.where(colour < len(names), colour + 1, 0).astype(np.uint8)
         tile = image.stem.split("_")[0]
-        exhaustive = frozenset(names) if (labels == 0).mean() <= _DUBAI_MAX_UNKNOWN_SHARE else frozenset()
+        is_complete = (labels == 0).mean() <= _DUBAI_MAX_UNKNOWN_SHARE
+        exhaustive = frozenset(names) if is_complete else frozenset()
         images.append(
             AnnotatedImage(
                 image=image,
                 size_hw=labels.shape,
                 instances=(),
                 regions=LabelRegions(labels, names),
-                exhaustive_categories=exhaustive,
+                exhaustive_categories=exhaustive | _ABSENT_FROM_DUBAI,
                 id=image.stem,
                 source="dubai_landcover",
                 split=_DUBAI_SPLITS.get(tile, "train"),
@@ -205,7 +223,7 @@ def swimming_pools(root: Path | str) -> list[AnnotatedImage]:
                 size_hw=mask.shape,
                 instances=instances,
                 regions={},
-                exhaustive_categories=frozenset({"swimming_pool"}),
+                exhaustive_categories=frozenset({"swimming_pool"}) | _ABSENT_FROM_POOLS,
                 id=image.stem,
                 source="swimming_pools",
                 split=split_of("swimming_pools", group),
@@ -231,7 +249,7 @@ def roads(root: Path | str) -> list[AnnotatedImage]:
                 size_hw=mask.shape,
                 instances=(),
                 regions=LabelRegions(mask.astype(np.uint8), ("road",)),
-                exhaustive_categories=frozenset({"road"}),
+                exhaustive_categories=frozenset({"road"}) | _ABSENT_FROM_ROADS,
                 id=image.stem,
                 source="roads",
                 split=split_of("roads", group),
