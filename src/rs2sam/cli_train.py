@@ -1,0 +1,39 @@
+"""`rs2sam train`: a recipe in, a model folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and result."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the output folder.")
+def train(recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) -> None:
+    """Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model.
+
+    Example: rs2sam train recipes/compact.yaml --set data.root=DIR -o runs/compact
+    """
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        from rs2sam.errors import MissingDependencyError
+
+        raise MissingDependencyError("torch", "train", "training") from error
+    from rs2sam.training.draws import NUM_CLASSES, referring_draw
+    from rs2sam.training.recipe import load_recipe
+    from rs2sam.training.trainer import train as run
+
+    loaded = load_recipe(recipe, overrides)
+    run(loaded, referring_draw(loaded.data, loaded.seed), NUM_CLASSES, output, resume)
+    click.echo(f"saved: {output / 'model'}", err=True)
+
+
+if __name__ == "__main__":
+    train()
