@@ -211,6 +211,13 @@ def test_every_category_has_names_that_no_other_has(category):
     assert not own & others
 
 
+def test_a_lorry_is_not_called_a_car():
+    annotated = scene([rectangle("vehicle", 5, 10, 8, 8, kind="lorry"), rectangle("vehicle", 50, 10, 8, 8, kind="car")])
+    rng = np.random.default_rng(0)
+    said = [e.sentence.lower() for _ in range(40) for e in expressions_for(annotated, rng)]
+    assert not any("car" in s.split() or "cars" in s.split() or "automobile" in s for s in said)
+
+
 def test_every_colour_has_words():
     assert set(COLOUR_WORDS) == set(COLOURS)
 

@@ -15,7 +15,7 @@ import numpy as np
 from rs2sam.datasets.base import AnnotatedImage, Mask, Pixels
 from rs2sam.datasets.phrasing import Description, phrase
 from rs2sam.datasets.properties import Objects, Property, Truth, colours, positions, relations, sizes
-from rs2sam.datasets.vocabulary import NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
+from rs2sam.datasets.vocabulary import NOUN_KINDS, NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
 
 KINDS: tuple[str, ...] = ("class", "all", "stuff", "count", "position", "size", "colour", "relation", "absent")
 """Kinds of expression: the only one of a class; all of a class; an area; a stated number; singled out by place in the
@@ -34,6 +34,8 @@ KIND_WEIGHTS: Mapping[str, float] = {
 }
 """How often each kind is drawn, relative to the others that an image offers."""
 
+# There are trees nearly everywhere: nobody finds a thing by them.
+_NO_ANCHORS = ("tree",)
 _MIN_TARGET_PX = 24
 _MIN_TARGET_SHARE = 0.0002
 _MIN_TARGET_VISIBLE = 0.35
@@ -88,7 +90,7 @@ def expressions_for(
     """
     found = []
     for kind in kinds:
-        found += [_worded(d, rng) for d in descriptions(annotated, kind, pixels)]
+        found += [_worded(annotated, d, rng) for d in descriptions(annotated, kind, pixels)]
     return found
 
 
@@ -120,7 +122,7 @@ def draw_expression(
             category = categories[int(rng.integers(len(categories)))]
             options = [d for d in options if d.category == category]
             chosen = options[int(rng.integers(len(options)))]
-            return _worded(_with_extra(annotated, chosen, pixels, rng), rng)
+            return _worded(annotated, _with_extra(annotated, chosen, pixels, rng), rng)
         del weights[kind]
     return None
 
@@ -153,10 +155,14 @@ def descriptions(annotated: AnnotatedImage, kind: str, pixels: Pixels | None = N
         yield from _absent(annotated, pixels)
 
 
-def _worded(description: Description, rng: np.random.Generator) -> ReferringExpression:
+def _worded(annotated: AnnotatedImage, description: Description, rng: np.random.Generator) -> ReferringExpression:
     """Put a description into words."""
+    shown = {
+        str(i.attributes["kind"]) for i in annotated.instances if "kind" in i.attributes and i.category == "vehicle"
+    }
+    unfit = frozenset(noun for noun, kinds in NOUN_KINDS.items() if shown - kinds)
     return ReferringExpression(
-        sentence=phrase(description, rng),
+        sentence=phrase(description, rng, unfit),
         kind=description.kind,
         category=description.category,
         targets=description.targets,
@@ -197,7 +203,7 @@ def _properties(objects: Objects, kind: str, annotated: AnnotatedImage, pixels: 
     anchors = {}
     for category in _countable(annotated):
         anchor = Objects(annotated, category)
-        if category != objects.category and all(_is_target(anchor, i) for i in range(len(anchor))):
+        if category not in (objects.category, *_NO_ANCHORS) and all(_is_target(anchor, i) for i in range(len(anchor))):
             anchors[category] = anchor
     regions = [
         category

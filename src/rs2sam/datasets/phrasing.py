@@ -67,20 +67,21 @@ class _Parts:
     front: str = ""
 
 
-def phrase(description: Description, rng: np.random.Generator) -> str:
+def phrase(description: Description, rng: np.random.Generator, unfit: frozenset[str] = frozenset()) -> str:
     """Word a description as a sentence.
 
     Args:
         description: what to say.
         rng: source of the choices.
+        unfit: nouns that would be wrong for an object of the image.
 
     Returns:
         One sentence in lower case or with a capital, with or without an article, a polite frame, a full stop.
     """
-    noun, is_plural = _noun(description, rng)
+    noun, is_plural = _noun(description, unfit, rng)
     parts = _Parts([], [])
     for prop in description.properties:
-        _say(prop, parts, rng)
+        _say(prop, parts, unfit, rng)
     says_every = description.says_all and not description.is_region and is_plural and rng.random() < 0.12
     if says_every:
         word, is_plural = noun.singular, False
@@ -99,9 +100,9 @@ def phrase(description: Description, rng: np.random.Generator) -> str:
     return _finish(carrier.replace("{be}", "are" if is_plural else "is").format(text), rng)
 
 
-def _noun(description: Description, rng: np.random.Generator) -> tuple[Noun, bool]:
+def _noun(description: Description, unfit: frozenset[str], rng: np.random.Generator) -> tuple[Noun, bool]:
     """Choose the noun, and whether it stands in the plural."""
-    noun = _choose_noun(description.category, rng)
+    noun = _choose_noun(description.category, unfit, rng)
     is_plural = description.is_plural
     if description.is_region:
         is_plural = description.category in PLURAL_REGIONS or description.says_all
@@ -111,9 +112,9 @@ def _noun(description: Description, rng: np.random.Generator) -> tuple[Noun, boo
     return noun, is_plural
 
 
-def _choose_noun(category: str, rng: np.random.Generator) -> Noun:
+def _choose_noun(category: str, unfit: frozenset[str], rng: np.random.Generator) -> Noun:
     """Draw one of the names of a category by weight."""
-    nouns = NOUNS[category]
+    nouns = [noun for noun in NOUNS[category] if noun.singular not in unfit]
     weights = np.array([n.weight for n in nouns])
     return nouns[int(rng.choice(len(nouns), p=weights / weights.sum()))]
 
@@ -143,14 +144,14 @@ def _determiner(description: Description, is_plural: bool, rng: np.random.Genera
     return ["the"] if draw < 0.66 else [] if draw < 0.82 else ["a"] if draw < 0.95 else ["that"]
 
 
-def _say(prop: Property, parts: _Parts, rng: np.random.Generator) -> None:
+def _say(prop: Property, parts: _Parts, unfit: frozenset[str], rng: np.random.Generator) -> None:
     """Add a property to the noun phrase, before or after the noun."""
     if prop.kind == "colour":
         _say_colour(prop, parts, rng)
     elif prop.kind == "size":
         _say_either(SIZES[prop.name], parts, 0.8, rng)
     elif prop.kind == "relation":
-        parts.after.append(_relation(prop, rng))
+        parts.after.append(_relation(prop, unfit, rng))
     elif prop.name.endswith("most"):
         _say_either(EXTREMES[prop.name.removesuffix("most")], parts, 0.6, rng)
     else:
@@ -209,15 +210,15 @@ def _place_form(name: str) -> str:
     return "vertical" if name in ("top", "bottom") else "middle"
 
 
-def _relation(prop: Property, rng: np.random.Generator) -> str:
+def _relation(prop: Property, unfit: frozenset[str], rng: np.random.Generator) -> str:
     """Word a relation to its anchor."""
     assert prop.anchor is not None
     if prop.anchor_is_other:
-        anchor = f"the other {'one' if rng.random() < 0.4 else _choose_noun(prop.anchor, rng).singular}"
+        anchor = f"the other {'one' if rng.random() < 0.4 else _choose_noun(prop.anchor, unfit, rng).singular}"
         if rng.random() < 0.15:
             anchor = "the other"
     else:
-        noun = _choose_noun(prop.anchor, rng)
+        noun = _choose_noun(prop.anchor, unfit, rng)
         anchor = f"the {noun.plural if prop.anchor_is_plural else noun.singular}"
     table = {"nearest": NEAREST, "farthest": FARTHEST, "beside": BESIDE, "on": ON}
     return _choose(table.get(prop.name) or DIRECTIONS[prop.name], rng).format(anchor)

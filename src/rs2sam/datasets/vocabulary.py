@@ -181,6 +181,13 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
 }
 """Names of each category. Every one of them names the category alone."""
 
+NOUN_KINDS: dict[str, frozenset[str]] = {
+    "car": frozenset({"car"}),
+    "automobile": frozenset({"car"}),
+    "small vehicle": frozenset({"car", "van"}),
+}
+"""Noun -> the values of the attribute `kind` that it fits; it is not used where an object is of another kind."""
+
 PLURAL_REGIONS: frozenset[str] = frozenset(
     {"building", "vehicle", "tree", "swimming_pool", "field", "airplane", "ship"}
 )
