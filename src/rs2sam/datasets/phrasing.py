@@ -136,7 +136,8 @@ def _determiner(description: Description, is_plural: bool, rng: np.random.Genera
         return list(choices[int(rng.choice(6, p=[0.34, 0.2, 0.22, 0.14, 0.06, 0.04]))])
     if description.count is not None:
         number = NUMBER_WORDS[description.count] if rng.random() < 0.85 else str(description.count)
-        return ["the", number] if draw < 0.6 else [number] if draw < 0.9 else ["all", number]
+        is_many = description.count > 2
+        return ["all", number] if draw < 0.1 and is_many else [number] if draw < 0.4 else ["the", number]
     if is_plural or description.is_region:
         return ["the"] if draw < 0.7 else [] if draw < 0.95 else ["those" if is_plural else "that"]
     if any(p.superlative for p in description.properties):

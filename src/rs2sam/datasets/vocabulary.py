@@ -63,9 +63,9 @@ CONFUSABLE_COLOURS: frozenset[frozenset[str]] = frozenset(
 """Pairs that two people may name either way: one neither confirms nor excludes the other."""
 
 COLOURED_CATEGORIES: frozenset[str] = frozenset(
-    {"airplane", "ship", "storage_tank", "tennis_court", "basketball_court", "vehicle", "building", "swimming_pool"}
+    {"airplane", "ship", "storage_tank", "tennis_court", "basketball_court", "vehicle", "building"}
 )
-"""Categories whose objects are uniform enough for their colour to be named from pixels."""
+"""Categories whose colour is named from pixels: uniform objects whose colours differ (pools are all blue)."""
 
 
 @dataclass(frozen=True)
