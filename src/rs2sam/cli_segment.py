@@ -164,7 +164,7 @@ class _Run:
         paths = OutputPaths(self.folder, scene.stem, self.polygon_format)
         paths.prepare(overwrite=self.overwrite)
         read_at = time.perf_counter()
-        segmenter = self.load_segmenter()
+        segmenter = load_segmenter(self.model, self.backend, self.device, self.threads)
         loaded_at = time.perf_counter()
         with _progress(quiet=self.quiet) as show:
             results = segment_scene(segmenter, scene, sentences, options, show)
@@ -188,11 +188,12 @@ class _Run:
         }
         return write_outputs(scene, results, paths, model=self.model, details=details)
 
-    def load_segmenter(self) -> Segmenter:
-        """The model that was asked for."""
-        from rs2sam.segmenter import Segmenter
 
-        return Segmenter.load(self.model, backend=self.backend, device=self.device, threads=self.threads)
+def load_segmenter(name: str, backend: str | None, device: str | None, threads: int | None) -> Segmenter:
+    """The model that was asked for; raises what `Segmenter.load` raises."""
+    from rs2sam.segmenter import Segmenter
+
+    return Segmenter.load(name, backend=backend, device=device, threads=threads)
 
 
 def read_sentences(path: Path) -> list[str]:

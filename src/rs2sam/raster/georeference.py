@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
+from rasterio._err import CPLE_BaseError  # what `warp.transform` lets through has no public name
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
@@ -91,7 +92,7 @@ class Georeference:
                 return None
             local = CRS.from_string(f"+proj=laea +lat_0={lat:.6f} +lon_0={lon:.6f} +datum=WGS84 +units=m")
             xs, ys = warp_points(self.crs, local, points[:, 0], points[:, 1])
-        except RasterioError:
+        except (RasterioError, CPLE_BaseError):
             # An engineering or extraterrestrial CRS: it has coordinates, but no place on the ellipsoid.
             return None
         metres = np.column_stack([xs, ys]).astype(np.float64)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
@@ -180,6 +180,7 @@ def _open(path: str | Path) -> Iterator[DatasetReader]:
     # libjpeg only warns about a file that ends too early, and fills the rest with grey.
     with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             dataset = rasterio.open(path)
         except RasterioIOError as error:
@@ -196,10 +197,15 @@ def _open(path: str | Path) -> Iterator[DatasetReader]:
             try:
                 yield dataset
             except RasterioIOError as error:
-                raise InvalidImageError(
-                    f"{name!r} is damaged or cut short: its header can be read, its pixels cannot "
-                    f"({error.__cause__ or error}). Fetch or write it again."
-                ) from error
+                raise _damaged(name, error.__cause__ or error) from error
+
+
+def _damaged(name: str, reason: BaseException) -> InvalidImageError:
+    """The error for a file whose pixels cannot be read."""
+    return InvalidImageError(
+        f"{name!r} is damaged or cut short: its header can be read, its pixels cannot ({reason}). "
+        "Fetch or write it again."
+    )
 
 
 def _choose_bands(dataset: DatasetReader, asked: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -272,7 +278,10 @@ def _exif_orientation(path: str | Path) -> int:
     try:
         with Image.open(path) as image:
             orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError):
-        # Pillow reads fewer formats than GDAL does; those others carry no EXIF.
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        # Pillow reads fewer formats and sizes than GDAL does; those others carry no EXIF.
         return 1
+    except (OSError, SyntaxError, ValueError) as error:
+        # GDAL takes a PNG that ends too early for a black one; Pillow reads on to the EXIF at its end, and sees it.
+        raise _damaged(str(path), error) from error
     return orientation if orientation in range(1, 9) else 1

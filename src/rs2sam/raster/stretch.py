@@ -101,9 +101,9 @@ def to_uint8(bands: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
     if bands.dtype == np.uint8 and all(pair == (0.0, 255.0) for pair in limits):
         return bands.astype(np.uint8, copy=False)
     low, high = (np.array(side, dtype=np.float64)[:, None, None] for side in zip(*limits, strict=True))
-    gain = 255.0 / np.maximum(high - low, np.finfo(np.float32).tiny)
+    span = np.maximum(high - low, np.finfo(np.float32).tiny)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled: NDArray[np.float64] = np.clip((bands - low) * gain, 0.0, 255.0)
+        scaled: NDArray[np.float64] = np.clip((bands - low) * 255.0 / span, 0.0, 255.0)
     scaled[np.isnan(scaled)] = 0.0
     return (scaled + 0.5).astype(np.uint8)
 
