@@ -232,7 +232,7 @@ def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
     found = {}
     for repo in sorted((repo for repo in repos if repo.repo_type == "model"), key=lambda repo: repo.repo_id):
         for revision in sorted(repo.revisions, key=lambda revision: revision.last_modified):
-            if _is_complete(Path(revision.snapshot_path)) and _model_type(Path(revision.snapshot_path)) == MODEL_TYPE:
+            if _is_complete(Path(revision.snapshot_path)) and model_type(Path(revision.snapshot_path)) == MODEL_TYPE:
                 found[repo.repo_id] = Path(revision.snapshot_path)
     return list(found.items())
 
@@ -253,7 +253,7 @@ def _hub_address(name: str, known: KnownModel | None) -> HubAddress:
 
 def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     """A folder with its layout, checked to hold a model."""
-    kind = _model_type(folder)
+    kind = model_type(folder)
     if kind == MODEL_TYPE and _is_complete(folder):
         return ModelLocation(name, folder, "rs2sam", source)
     if kind == PUBLISHED_MODEL_TYPE or (kind is None and _has_weights(folder)):
@@ -271,7 +271,7 @@ def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     )
 
 
-def _model_type(folder: Path) -> str | None:
+def model_type(folder: Path) -> str | None:
     """`model_type` of a folder's config.json, None without one."""
     file = folder / "config.json"
     if not file.is_file():
@@ -319,7 +319,7 @@ def _converted(location: ModelLocation, access: HubAccess) -> ModelLocation:
     folder = _conversion_folder(location, access)
     if not _is_complete(folder):
         try:
-            from rs2sam.models.conversion import convert
+            from rs2sam.models.convert import convert
         except MissingDependencyError:
             raise
         except ImportError as error:

@@ -1,0 +1,104 @@
+"""The README.md that lies beside converted weights: what they are, where they come from, what may be done with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rs2sam.models.configuration import RS2SamConfig
+
+_CARD = """\
+---
+library_name: rs2sam
+pipeline_tag: image-segmentation
+tags:
+- remote-sensing
+- referring-segmentation
+- sam2
+- beit3
+license: {license}
+---
+
+# {title}
+
+One sentence and one aerial or satellite image in, the mask of what the sentence names out: RS2-SAM 2 (Rong et al.,
+"Customized SAM 2 for Referring Remote Sensing Image Segmentation", AAAI 2026, arXiv 2503.07266), in the format of
+`rs2sam`.
+
+| | |
+|---|---|
+| converted from | {source} |
+| parameters | {num_parameters:,} |
+| weights | {dtype}, {size_mb:,.0f} MB |
+| image | {image_size} x {image_size} px; union encoder {union_image_size} x {union_image_size} px |
+| longest sentence | {max_text_tokens} tokens |
+| presence, score | {heads} |
+
+## Use
+
+```python
+from rs2sam import Segmenter
+
+segmenter = Segmenter.load("this folder")
+result = segmenter.segment("image.tif", "the white plane on the left")
+```
+
+## Terms
+
+{terms}
+
+## What differs from the published code
+
+- Padding is masked in the attentions between image and text, so the result for a sentence does not depend on the other
+  sentences of its batch. Alone, a sentence gives the published result.
+- The mask is where the logit exceeds 0.5, as argmax over [1 - x, x] has it.
+- Dropped: {num_dropped} tensors that never change the mask.
+"""
+
+PUBLISHED_TERMS = (
+    "The authors of the published weights state no licence for them. They derive from SAM 2 (Apache-2.0) and BEiT-3 "
+    "(MIT) and were trained on data for research. Ask the authors before any use beyond research."
+)
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a model card says.
+
+    Args:
+        title: its heading.
+        source: where the weights come from.
+        dtype: of the weights.
+        num_parameters: numbers in the weights.
+        size_bytes: of the weights on disk.
+        num_dropped: tensors of the source that were left out.
+        terms: under which terms they may be used.
+        license: the hub's name for those terms.
+    """
+
+    title: str
+    source: str
+    dtype: str
+    num_parameters: int
+    size_bytes: int
+    num_dropped: int
+    terms: str = PUBLISHED_TERMS
+    license: str = "unknown"
+
+
+def model_card(facts: CardFacts, config: RS2SamConfig) -> str:
+    """The text of the README.md of a converted model."""
+    trained = [name for name, has in (("presence", config.has_presence), ("score", config.has_score)) if has]
+    return _CARD.format(
+        title=facts.title,
+        source=facts.source,
+        dtype=facts.dtype,
+        num_parameters=facts.num_parameters,
+        size_mb=facts.size_bytes / 1e6,
+        num_dropped=facts.num_dropped,
+        terms=facts.terms,
+        license=facts.license,
+        image_size=config.image_size,
+        union_image_size=config.union_image_size,
+        max_text_tokens=config.max_text_tokens,
+        heads=", ".join(trained) or "not trained, so not reported",
+    )
