@@ -40,12 +40,22 @@ class Airframe:
 
 
 AIRFRAMES: dict[str, Airframe] = {
-    "airliner": Airframe((32, 48), 0.052, (0.13, -0.09, -0.10, -0.145, 0.45), (-0.38, -0.46, -0.455, -0.49, 0.165), (0.15,)),
-    "widebody": Airframe((55, 74), 0.046, (0.15, -0.07, -0.13, -0.17, 0.47), (-0.37, -0.45, -0.455, -0.49, 0.16), (0.15, 0.29)),
-    "jet": Airframe((14, 24), 0.05, (0.05, -0.12, -0.13, -0.175, 0.42), (-0.40, -0.47, -0.47, -0.505, 0.17), (0.08,), -0.28),
+    "airliner": Airframe(
+        (32, 48), 0.052, (0.13, -0.09, -0.10, -0.145, 0.45), (-0.38, -0.46, -0.455, -0.49, 0.165), (0.15,)
+    ),
+    "widebody": Airframe(
+        (55, 74), 0.046, (0.15, -0.07, -0.13, -0.17, 0.47), (-0.37, -0.45, -0.455, -0.49, 0.16), (0.15, 0.29)
+    ),
+    "jet": Airframe(
+        (14, 24), 0.05, (0.05, -0.12, -0.13, -0.175, 0.42), (-0.40, -0.47, -0.47, -0.505, 0.17), (0.08,), -0.28
+    ),
     "propeller": Airframe((7, 12), 0.062, (0.20, 0.02, 0.17, 0.03, 0.64), (-0.38, -0.48, -0.40, -0.48, 0.2)),
-    "turboprop": Airframe((20, 30), 0.052, (0.10, -0.03, 0.07, 0.0, 0.52), (-0.38, -0.47, -0.41, -0.47, 0.19), (0.17,), 0.05),
-    "fighter": Airframe((14, 21), 0.055, (0.12, -0.32, -0.22, -0.31, 0.31), (-0.34, -0.46, -0.46, -0.5, 0.18), (), 0, 2),
+    "turboprop": Airframe(
+        (20, 30), 0.052, (0.10, -0.03, 0.07, 0.0, 0.52), (-0.38, -0.47, -0.41, -0.47, 0.19), (0.17,), 0.05
+    ),
+    "fighter": Airframe(
+        (14, 21), 0.055, (0.12, -0.32, -0.22, -0.31, 0.31), (-0.34, -0.46, -0.46, -0.5, 0.18), (), 0, 2
+    ),
 }
 """The kinds of aircraft that can be parked."""
 
@@ -123,13 +133,19 @@ def airplane(stage: Stage, center: Point, angle: float, kind: str = "airliner", 
 def _highlights(stage: Stage, put: _Put, frame: Airframe, rgb: RGB) -> None:
     """Round the fuselage by a bright line on top, and add cockpit and flaps where they can be seen."""
     top = _fuselage(frame.body * 0.55) * (0.97, 1)
-    stage.paint([put(top)], Material((min(rgb[0] * 1.05, 252), min(rgb[1] * 1.05, 252), min(rgb[2] * 1.05, 252)), 0.01, 0, 0))
+    stage.paint(
+        [put(top)], Material((min(rgb[0] * 1.05, 252), min(rgb[1] * 1.05, 252), min(rgb[2] * 1.05, 252)), 0.01, 0, 0)
+    )
     if stage.gsd_m < 0.6:
         stage.paint([put(rectangle((0.462, 0), 0.012, frame.body * 1.1))], Material((50, 56, 64), 0, 0, 0))
     if stage.gsd_m < 0.4:
         _, root_back, _, tip_back, span = frame.wing
         flaps = [
-            points((root_back + 0.015, 0.07 * side), (root_back + 0.02, 0.07 * side), (tip_back + 0.012, span * 0.95 * side))
+            points(
+                (root_back + 0.015, 0.07 * side),
+                (root_back + 0.02, 0.07 * side),
+                (tip_back + 0.012, span * 0.95 * side),
+            )
             for side in (-1, 1)
         ]
         stage.paint([put(f) for f in flaps], Material((150, 154, 158), 0, 0, 0))
@@ -139,7 +155,11 @@ def _fins(stage: Stage, put: _Put, frame: Airframe, length: float, rgb: RGB) -> 
     """Draw the vertical tails: a thin line from above, with a tall shadow."""
     paint = TAILS[int(stage.rng.integers(len(TAILS)))] if frame.fins == 1 else rgb
     for side in (0.0,) if frame.fins == 1 else (-0.06, 0.06):
-        fin = put(points((-0.33, side), (-0.45, side + 0.008), (-0.5, side + 0.006), (-0.5, side - 0.006), (-0.45, side - 0.008)))
+        fin = put(
+            points(
+                (-0.33, side), (-0.45, side + 0.008), (-0.5, side + 0.006), (-0.5, side - 0.006), (-0.45, side - 0.008)
+            )
+        )
         stage.paint([fin], Material(paint, 0, 0, 0))
         tip = put(points((-0.33, side), (-0.47, side), (-0.5, side)))
         lift = stage.canvas.sun * length * 0.10

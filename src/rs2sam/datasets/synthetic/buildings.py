@@ -83,7 +83,12 @@ def _planes(length: float, width: float, hip: float) -> list[tuple[Points, tuple
 
 
 def _pitched_wing(
-    stage: Stage, center: Point, size: tuple[float, float], angle: float, roof: tuple[Material, float, float], label: Label
+    stage: Stage,
+    center: Point,
+    size: tuple[float, float],
+    angle: float,
+    roof: tuple[Material, float, float],
+    label: Label,
 ) -> None:
     """Draw one wing under a pitched roof; `roof` is its material, pitch (0 to 1) and hip."""
     material, pitch, hip = roof
@@ -197,7 +202,9 @@ def _machinery(stage: Stage, center: Point, size: tuple[float, float], angle: fl
         return
     count = int(stage.rng.integers(0, max(2, min(int(size[0] * size[1] / 120), 14))))
     for _ in range(count):
-        at = place(points((stage.between(-0.42, 0.42) * size[0], stage.between(-0.42, 0.1) * size[1])), center, angle)[0]
+        at = place(points((stage.between(-0.42, 0.42) * size[0], stage.between(-0.42, 0.1) * size[1])), center, angle)[
+            0
+        ]
         box = rectangle(at, stage.between(1.2, 3.6), stage.between(1.0, 2.4), angle)
         stage.canvas.cast([box], stage.between(0.8, 2.0), 0.85)
         shade = stage.between(90, 225)

@@ -67,24 +67,40 @@ class Camera:
         """
         h, w = rgb.shape[:2]
         rgb *= (self.exposure * (1 + self.unevenness * smooth(rng, (h, w), max(h, w) / 2)))[..., None]
-        # One 3x3 matrix and one offset hold saturation, contrast, colour cast and haze.
-        grey = np.full((3, 3), 1 / 3) * (1 - self.saturation)
-        mix = (grey + self.saturation * np.eye(3)) * self.contrast * (1 - self.haze) * np.array(self.cast)
+        gain = self.contrast * (1 - self.haze) * np.array(self.cast)
         offset = 118 * (1 - self.contrast) * (1 - self.haze) + self.haze * np.array([186, 196, 206])
-        picture = rgb @ mix.astype(np.float32) + offset.astype(np.float32)
+        grey = (rgb[..., 0] + rgb[..., 1] + rgb[..., 2]) * np.float32((1 - self.saturation) / 3)
+        picture = rgb * np.float32(self.saturation)
+        picture += grey[..., None]
+        picture *= gain.astype(np.float32)
+        picture += offset.astype(np.float32)
         # Film and sensors fold bright roofs and sand gently into white instead of cutting them off.
-        np.minimum(picture, 200 + 55 * np.tanh((picture - 200) / 70), out=picture)
-        picture = self._blurred(picture)
+        bright = picture > 200
+        picture[bright] = 200 + 55 * np.tanh((picture[bright] - 200) / 70)
+        np.clip(picture, 0, 255, out=picture)
+        taken = self._blurred(picture.astype(np.uint8))
         if self.noise > 0:
-            picture += smooth(rng, (h, w), 1.0)[..., None] * np.float32(self.noise * 0.8)
-            picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(self.noise * 0.5)
-        return self._compressed(np.clip(picture, 0, 255).astype(np.uint8))
+            # Grain common to the three bands for the most part, as after demosaicing; the bands' own share is the
+            # same field, read elsewhere.
+            grain = rng.standard_normal((h + 6, w + 6), dtype=np.float32) * np.float32(self.noise * 0.55)
+            noisy = taken.astype(np.float32)
+            for band in range(3):
+                own = grain[2 * band + 1 : h + 2 * band + 1, 3 : w + 3]
+                noisy[..., band] += grain[:h, :w] + own
+            np.clip(noisy, 0, 255, out=noisy)
+            taken = noisy.astype(np.uint8)
+        return self._compressed(taken)
 
-    def _blurred(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Blur by the optics."""
-        image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-        blurred = image.filter(ImageFilter.GaussianBlur(self.blur_px))
-        return np.asarray(blurred, dtype=np.float32).copy()
+    def _blurred(self, picture: Pixels) -> Pixels:
+        """Blur by the optics: passes of a small kernel that add up to `blur_px`."""
+        passes = max(int(np.ceil(self.blur_px**2 / 0.5)), 1)
+        side = self.blur_px**2 / passes / 2
+        row = np.array([side, 1 - 2 * side, side])
+        kernel = ImageFilter.Kernel((3, 3), np.outer(row, row).ravel().tolist(), 1)
+        image = Image.fromarray(picture)
+        for _ in range(passes):
+            image = image.filter(kernel)
+        return np.asarray(image)
 
     def _compressed(self, picture: Pixels) -> Pixels:
         """Compress and read back."""

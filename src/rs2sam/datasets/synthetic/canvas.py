@@ -6,8 +6,10 @@ times enlarged, and reduced to a coverage in [0, 1]: colours blend by it, labels
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,10 @@ SHADOW_RGB: RGB = (0.40, 0.44, 0.52)
 """What is left of the light in a full shadow; the sky still sends blue."""
 
 
+SPARSE_FROM = 4096
+"""Windows of more pixels are painted pixel by pixel where little of them is covered (roads, shores, lines)."""
+
+
 @dataclass(frozen=True)
 class Material:
     """Colour and texture of a surface.
@@ -37,7 +43,7 @@ class Material:
         other: second colour, mixed in where the patch field is high; None for a single colour.
         balance: from -2 (nearly all `rgb`) to 2 (nearly all `other`).
         crisp: how sharp the border between the two colours is.
-        pattern: function of pixel columns and rows ((h, w) float32 each) that returns a factor (h, w).
+        pattern: function of pixel columns and rows (float32, of one shape) that returns a factor of that shape.
     """
 
     rgb: RGB
@@ -52,7 +58,9 @@ class Material:
     def lit(self, factor: float) -> Material:
         """Return the same material under `factor` times the light."""
         r, g, b = self.rgb
-        return replace(self, rgb=(r * factor, g * factor, b * factor))
+        rgb = (r * factor, g * factor, b * factor)
+        # Written out: `dataclasses.replace` costs more than painting a small roof.
+        return Material(rgb, self.fine, self.medium, self.coarse, self.other, self.balance, self.crisp, self.pattern)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,18 @@ class Canvas:
         self.noise = NoiseBank.draw(rng, size_hw, gsd_m)
         c, s = float(np.cos(turn)), float(np.sin(turn))
         self._to_pixels = np.array([[c, s], [-s, c]]) / gsd_m
+        self._matrix: list[list[float]] = self._to_pixels.tolist()
         self._middle = np.array([size_hw[1] / 2, size_hw[0] / 2])
         # Back from image axes to drawing axes, so that shadows keep their direction when the drawing is turned.
         self.sun: NDArray[np.float64] = self._to_pixels @ np.array(sun_xy) * gsd_m
         self._uses = 0
+
+    @property
+    def toward_sun(self) -> tuple[float, float]:
+        """Direction to the sun along the image's columns and rows, a unit vector."""
+        x, y = (self.pixels(self.sun[None])[0] - self._middle).tolist()
+        length = max(math.hypot(x, y), 1e-9)
+        return -x / length, -y / length
 
     @property
     def reach_m(self) -> float:
@@ -110,51 +126,65 @@ class Canvas:
 
     def sees(self, center: Point, radius: float) -> bool:
         """Tell whether a disc may touch the image."""
-        x, y = self.pixels(np.asarray(center, dtype=np.float64)[None])[0]
+        (a, b), (c, d) = self._matrix
+        u, v = float(center[0]), float(center[1])
+        x, y = u * a + v * c + self.size_hw[1] / 2, u * b + v * d + self.size_hw[0] / 2
         r, (h, w) = radius / self.gsd_m + 1, self.size_hw
         return bool(-r < x < w + r and -r < y < h + r)
 
     def coverage(self, outlines: Sequence[Points]) -> tuple[Window, Coverage] | None:
         """Draw the union of polygons: its window and the coverage there, or None where nothing is in the image."""
-        drawn = [self.pixels(o) for o in outlines]
-        every = np.concatenate(drawn)
+        every = self.pixels(np.concatenate(outlines) if len(outlines) > 1 else outlines[0])
         h, w = self.size_hw
-        x0, y0 = (max(int(v), 0) for v in np.floor(every.min(axis=0)))
-        x1, y1 = (int(v) for v in np.ceil(every.max(axis=0)) + 1)
-        x1, y1 = min(x1, w), min(y1, h)
+        (left, top), (right, bottom) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+        x0, y0 = max(math.floor(left), 0), max(math.floor(top), 0)
+        x1, y1 = min(math.ceil(right) + 1, w), min(math.ceil(bottom) + 1, h)
         if x1 <= x0 or y1 <= y0:
             return None
         fold = 4 if (x1 - x0) * (y1 - y0) < 6400 else 2
+        every -= (x0, y0)
+        every *= fold
+        every -= 0.5
         image = Image.new("L", ((x1 - x0) * fold, (y1 - y0) * fold))
-        draw = ImageDraw.Draw(image)
-        for polygon in drawn:
-            draw.polygon(((polygon - (x0, y0)) * fold - 0.5).ravel().tolist(), fill=255)
+        draw, flat, start = ImageDraw.Draw(image), every.ravel().tolist(), 0
+        for outline in outlines:
+            stop = start + 2 * len(outline)
+            draw.polygon(flat[start:stop], fill=255)
+            start = stop
         covered = np.asarray(image.reduce(fold), dtype=np.float32) * np.float32(1 / 255)
         return (slice(y0, y1), slice(x0, x1)), covered
 
-    def texture(self, window: Window, material: Material) -> NDArray[np.float32]:
-        """Make a material's colours for a window: (h, w, 3) float32."""
+    def texture(
+        self, window: Window, material: Material, where: tuple[NDArray[np.intp], ...] | None = None
+    ) -> NDArray[np.float32]:
+        """Make a material's colours for a window, or for some of its pixels: (h, w, 3) or (n, 3) float32."""
         rows, columns = window
         self._uses += 1
         dy, dx = (self._uses * 37) % SLACK, (self._uses * 53) % SLACK
-        there = (slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx))
-        shade = material.fine * self.noise.fine[there]
-        shade += material.medium * self.noise.medium[there]
-        shade += material.coarse * self.noise.coarse[there]
+        there: Any = (slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx))
+        if where is not None:
+            there = (where[0] + (rows.start + dy), where[1] + (columns.start + dx))
+        shade: NDArray[np.float32] = material.fine * self.noise.fine[there]
+        coarse: NDArray[np.float32] = self.noise.coarse[there]
+        if material.medium:
+            shade += material.medium * self.noise.medium[there]
+        shade += material.coarse * coarse
         shade += 1
         if material.pattern is not None:
             y, x = np.mgrid[rows, columns].astype(np.float32)
-            shade *= material.pattern(x, y)
+            shade *= material.pattern(x, y) if where is None else material.pattern(x[where], y[where])
         if material.other is None:
             colours: NDArray[np.float32] = shade[..., None] * np.array(material.rgb, dtype=np.float32)
             return colours
-        mix = self.noise.patch[there] + 0.35 * self.noise.coarse[there]
+        mix = self.noise.patch[there] + 0.35 * coarse
         mix += material.balance
         mix *= material.crisp
         mix += 0.5
         np.clip(mix, 0, 1, out=mix)
         first, second = (np.array(c, dtype=np.float32) for c in (material.rgb, material.other))
-        colours = (first + mix[..., None] * (second - first)) * shade[..., None]
+        colours = mix[..., None] * (second - first)
+        colours += first
+        colours *= shade[..., None]
         return colours
 
     def fill(self, material: Material, label: Label | None = None) -> None:
@@ -172,7 +202,15 @@ class Canvas:
         if hit is None:
             return None
         window, covered = hit
-        self.blend(window, covered, self.texture(window, material))
+        if covered.size > SPARSE_FROM and np.count_nonzero(covered) < 0.4 * covered.size:
+            where = np.nonzero(covered)
+            share, view = covered[where], self.rgb[window]
+            mixed = view[where]
+            mixed += share[:, None] * (self.texture(window, material, where) - mixed)
+            view[where] = mixed
+            self.shadow[window][where] *= 1 - share
+        else:
+            self.blend(window, covered, self.texture(window, material))
         if label is not None:
             self.mark(window, covered >= 0.5, label)
         return window
@@ -191,11 +229,15 @@ class Canvas:
 
     def shade_covered(self, window: Window, covered: Coverage) -> None:
         """Darken a window by a shadow of given coverage."""
-        already = self.shadow[window]
-        added = np.maximum(covered - already, 0) / np.maximum(1 - already * 0.55, 0.2)
         lost = np.array([1 - c for c in SHADOW_RGB], dtype=np.float32)
-        self.rgb[window] *= 1 - added[..., None] * lost
-        np.maximum(already, covered, out=already)
+        already, view = self.shadow[window], self.rgb[window]
+        where: Any = ...
+        if covered.size > SPARSE_FROM and np.count_nonzero(covered) < 0.4 * covered.size:
+            where = np.nonzero(covered)
+        before, now = already[where], covered[where]
+        added = np.maximum(now - before, 0) / np.maximum(1 - before * np.float32(0.55), np.float32(0.2))
+        view[where] *= 1 - added[..., None] * lost
+        already[where] = np.maximum(before, now)
 
     def cast(self, outlines: Sequence[Points], height: float, strength: float = 1.0) -> None:
         """Draw the shadow of upright prisms of `height` metres on the given outlines."""

@@ -16,7 +16,6 @@ from rs2sam.datasets.synthetic.geometry import (
     closed_ribbon,
     ellipse,
     place,
-    points,
     rectangle,
     ribbon,
     segment,
@@ -103,7 +102,7 @@ def baseball_diamond(stage: Stage, center: Point, angle: float, size: float = 1.
     outfield = np.concatenate([home[None] - (4, 0), arc(home, base * stage.between(3.2, 3.9), -0.8, 0.8, 30)])
     stage.paint_region([put(outfield)], mown(stage, angle, stage.between(6, 12)), "vegetation")
     label = stage.register("baseball_diamond", length_m=base)
-    curve = arc(home + (base * 0.62, 0), base * stage.between(0.98, 1.08), -2.2, 2.2, 36)
+    curve = arc(home + np.array([base * 0.62, 0]), base * stage.between(0.98, 1.08), -2.2, 2.2, 36)
     sector = np.concatenate([home[None] - (base * 0.16, 0), curve])
     stage.paint([put(sector), put(ellipse(home, base * 0.26, base * 0.26, count=24))], dirt, label)
     if grassy:
@@ -113,9 +112,11 @@ def baseball_diamond(stage: Stage, center: Point, angle: float, size: float = 1.
         stage.paint([put(square)], grass(stage, -0.8, 0.5))
         stage.paint([put(ellipse(inner, base * 0.1, base * 0.1, count=16))], dirt)
     corner = base / np.sqrt(2)
-    lines = [segment(home, home + s * np.array([0, 1.0]) * base * 2.3 + (base * 2.3, 0), _line(stage, 0.12)) for s in (-1, 1)]
+    lines = [
+        segment(home, home + s * np.array([0, 1.0]) * base * 2.3 + (base * 2.3, 0), _line(stage, 0.12)) for s in (-1, 1)
+    ]
     stage.paint([put(o) for o in lines], WHITE)
-    bases = [home + (corner, corner), home + (corner, -corner), home + (2 * corner, 0)]
+    bases = home + points((corner, corner), (corner, -corner), (2 * corner, 0))
     stage.paint([put(rectangle(b, 1.0, 1.0)) for b in bases], WHITE)
 
 
@@ -124,13 +125,19 @@ def mown(stage: Stage, angle: float, width: float) -> Material:
     from rs2sam.datasets.synthetic.buildings import striped
 
     base = grass(stage, -0.6, 0.6)
-    return striped(stage, Material(base.rgb, base.fine, base.medium, base.coarse), width, angle, stage.between(0.0, 0.07))
+    return striped(
+        stage, Material(base.rgb, base.fine, base.medium, base.coarse), width, angle, stage.between(0.0, 0.07)
+    )
 
 
 def ground_track_field(stage: Stage, center: Point, angle: float, size: float = 1.0) -> None:
     """Lay out a running track around a football pitch; the mask is the oval with all inside."""
     straight, radius, lanes = 84.4 * size, 36.5 * size, 9.76 * size
-    colour = ((172, 92, 74), "red") if stage.chance(0.72) else (((84, 104, 140), "blue"), ((122, 116, 112), "grey"))[int(stage.rng.integers(2))]
+    colour = (
+        ((172, 92, 74), "red")
+        if stage.chance(0.72)
+        else (((84, 104, 140), "blue"), ((122, 116, 112), "grey"))[int(stage.rng.integers(2))]
+    )
     label = stage.register("ground_track_field", colour=colour[1], length_m=straight + 2 * (radius + lanes))
 
     def put(outline: Points) -> Points:
@@ -150,7 +157,10 @@ def ground_track_field(stage: Stage, center: Point, angle: float, size: float = 
                 stage.canvas.blend(hit[0], faint, stage.canvas.texture(hit[0], WHITE))
     stage.paint([put(capsule(straight, radius - 0.6, 24))], mown(stage, angle + np.pi / 2, stage.between(8, 12)))
     if stage.chance(0.6):
-        ends = [put(np.concatenate([arc((s * straight / 2, 0), radius - 2, -np.pi / 2 * s, np.pi / 2 * s, 20)])) for s in (-1, 1)]
+        ends = [
+            put(np.concatenate([arc((s * straight / 2, 0), radius - 2, -np.pi / 2 * s, np.pi / 2 * s, 20)]))
+            for s in (-1, 1)
+        ]
         stage.paint(ends, track)
     _pitch(stage, put, straight * 1.12, radius * 1.7)
 
@@ -170,7 +180,9 @@ def football_pitch(stage: Stage, center: Point, angle: float) -> None:
     def put(outline: Points) -> Points:
         return place(outline, center, angle)
 
-    stage.paint_region([put(rectangle((0, 0), 112, 74))], mown(stage, angle + np.pi / 2, stage.between(6, 12)), "vegetation")
+    stage.paint_region(
+        [put(rectangle((0, 0), 112, 74))], mown(stage, angle + np.pi / 2, stage.between(6, 12)), "vegetation"
+    )
     _pitch(stage, put, 102, 66)
 
 
@@ -185,7 +197,9 @@ def swimming_pool(stage: Stage, center: Point, length: float, width: float, angl
         basin = ellipse((0, 0), length / 2, width / 2)
     else:
         basin = blob(stage.rng, (0, 0), 1.0, 0.35, 24) * (length / 2, width / 2)
-    terrace = place(rectangle((stage.between(-0.6, 0.6), stage.between(-0.6, 0.6)), length + 4, width + 3.2), center, angle)
+    terrace = place(
+        rectangle((stage.between(-0.6, 0.6), stage.between(-0.6, 0.6)), length + 4, width + 3.2), center, angle
+    )
     stage.paint_region([terrace], Material(stage.jitter((204, 194, 176), 0.07), 0.03, 0.04, 0.02), None)
     rim = place(basin * (1 + 0.8 / length, 1 + 0.8 / width), center, angle)
     stage.paint_region([rim], Material(stage.jitter((222, 216, 204), 0.04), 0.02, 0.02, 0), None)

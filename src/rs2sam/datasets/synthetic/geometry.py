@@ -6,6 +6,7 @@ radians, from x towards y.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -25,7 +26,7 @@ def points(*pairs: tuple[float, float]) -> Points:
 
 def place(outline: Points, center: Point, angle: float = 0.0, scale: float = 1.0) -> Points:
     """Scale an outline, turn it about its origin, and move the origin to `center`."""
-    c, s = np.cos(angle) * scale, np.sin(angle) * scale
+    c, s = math.cos(angle) * scale, math.sin(angle) * scale
     moved: Points = outline @ np.array([[c, s], [-s, c]]) + np.asarray(center, dtype=np.float64)
     return moved
 
@@ -78,7 +79,8 @@ def smooth_line(
     before, after = offsets[np.clip(i - 1, 0, knots - 1)], offsets[np.clip(i + 2, 0, knots - 1)]
     p, q = offsets[i], offsets[i + 1]
     side = p + 0.5 * f * (q - before + f * (2 * before - 5 * p + 4 * q - after + f * (3 * (p - q) + after - before)))
-    return a + np.linspace(0, 1, count)[:, None] * (b - a) + side[:, None] * np.array([-along[1], along[0]])
+    line: Points = a + np.linspace(0, 1, count)[:, None] * (b - a) + side[:, None] * np.array([-along[1], along[0]])
+    return line
 
 
 def normals(line: Points) -> Points:
@@ -99,9 +101,14 @@ def ribbon(line: Points, width: float | NDArray[np.float64]) -> Points:
     return np.concatenate([shifted(line, half), shifted(line, -half)[::-1]])
 
 
+def _next(outline: Points) -> Points:
+    """Return each corner's successor."""
+    return np.concatenate([outline[1:], outline[:1]])
+
+
 def closed_ribbon(outline: Points, width: float) -> list[Points]:
     """Make the polygons of a closed outline drawn `width` metres wide, one for each side."""
-    following = np.roll(outline, -1, axis=0)
+    following = _next(outline)
     step = following - outline
     length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)[:, None]
     along, side = step / length * width / 2, np.stack([-step[:, 1], step[:, 0]], axis=1) / length * width / 2
@@ -129,7 +136,7 @@ def dashes(line: Points, width: float, dash: float, gap: float) -> list[Points]:
 def sweep(outline: Points, offset: Point) -> list[Points]:
     """Return polygons whose union is the outline swept along `offset`: the shadow of an upright prism."""
     far = outline + np.asarray(offset, dtype=np.float64)
-    following, far_following = np.roll(outline, -1, axis=0), np.roll(far, -1, axis=0)
+    following, far_following = _next(outline), _next(far)
     sides = list(np.stack([outline, following, far_following, far], axis=1))
     return [outline, far, *sides]
 

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from rs2sam.datasets.synthetic.buildings import striped
 from rs2sam.datasets.synthetic.canvas import RGB, Material
-from rs2sam.datasets.synthetic.geometry import Point, Points, closed_ribbon, dashes, place, points, ribbon, segment, shifted
+from rs2sam.datasets.synthetic.geometry import (
+    Point,
+    Points,
+    closed_ribbon,
+    dashes,
+    place,
+    points,
+    ribbon,
+    segment,
+    shifted,
+)
 from rs2sam.datasets.synthetic.plants import grass, soil
 from rs2sam.datasets.synthetic.stage import Stage
 from rs2sam.datasets.synthetic.vehicles import car, lorry
@@ -64,7 +74,9 @@ def track(stage: Stage, line: Points, width: float) -> None:
         stage.paint([ribbon(line, width * 0.22)], grass(stage, 0.6))
 
 
-def _waves(period: float, angle: float, depth: float, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+def _waves(
+    period: float, angle: float, depth: float, x: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Wave trains that bend a little: brightness around 1."""
     across = y * np.float32(np.cos(angle)) - x * np.float32(np.sin(angle))
     along = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
@@ -85,10 +97,27 @@ def water_material(stage: Stage, rough: float = 1.0, murky: float | None = None)
     return Material(rgb, 0.025 * rough, 0.025 * rough, 0.02, other, crisp=0.35, pattern=waves)
 
 
-def car_park(stage: Stage, center: Point, angle: float, size: tuple[float, float], full: float, lorries: bool = False) -> None:
+def car_park(
+    stage: Stage, center: Point, angle: float, size: tuple[float, float], full: float, lorries: bool = False
+) -> None:
     """Lay a car park of rows of bays; `full` is the share of bays taken."""
     length, width = size
-    stage.paint_region([place(points((-length / 2, -width / 2), (length / 2, -width / 2), (length / 2, width / 2), (-length / 2, width / 2)), center, angle)], asphalt(stage), None)
+    stage.paint_region(
+        [
+            place(
+                points(
+                    (-length / 2, -width / 2),
+                    (length / 2, -width / 2),
+                    (length / 2, width / 2),
+                    (-length / 2, width / 2),
+                ),
+                center,
+                angle,
+            )
+        ],
+        asphalt(stage),
+        None,
+    )
     bay, depth = (3.6, 14.0) if lorries else (stage.between(2.5, 2.8), 5.2)
     aisle = 14.0 if lorries else 6.5
     y, rows = -width / 2 + 1, []
@@ -107,7 +136,11 @@ def car_park(stage: Stage, center: Point, angle: float, size: tuple[float, float
         busy = np.clip(full + stage.rng.normal(0, 0.2), 0, 1)
         for x in xs:
             if stage.chance(float(busy)):
-                at = place(points((x + bay / 2 + stage.rng.normal(0, 0.1), y + depth / 2 + stage.rng.normal(0, 0.2))), center, angle)[0]
+                at = place(
+                    points((x + bay / 2 + stage.rng.normal(0, 0.1), y + depth / 2 + stage.rng.normal(0, 0.2))),
+                    center,
+                    angle,
+                )[0]
                 turn = angle + heading * np.pi / 2 + (np.pi if stage.chance(0.4) else 0) + stage.rng.normal(0, 0.02)
                 lorry(stage, at, turn, 13.0) if lorries else car(stage, at, turn)
 
@@ -131,7 +164,9 @@ def field(stage: Stage, outline: Points, angle: float) -> None:
     base = Material(stage.jitter(rgb, 0.06), 0.04, 0.035, 0.03, stage.jitter(other, 0.05))
     period = stage.between(1.5, 4.0) if stage.chance(0.6) else stage.between(4, 12)
     furrows = striped(stage, base, max(period, 2.6 * stage.gsd_m), angle, stage.between(0.02, 0.08))
-    material = Material(base.rgb, base.fine, base.medium, base.coarse, base.other, stage.rng.normal(0, 0.6), pattern=furrows.pattern)
+    material = Material(
+        base.rgb, base.fine, base.medium, base.coarse, base.other, stage.rng.normal(0, 0.6), pattern=furrows.pattern
+    )
     stage.paint([outline], material, label)
     rim = closed_ribbon(outline, stage.between(0.8, 2.5))
     stage.paint_region(rim, grass(stage, 0.3), "vegetation")

@@ -11,7 +11,7 @@ from PIL import Image
 Field = NDArray[np.float32]
 """(H, W) float32, zero mean, standard deviation about 1."""
 
-SLACK = 96
+SLACK = 48
 """Extra rows and columns of a bank's fields, so that two objects at one place need not show the same texture."""
 
 
@@ -50,7 +50,9 @@ class NoiseBank:
         """Draw the fields for an image of `size_hw` pixels of `gsd_m` metres."""
         h, w = size_hw[0] + SLACK, size_hw[1] + SLACK
         # Several octaves in each field: one alone looks like blotches.
-        fine = 0.8 * smooth(rng, (h, w), 1.0) + 0.6 * smooth(rng, (h, w), 2.2)
+        fine = smooth(rng, (h, w), 1.0)
+        fine[:, 1:] = 0.75 * fine[:, 1:] + 0.55 * fine[:, :-1]
+        fine[1:] = 0.8 * fine[1:] + 0.5 * fine[:-1]
         medium = 0.85 * smooth(rng, (h, w), max(2.0 / gsd_m, 3.0)) + 0.5 * smooth(rng, (h, w), max(0.8 / gsd_m, 2.0))
         coarse = 0.8 * smooth(rng, (h, w), max(14 / gsd_m, 9.0)) + 0.6 * smooth(rng, (h, w), max(5 / gsd_m, 5.0))
         patch = 0.9 * smooth(rng, (h, w), max(70 / gsd_m, 40.0)) + 0.45 * smooth(rng, (h, w), max(25 / gsd_m, 18.0))

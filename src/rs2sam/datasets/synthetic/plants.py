@@ -36,13 +36,13 @@ class Trees:
         canvas = stage.canvas
         if not stage.sees(center, radius * 4):
             return
-        size = max(int(round(radius / stage.gsd_m)), 1)
+        size = max(round(radius / stage.gsd_m), 1)
         covered, light = self._sprite(size)
         x, y = canvas.pixels(np.asarray(center, dtype=np.float64)[None])[0]
         rise = (height if height is not None else radius * stage.between(1.2, 2.0)) * 0.7
         dx, dy = canvas.pixels(canvas.sun[None] * rise)[0] - canvas.pixels(np.zeros((1, 2)))[0]
-        left, top = int(round(x)) - len(covered) // 2, int(round(y)) - len(covered) // 2
-        shadow = self._cut(covered, left + int(round(dx)), top + int(round(dy)))
+        left, top = round(x) - len(covered) // 2, round(y) - len(covered) // 2
+        shadow = self._cut(covered, left + round(dx), top + round(dy))
         if shadow is not None:
             window, part = shadow
             canvas.shade_covered(window, covered[part] * np.float32(0.92))
@@ -83,7 +83,7 @@ class Trees:
         """Return one of the crowns of a radius in pixels, sizes above 8 rounded to steps."""
         size = size if size <= 8 else 4 * round(size / 4)
         known = self._sprites.setdefault(size, [])
-        wanted = 5 if size < 16 else 3
+        wanted = 3
         if len(known) < wanted:
             known.append(self._draw_sprite(size))
             return known[-1]
@@ -99,8 +99,7 @@ class Trees:
         covered = np.clip((1 - distance) * size + 0.5, 0, 1).astype(np.float32)
         dome = np.sqrt(np.clip(1 - distance**2, 0, 1))
         height = dome + 0.34 * smooth(rng, (n, n), max(size / 3.2, 1.2)) * (size > 2)
-        sun = stage.canvas.pixels(stage.canvas.sun[None])[0] - stage.canvas.pixels(np.zeros((1, 2)))[0]
-        sx, sy = -sun / max(float(np.hypot(*sun)), 1e-6)
+        sx, sy = stage.canvas.toward_sun
         gy, gx = np.gradient(height)
         slope = np.tanh(-(gx * sx + gy * sy) * size * 0.55)
         light = 0.9 + 0.42 * slope + 0.16 * (height - 0.6) + 0.05 * smooth(rng, (n, n), 1.0)
@@ -112,8 +111,7 @@ def _canopy(stage: Stage) -> NDArray[np.float32]:
     rng, gsd = stage.rng, stage.gsd_m
     size = stage.canvas.size_hw
     crowns = smooth(rng, size, max(3.4 / gsd, 2.0)) + 0.4 * smooth(rng, size, max(1.2 / gsd, 1.2))
-    sun = stage.canvas.pixels(stage.canvas.sun[None])[0] - stage.canvas.pixels(np.zeros((1, 2)))[0]
-    sx, sy = -sun / max(float(np.hypot(*sun)), 1e-6)
+    sx, sy = stage.canvas.toward_sun
     gy, gx = np.gradient(crowns)
     slope = np.tanh(-(gx * sx + gy * sy) * np.float32(min(1.6 / gsd, 2.5)))
     shade: NDArray[np.float32] = np.clip(0.92 + 0.4 * slope + 0.16 * crowns, 0.22, 1.8).astype(np.float32)
@@ -121,9 +119,8 @@ def _canopy(stage: Stage) -> NDArray[np.float32]:
 
 
 def _look_up(field: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Read a field of the image's size at the pixels of a window."""
-    r, c = int(y[0, 0]), int(x[0, 0])
-    return field[r : r + y.shape[0], c : c + x.shape[1]]
+    """Read a field of the image's size at pixel columns and rows."""
+    return field[y.astype(np.intp), x.astype(np.intp)]
 
 
 def wood(stage: Stage, outlines: list[Points], edge: Trees | None = None) -> None:

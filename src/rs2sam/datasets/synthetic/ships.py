@@ -37,13 +37,17 @@ def _wake(stage: Stage, center: Point, angle: float, length: float, width: float
     """Draw the foam behind and beside a moving ship."""
     back = length * stage.between(1.2, 3.0)
     foam = Material((196, 206, 206), 0.06, 0.1, 0.02)
-    trail = points((-length * 0.48, -width * 0.4), (-length * 0.48, width * 0.4), (-back, width * 0.9), (-back, -width * 0.9))
+    trail = points(
+        (-length * 0.48, -width * 0.4), (-length * 0.48, width * 0.4), (-back, width * 0.9), (-back, -width * 0.9)
+    )
     for share, strength in ((1.0, 0.22), (0.55, 0.35)):
         hit = stage.canvas.coverage([place(trail * (share, 0.7), center, angle)])
         if hit is not None:
             stage.canvas.blend(hit[0], hit[1] * np.float32(strength), stage.canvas.texture(hit[0], foam))
     for side in (-1, 1):
-        arm = points((length * 0.45, side * width * 0.15), (-back * 0.8, side * width * 1.9), (-back * 0.8, side * width * 1.5))
+        arm = points(
+            (length * 0.45, side * width * 0.15), (-back * 0.8, side * width * 1.9), (-back * 0.8, side * width * 1.5)
+        )
         hit = stage.canvas.coverage([place(arm, center, angle)])
         if hit is not None:
             stage.canvas.blend(hit[0], hit[1] * np.float32(0.3), stage.canvas.texture(hit[0], foam))
@@ -82,7 +86,9 @@ def _deck_load(stage: Stage, center: Point, angle: float, size: tuple[float, flo
                 stage.paint([box], Material(stage.jitter(BOXES[int(stage.rng.integers(len(BOXES)))], 0.1), 0.03, 0, 0))
     elif kind == "tanker":
         pipe = Material((188, 184, 176), 0.03, 0, 0)
-        lines = [place(rectangle((0.03 * length, y * width), 0.72 * length, 0.7), center, angle) for y in (-0.05, 0.02, 0.09)]
+        lines = [
+            place(rectangle((0.03 * length, y * width), 0.72 * length, 0.7), center, angle) for y in (-0.05, 0.02, 0.09)
+        ]
         cross = [place(rectangle((x * length, 0), 1.2, 0.7 * width), center, angle) for x in (-0.1, 0.1, 0.28)]
         stage.paint(lines + cross, pipe)
     else:
@@ -122,7 +128,9 @@ def boat(stage: Stage, center: Point, angle: float, length: float, moving: bool 
     if stage.gsd_m > 0.9:
         return
     deck = stage.jitter((196, 176, 146), 0.12) if stage.chance(0.5) else stage.jitter((206, 208, 208), 0.05)
-    stage.paint([place(unit * (length * 0.7, width * 0.66) - (length * 0.08, 0), center, angle)], Material(deck, 0.03, 0, 0))
+    stage.paint(
+        [place(unit * (length * 0.7, width * 0.66) - (length * 0.08, 0), center, angle)], Material(deck, 0.03, 0, 0)
+    )
     if stage.chance(0.5):
         cabin = ellipse((0.02 * length, 0), 0.16 * length, 0.26 * width, count=12)
         stage.paint([place(cabin, center, angle)], Material((64, 72, 82), 0.03, 0, 0))

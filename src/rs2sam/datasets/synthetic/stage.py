@@ -100,11 +100,12 @@ class Stage:
 
     def jitter(self, rgb: RGB, amount: float = 0.07) -> RGB:
         """Vary a colour: brightness by about `amount`, hue by a third of it."""
-        light = 1 + self.rng.normal(0, amount)
-        r, g, b = (float(np.clip(c * light * (1 + self.rng.normal(0, amount / 3)), 4, 252)) for c in rgb)
+        light, *tints = self.rng.standard_normal(4).tolist()
+        light = 1 + amount * light
+        r, g, b = (min(max(c * light * (1 + amount / 3 * t), 4.0), 252.0) for c, t in zip(rgb, tints, strict=True))
         return r, g, b
 
-    def register(self, category: str, **attributes: Any) -> Label:  # noqa: ANN401 - attributes are free by contract
+    def register(self, category: str, **attributes: Any) -> Label:
         """Announce an instance; paint with the returned label to give it its mask."""
         self._entries.append(_Entry(category, attributes))
         top = category in STANDS_ON_OTHERS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rs2sam.datasets.synthetic.canvas import RGB, Material
 from rs2sam.datasets.synthetic.geometry import Point, arc, closed_ribbon, ellipse, points, ribbon, segment
@@ -29,11 +32,10 @@ def tank(stage: Stage, center: Point, radius: float, roof: str, shell: tuple[RGB
     disc = ellipse(at, radius, radius, count=40)
     stage.canvas.cast([disc], height)
     stage.paint([disc], Material(rgb, 0.02, 0.02, 0.02), label)
-    toward = -stage.canvas.sun / max(float(np.hypot(*stage.canvas.sun)), 1e-9)
     if roof == "floating":
-        _floating_roof(stage, at, radius, rgb, toward, height)
+        _floating_roof(stage, at, radius, rgb, height)
     else:
-        _sloping_roof(stage, at, radius, rgb, toward, 0.2 if roof == "cone" else 0.3)
+        _sloping_roof(stage, at, radius, rgb, 0.16 if roof == "cone" else 0.26)
     rim = max(0.35, 0.7 * stage.gsd_m)
     bright = Material((min(rgb[0] * 1.1, 252), min(rgb[1] * 1.1, 252), min(rgb[2] * 1.1, 252)), 0.02, 0, 0)
     stage.paint(closed_ribbon(ellipse(at, radius - rim / 2, radius - rim / 2, count=40), rim), bright)
@@ -43,22 +45,34 @@ def tank(stage: Stage, center: Point, radius: float, roof: str, shell: tuple[RGB
         stage.paint([stair], Material((120, 118, 114), 0.02, 0, 0))
 
 
-def _sloping_roof(stage: Stage, at: Point, radius: float, rgb: RGB, toward: Point, relief: float) -> None:
-    """Shade a cone in sectors, or a dome nearly so, by the sun."""
-    sectors = 20
-    edges = np.linspace(0, 2 * np.pi, sectors + 1)
-    base = np.asarray(at, dtype=np.float64)
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
-        middle = (a + b) / 2
-        facing = float(np.cos(middle) * toward[0] + np.sin(middle) * toward[1])
-        rim = arc(base, radius * 0.97, a, b + 0.03, 4)
-        stage.paint([np.concatenate([base[None], rim])], Material(rgb, 0.02, 0.03, 0.02).lit(0.97 + relief * facing * 0.8))
-    hub = ellipse(base, radius * 0.06 + 0.3, radius * 0.06 + 0.3, count=12)
+def _cone(
+    middle: tuple[float, float],
+    toward: tuple[float, float],
+    relief: float,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Brightness of a cone around `middle` [px], lit from `toward` (a unit vector in the image)."""
+    dx, dy = x + np.float32(0.5 - middle[0]), y + np.float32(0.5 - middle[1])
+    distance = np.maximum(np.sqrt(dx * dx + dy * dy), np.float32(0.5))
+    light: NDArray[np.float32] = (
+        1 + np.float32(relief) * (dx * np.float32(toward[0]) + dy * np.float32(toward[1])) / distance
+    )
+    return light
+
+
+def _sloping_roof(stage: Stage, at: Point, radius: float, rgb: RGB, relief: float) -> None:
+    """Shade a conical roof by the sun; a dome looks nearly the same."""
+    x, y = stage.canvas.pixels(np.asarray(at, dtype=np.float64)[None])[0].tolist()
+    pattern = partial(_cone, (x, y), stage.canvas.toward_sun, relief)
+    roof = ellipse(at, radius * 0.97, radius * 0.97, count=40)
+    stage.paint([roof], Material(rgb, 0.02, 0.03, 0.02, pattern=pattern).lit(0.97))
+    hub = ellipse(at, radius * 0.06 + 0.3, radius * 0.06 + 0.3, count=12)
     stage.paint([hub], Material(rgb, 0.02, 0, 0).lit(0.8))
 
 
-def _floating_roof(stage: Stage, at: Point, radius: float, rgb: RGB, toward: Point, height: float) -> None:
-    """Sink the roof into the shell: a crescent of shadow, a darker deck, legs in rings."""
+def _floating_roof(stage: Stage, at: Point, radius: float, rgb: RGB, height: float) -> None:
+    """Sink the roof into the shell: a crescent of shadow on a darker deck."""
     deck = ellipse(at, radius * 0.96, radius * 0.96, count=40)
     stage.paint([deck], Material(rgb, 0.03, 0.05, 0.05).lit(stage.between(0.72, 0.95)))
     depth = stage.between(0.1, 0.75) * height
@@ -68,13 +82,17 @@ def _floating_roof(stage: Stage, at: Point, radius: float, rgb: RGB, toward: Poi
         window, covered = hit
         dark = covered.copy()
         if light is not None:
-            # Both windows are cut from the image; the lit part is subtracted where they meet.
-            full = np.zeros(stage.canvas.size_hw, dtype=np.float32)
-            full[light[0]] = light[1]
-            dark *= 1 - full[window]
+            (rows, columns), (lit_rows, lit_columns) = window, light[0]
+            top, left = max(rows.start, lit_rows.start), max(columns.start, lit_columns.start)
+            bottom, right = max(min(rows.stop, lit_rows.stop), top), max(min(columns.stop, lit_columns.stop), left)
+            common = light[1][
+                top - lit_rows.start : bottom - lit_rows.start, left - lit_columns.start : right - lit_columns.start
+            ]
+            dark[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] *= 1 - common
         stage.canvas.shade_covered(window, dark)
     if stage.gsd_m < 0.8 and stage.chance(0.6):
-        stage.paint([segment(at, np.asarray(at) + radius * 0.9 * np.asarray(toward), 0.7)], Material((120, 120, 118), 0, 0, 0))
+        towards = -stage.canvas.sun / max(float(np.hypot(*stage.canvas.sun)), 1e-9)
+        stage.paint([segment(at, np.asarray(at) + radius * 0.9 * towards, 0.7)], Material((120, 120, 118), 0, 0, 0))
 
 
 def berm(stage: Stage, center: Point, side: float) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from rs2sam.datasets.synthetic.buildings import block, house, shed
-from rs2sam.datasets.synthetic.canvas import Material
+from rs2sam.datasets.synthetic.canvas import Label, Material
 from rs2sam.datasets.synthetic.courts import swimming_pool
-from rs2sam.datasets.synthetic.geometry import Points, arc, blob, place, points, rectangle, ribbon, shifted, smooth_line
+from rs2sam.datasets.synthetic.geometry import Points, blob, place, points, rectangle, ribbon, shifted, smooth_line
 from rs2sam.datasets.synthetic.grounds import asphalt, car_park, concrete, field, road, track, water_material
 from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil, wood
-from rs2sam.datasets.synthetic.stage import NOTHING, REGION_CODES, Label, Stage
+from rs2sam.datasets.synthetic.stage import REGION_CODES, Stage
 from rs2sam.datasets.synthetic.vehicles import car, traffic
 
 VEGETATION = Label(0, REGION_CODES["vegetation"])
@@ -33,7 +33,14 @@ def residential(stage: Stage) -> None:
     cross = np.arange(start_x, reach + 1, plot * int(rng.integers(6, 11)))
     material = asphalt(stage)
     for y in rows:
-        road(stage, points((-reach * 1.1, y), (0, y), (reach * 1.1, y)), street_width, material, 2 if stage.chance(0.5) else 0, stage.between(0, 2))
+        road(
+            stage,
+            points((-reach * 1.1, y), (0, y), (reach * 1.1, y)),
+            street_width,
+            material,
+            2 if stage.chance(0.5) else 0,
+            stage.between(0, 2),
+        )
     for x in cross:
         road(stage, points((x, -reach * 1.1), (x, 0), (x, reach * 1.1)), street_width, material, 0, 0)
     for y in rows:
@@ -58,7 +65,12 @@ def _parked(stage: Stage, line: Points, offset: float, spacing: float, cross: np
 
 
 def _plot(
-    stage: Stage, trees: Trees, front: tuple[float, float], size: tuple[float, float], side: int, taste: tuple[str, float, float]
+    stage: Stage,
+    trees: Trees,
+    front: tuple[float, float],
+    size: tuple[float, float],
+    side: int,
+    taste: tuple[str, float, float],
 ) -> None:
     """Build one plot: `front` is the middle of its street side, `side` the direction in which it extends."""
     plot, depth = size
@@ -68,7 +80,9 @@ def _plot(
         return
     ground = grass(stage, stage.between(-1.5, 1.5)) if stage.chance(0.8) else soil(stage)
     yard = rectangle((x, y + side * depth / 2), plot * 0.98, depth * 0.98)
-    stage.paint_region([yard], ground, "vegetation" if ground.other and stage.chance(1) and ground.balance != 0 else "land")
+    stage.paint_region(
+        [yard], ground, "vegetation" if ground.other and stage.chance(1) and ground.balance != 0 else "land"
+    )
     length, width = stage.between(0.5, 0.72) * plot, stage.between(7.5, 11)
     setback = stage.between(0.25, 0.42) * depth
     drive_x = x + (plot / 2 - 2.2) * (1 if stage.chance(0.5) else -1)
@@ -79,12 +93,21 @@ def _plot(
             car(stage, (drive_x, y + side * (setback / 2 - 0.5)), np.pi / 2 * side + stage.rng.normal(0, 0.03))
     back = y + side * (setback + width + 8)
     if stage.chance(pools) and depth - setback - width > 11:
-        swimming_pool(stage, (x + stage.between(-0.2, 0.2) * plot, back), stage.between(6, 11), stage.between(3.5, 5.5), stage.between(-0.2, 0.2))
+        swimming_pool(
+            stage,
+            (x + stage.between(-0.2, 0.2) * plot, back),
+            stage.between(6, 11),
+            stage.between(3.5, 5.5),
+            stage.between(-0.2, 0.2),
+        )
     house(stage, (x, y + side * (setback + width / 2)), length, width, stage.rng.normal(0, 0.03), style)
     if stage.chance(0.3):
         shed(stage, (x + (plot / 2 - 2.5) * (1 if stage.chance(0.5) else -1), y + side * (depth - 3)), 3.6, 2.8, 0)
     for _ in range(int(stage.rng.poisson(2.2 * leafy))):
-        at = (x + stage.between(-0.48, 0.48) * plot, y + side * depth * (stage.between(0.72, 1.0) if stage.chance(0.75) else stage.between(0.05, 0.2)))
+        at = (
+            x + stage.between(-0.48, 0.48) * plot,
+            y + side * depth * (stage.between(0.72, 1.0) if stage.chance(0.75) else stage.between(0.05, 0.2)),
+        )
         trees.plant(at, stage.between(1.2, 4.2) * (0.8 + 0.25 * leafy))
 
 
@@ -107,7 +130,11 @@ def farmland(stage: Stage) -> None:
     if stage.chance(0.7):
         i = int(rng.integers(1, max(len(ys) - 1, 2)))
         line = shifted(grid[i], 0)
-        (road(stage, line, stage.between(4.5, 7), asphalt(stage), 2) if stage.chance(0.5) else track(stage, line, stage.between(3, 4.5)))
+        (
+            road(stage, line, stage.between(4.5, 7), asphalt(stage), 2)
+            if stage.chance(0.5)
+            else track(stage, line, stage.between(3, 4.5))
+        )
         traffic(stage, line, 1.6, 150)
     j = int(rng.integers(0, len(xs)))
     track(stage, grid[:, j], stage.between(2.5, 4))
@@ -142,7 +169,9 @@ def _farm(stage: Stage, trees: Trees, center: tuple[float, float]) -> None:
     for offset in ((-16, -12), (14, -14), (-10, 16)):
         if stage.chance(0.8):
             at = place(points(offset), center, angle)[0]
-            shed(stage, at, stage.between(18, 34), stage.between(9, 16), angle + (np.pi / 2 if stage.chance(0.3) else 0))
+            shed(
+                stage, at, stage.between(18, 34), stage.between(9, 16), angle + (np.pi / 2 if stage.chance(0.3) else 0)
+            )
     house(stage, place(points((16, 14)), center, angle)[0], stage.between(11, 16), stage.between(8, 11), angle, "tiles")
     trees.scatter(yard[::3], (2.5, 5), 0.6)
 
@@ -187,7 +216,14 @@ def _bank(stage: Stage, trees: Trees, line: Points, widths: np.ndarray, side: in
             row = shifted(street, -side * offset)
             for k in range(0, len(row) - 1, max(1, int(len(row) * 24 / (2.3 * reach)))):
                 tangent = row[k + 1] - row[k]
-                house(stage, row[k], stage.between(10, 15), stage.between(8, 10), float(np.arctan2(tangent[1], tangent[0])), style)
+                house(
+                    stage,
+                    row[k],
+                    stage.between(10, 15),
+                    stage.between(8, 10),
+                    float(np.arctan2(tangent[1], tangent[0])),
+                    style,
+                )
                 trees.plant(row[k] + stage.rng.normal(0, 9, 2), stage.between(1.5, 4))
     else:
         far = points((reach * 1.2, side * reach * 1.3), (-reach * 1.2, side * reach * 1.3))

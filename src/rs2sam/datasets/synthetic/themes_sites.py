@@ -6,7 +6,7 @@ import numpy as np
 
 from rs2sam.datasets.synthetic.aircraft import airplane
 from rs2sam.datasets.synthetic.buildings import block, shed
-from rs2sam.datasets.synthetic.canvas import RGB, Material
+from rs2sam.datasets.synthetic.canvas import RGB, Label, Material
 from rs2sam.datasets.synthetic.courts import (
     HARD_COURTS,
     baseball_diamond,
@@ -15,11 +15,11 @@ from rs2sam.datasets.synthetic.courts import (
     ground_track_field,
     tennis_court,
 )
-from rs2sam.datasets.synthetic.geometry import place, points, rectangle, ribbon, segment, smooth_line
+from rs2sam.datasets.synthetic.geometry import points, rectangle, ribbon, segment, smooth_line
 from rs2sam.datasets.synthetic.grounds import YELLOW, asphalt, car_park, concrete, road, water_material
-from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil, wood
+from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil
 from rs2sam.datasets.synthetic.ships import boat, freighter
-from rs2sam.datasets.synthetic.stage import NOTHING, REGION_CODES, Label, Stage
+from rs2sam.datasets.synthetic.stage import REGION_CODES, Stage
 from rs2sam.datasets.synthetic.tanks import SHELLS, berm, tank
 from rs2sam.datasets.synthetic.vehicles import lorry, traffic
 
@@ -46,7 +46,13 @@ def airport(stage: Stage) -> None:
     if stage.chance(0.5):
         _runway(stage, taxi - reach * stage.between(0.25, 0.4), stage.between(26, 45))
     if stage.chance(0.6):
-        block(stage, (0, reach * stage.between(0.72, 0.9)), (reach * stage.between(0.8, 1.5), reach * 0.2), 0, stage.between(8, 14))
+        block(
+            stage,
+            (0, reach * stage.between(0.72, 0.9)),
+            (reach * stage.between(0.8, 1.5), reach * 0.2),
+            0,
+            stage.between(8, 14),
+        )
     else:
         for x in np.arange(-reach * 0.8, reach * 0.8, reach * 0.5):
             shed(stage, (x, reach * 0.85), reach * 0.3, reach * 0.22, 0.0)
@@ -87,7 +93,10 @@ def _runway(stage: Stage, y: float, width: float) -> None:
     white = Material((212, 212, 208), 0.03, 0.05, 0)
     marks = [segment((x, y), (x + 30, y), 0.9) for x in np.arange(-reach * 1.2, reach * 1.2, 50)]
     start = stage.between(-0.8, 0.2) * reach
-    marks += [segment((start, y + k * width / 14), (start + 30, y + k * width / 14), width / 28) for k in (-6, -5, -4, -3, -2, 2, 3, 4, 5, 6)]
+    marks += [
+        segment((start, y + k * width / 14), (start + 30, y + k * width / 14), width / 28)
+        for k in (-6, -5, -4, -3, -2, 2, 3, 4, 5, 6)
+    ]
     marks += [segment((-reach * 1.2, y + s * width * 0.47), (reach * 1.2, y + s * width * 0.47), 0.9) for s in (-1, 1)]
     stage.paint(marks, white)
 
@@ -110,7 +119,12 @@ def _stands(stage: Stage, kinds: list[str], top: float) -> None:
                 askew = stage.rng.normal(0, 0.03) if stage.chance(0.85) else stage.rng.normal(0, 0.6)
                 airplane(stage, at, heading + float(askew), kind, None if len(kinds) > 1 else 0.5)
                 if stage.chance(0.35) and span > 15:
-                    lorry(stage, (x + span * 0.47, y + span * stage.between(0.2, 0.8)), stage.between(0, 6.28), stage.between(5, 9))
+                    lorry(
+                        stage,
+                        (x + span * 0.47, y + span * stage.between(0.2, 0.8)),
+                        stage.between(0, 6.28),
+                        stage.between(5, 9),
+                    )
         y += span * stage.between(1.2, 1.8)
 
 
@@ -119,23 +133,23 @@ def harbour(stage: Stage) -> None:
     reach = stage.reach_m
     stage.canvas.fill(water_material(stage), WATER)
     small = stage.gsd_m < 0.55
-    shore = stage.between(0.05, 0.5) * reach
+    shore = stage.between(0.0, 0.5) * reach
     land = stage.chance(0.85)
-    if land:
-        if small:
-            _marina(stage, shore)
-        else:
-            _port(stage, shore)
-    _sail(stage, shore if land else reach, small)
+    if land and small:
+        _sail(stage, _marina(stage, shore), small)
+    elif land:
+        _sail(stage, _port(stage, shore), small)
+    else:
+        _sail(stage, reach, small)
 
 
 def _sail(stage: Stage, shore: float, small: bool) -> None:
     """Let ships sail on the open water above `shore`, clear of each other."""
     reach = stage.reach_m
     taken: list[tuple[float, float, float]] = []
-    for _ in range(int(stage.rng.integers(1, 9))):
-        length = stage.between(7, 22) if small else stage.between(40, 190)
-        low, high = -0.75 * reach, shore - length * 0.7 - 12
+    for _ in range(int(stage.rng.integers(3, 12))):
+        length = stage.between(7, 24) if small else stage.between(30, min(190, reach))
+        low, high = -0.75 * reach, shore - length * 0.55 - 4
         if high < low:
             continue
         at = (stage.between(-0.75, 0.75) * reach, stage.between(low, high))
@@ -159,8 +173,8 @@ def _quay(stage: Stage, shore: float) -> None:
     stage.paint([edge], Material((196, 192, 182), 0.03, 0.05, 0))
 
 
-def _marina(stage: Stage, shore: float) -> None:
-    """Build jetties with boats on both sides; each jetty with its boats is a harbour."""
+def _marina(stage: Stage, shore: float) -> float:
+    """Build jetties with boats on both sides; each jetty with its boats is a harbour. Return where the berths end."""
     reach = stage.reach_m
     _quay(stage, shore)
     boat_length = stage.between(8, 14)
@@ -191,10 +205,11 @@ def _marina(stage: Stage, shore: float) -> None:
     for x in np.arange(-reach, reach, 45):
         if stage.chance(0.6):
             block(stage, (x, shore + 55), (stage.between(20, 36), stage.between(14, 22)), 0, stage.between(5, 12))
+    return shore - length - 4
 
 
-def _port(stage: Stage, shore: float) -> None:
-    """Build a cargo quay: ships alongside, sheds, stacks of containers, cranes."""
+def _port(stage: Stage, shore: float) -> float:
+    """Build a cargo quay: ships alongside, sheds, stacks of containers, cranes. Return where the berths end."""
     reach = stage.reach_m
     _quay(stage, shore)
     x = -reach + stage.between(0, 80)
@@ -218,12 +233,15 @@ def _port(stage: Stage, shore: float) -> None:
             _stacks(stage, (x, shore + 60))
         if stage.chance(0.5):
             shed(stage, (x, shore + 140), stage.between(50, 80), stage.between(25, 40), 0)
+    return shore - 42
 
 
 def _crane(stage: Stage, center: tuple[float, float]) -> None:
     """Draw a gantry crane with its boom over the water."""
     x, y = center
-    paint = Material(stage.jitter(((190, 92, 50), (70, 104, 150), (214, 190, 70))[int(stage.rng.integers(3))], 0.06), 0.02, 0, 0)
+    paint = Material(
+        stage.jitter(((190, 92, 50), (70, 104, 150), (214, 190, 70))[int(stage.rng.integers(3))], 0.06), 0.02, 0, 0
+    )
     parts = [segment((x - 1.2, y + 18), (x - 1.2, y - 42), 1.4), segment((x + 1.2, y + 18), (x + 1.2, y - 42), 1.4)]
     parts += [segment((x - 9, y + dy), (x + 9, y + dy), 2.0) for dy in (-8, 10)]
     stage.canvas.shade([p + stage.canvas.sun * 30 for p in parts], 0.8)
@@ -292,7 +310,9 @@ def _tank_farm(stage: Stage, bottom: float) -> None:
                 berm(stage, at, cell * 0.97)
             if stage.chance(0.88):
                 own = shell if stage.chance(0.85) else SHELLS[int(stage.rng.integers(len(SHELLS)))]
-                tank(stage, at, radius * (1 if stage.chance(0.85) else 0.75), roof, (stage.jitter(own[0], 0.03), own[1]))
+                tank(
+                    stage, at, radius * (1 if stage.chance(0.85) else 0.75), roof, (stage.jitter(own[0], 0.03), own[1])
+                )
         pipes = [segment((-reach, y + k), (reach, y + k), max(0.4, 0.5 * stage.gsd_m)) for k in (1.5, 2.4, 3.3)]
         stage.canvas.cast(pipes, 1.0, 0.6)
         stage.paint(pipes, Material((178, 176, 170), 0.03, 0, 0))
@@ -307,7 +327,12 @@ def sports(stage: Stage) -> None:
     if reach > 85:
         x = stage.between(-0.25, 0.25) * reach
         if stage.chance(0.55):
-            ground_track_field(stage, (x, -reach * 0.15), 0.0 if stage.chance(0.7) else stage.between(-0.1, 0.1), stage.between(0.8, 1.05) if reach > 100 else 0.6)
+            ground_track_field(
+                stage,
+                (x, -reach * 0.15),
+                0.0 if stage.chance(0.7) else stage.between(-0.1, 0.1),
+                stage.between(0.8, 1.05) if reach > 100 else 0.6,
+            )
         elif stage.chance(0.7):
             count = 1 if reach < 150 else 2
             for k in range(count):
@@ -317,14 +342,16 @@ def sports(stage: Stage) -> None:
             football_pitch(stage, (x, -reach * 0.15), 0.0)
     _court_rows(stage, reach * 0.42 if reach > 85 else -reach * 0.1)
     if stage.chance(0.6):
-        car_park(stage, (stage.between(-0.3, 0.3) * reach, -reach * 0.72), 0, (min(reach, 90), 22), stage.between(0.2, 0.9))
+        car_park(
+            stage, (stage.between(-0.3, 0.3) * reach, -reach * 0.72), 0, (min(reach, 90), 22), stage.between(0.2, 0.9)
+        )
     belt = rectangle((0, -reach * 0.97), 2.4 * reach, reach * 0.2)
     trees.scatter(scatter_points(stage, belt, 7), (2, 5), 0.8)
     path = smooth_line(stage.rng, (-reach * 1.1, reach * 0.22), (reach * 1.1, reach * 0.22), 4)
     stage.paint_region([ribbon(path, 3)], concrete(stage), None)
     for at in path[::3]:
         if stage.chance(0.5):
-            trees.plant(at + (0, stage.between(5, 8)), stage.between(2, 4.5))
+            trees.plant(at + np.array([0, stage.between(5, 8)]), stage.between(2, 4.5))
 
 
 def _court_rows(stage: Stage, y: float) -> None:
