@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("rs2sam.cli_segment", "Find what SENTENCE names in IMAGE."),
     "models": ("rs2sam.cli_models", "List the models: where they are, how large, under which terms."),
     "convert": ("rs2sam.cli_models", "Convert a published checkpoint to this project's format."),
+    "train": ("rs2sam.cli_train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
 }
 
 

@@ -18,6 +18,8 @@ from rs2sam.cli import package_version
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 if TYPE_CHECKING:
+    from rs2sam.backends import BackendName
+    from rs2sam.raster.outputs import PolygonFormat
     from rs2sam.segmenter import Segmenter
 
 EPILOG = """\b
@@ -114,13 +116,13 @@ class _Run:
     quiet: bool
     sentences_file: Path | None
     model: str
-    backend: str | None
+    backend: BackendName | None
     device: str | None
     threads: int | None
     bands: str | None
     stretch: str | None
     nodata: float | None
-    polygon_format: Any
+    polygon_format: PolygonFormat
     tile: int | None
     overlap: int | None
     batch_size: int
@@ -189,7 +191,7 @@ class _Run:
         return write_outputs(scene, results, paths, model=self.model, details=details)
 
 
-def load_segmenter(name: str, backend: str | None, device: str | None, threads: int | None) -> Segmenter:
+def load_segmenter(name: str, backend: BackendName | None, device: str | None, threads: int | None) -> Segmenter:
     """The model that was asked for; raises what `Segmenter.load` raises."""
     from rs2sam.segmenter import Segmenter
 
