@@ -16,6 +16,7 @@ from rs2sam.datasets.synthetic.geometry import (
     closed_ribbon,
     ellipse,
     place,
+    points,
     rectangle,
     ribbon,
     segment,
