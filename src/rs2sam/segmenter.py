@@ -200,13 +200,17 @@ class Segmenter:
         return results
 
     def segment_views(
-        self, pairs: Sequence[tuple[RGB, str]], batch_size: int = DEFAULT_BATCH_SIZE
+        self,
+        pairs: Sequence[tuple[RGB, str]],
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        size_hw: tuple[int, int] | None = None,
     ) -> list[Segmentation]:
         """Answer pairs of an array and a sentence, each array as one view whatever its size.
 
         Args:
             pairs: (H, W, 3) uint8 arrays and sentences.
             batch_size: views the model reads at once.
+            size_hw: size of the masks [px]; None: each array's own.
 
         Returns:
             One result per pair, in order, in pixel coordinates.
@@ -215,10 +219,10 @@ class Segmenter:
             raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}.")
         results: list[Segmentation] = []
         for start in range(0, len(pairs), batch_size):
-            results.extend(self._run(pairs[start : start + batch_size]))
+            results.extend(self._run(pairs[start : start + batch_size], size_hw))
         return results
 
-    def _run(self, pairs: Sequence[tuple[RGB, str]]) -> list[Segmentation]:
+    def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
         images = [self._processor.images(rgb) for rgb, _ in pairs]
@@ -230,7 +234,7 @@ class Segmenter:
         )
         results = []
         for index, (rgb, sentence) in enumerate(pairs):
-            logits = resize_logits(output.low_res_logits[index], (rgb.shape[0], rgb.shape[1]))  # (H, W)
+            logits = resize_logits(output.low_res_logits[index], size_hw or (rgb.shape[0], rgb.shape[1]))  # (H, W)
             results.append(
                 Segmentation(
                     sentence=sentence,

@@ -175,6 +175,8 @@ class Sample:
         mask: (H, W) bool at the image's own size, or None: nothing in the image is meant.
         id: unique inside its dataset.
         category: class of the target, where known.
+        category_mask: (H, W) bool, everything of `category` in the image: what a model that reads only the class word
+            would find at best. None where unknown.
         kind: kind of expression (`class`, `position`, ...; see `expressions.KINDS`), where known.
         split: `train`, `val`, `test` or None.
     """
@@ -186,6 +188,7 @@ class Sample:
     category: str | None = None
     kind: str | None = None
     split: str | None = None
+    category_mask: Mask | None = None
 
     def pixels(self) -> Pixels:
         """Read the image: (H, W, 3) uint8, RGB."""

@@ -240,6 +240,7 @@ def _as_sample(annotated: AnnotatedImage, expression: ReferringExpression, name:
         category=expression.category,
         kind=expression.kind,
         split=annotated.split,
+        category_mask=annotated.category_mask(expression.category),
     )
 
 
