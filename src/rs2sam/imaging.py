@@ -64,7 +64,7 @@ def read_image_and_validity(source: ImageSource) -> tuple[RGB, Validity]:
         raise DataNotFoundError(f"image not found: `{path}` is not a file. Check the path (relative to {Path.cwd()}).")
     try:
         with Image.open(path) as picture:
-            return _from_pil(picture)
+            return _from_array(_read_with_rasterio(path)) if _has_deep_colours(picture) else _from_pil(picture)
     except UnidentifiedImageError:
         return _from_array(_read_with_rasterio(path))
     except Image.DecompressionBombError as error:
@@ -130,16 +130,24 @@ def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
+def _has_deep_colours(picture: Image.Image) -> bool:
+    """Whether PIL would drop the lower 8 of 16 bits, as it does for everything but grey without alpha."""
+    return any(";16" in str(tile) for tile in getattr(picture, "tile", ())) and not picture.mode.startswith("I")
+
+
 def _read_with_rasterio(path: Path) -> npt.NDArray[Any]:
-    """Formats and pixel types beyond PIL (16-bit RGB TIFF, JPEG 2000, ...): the first band, or the first three."""
+    """Formats and pixel types beyond PIL: the first band or the first three, and alpha where there is one."""
     import rasterio  # costs 0.2 s, and ordinary pictures never need it
+    from rasterio.enums import ColorInterp
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
-                bands = dataset.read([1, 2, 3] if dataset.count >= 3 else [1])
+                colours = [1, 2, 3] if dataset.count >= 3 else [1]
+                alpha = [n for n, kind in enumerate(dataset.colorinterp, start=1) if kind == ColorInterp.alpha]
+                bands = dataset.read(colours + alpha[:1])
     except RasterioIOError as error:
         raise InvalidImageError(
             f"`{path}` is in no picture format known to PIL or GDAL ({error}). "

@@ -81,7 +81,8 @@ def load_published_tokenizer(path: str | Path) -> Tokenizer:
         single="<s> $A </s>", special_tokens=[(token, SPECIAL_TOKENS.index(token)) for token in ("<s>", "</s>")]
     )
     tokenizer.add_special_tokens([*SPECIAL_TOKENS, AddedToken(MASK_TOKEN, lstrip=True)])
-    tokenizer.add_tokens([SEG_TOKEN])
+    # SentencePiece sees the text before and after it apart, and drops the spaces between.
+    tokenizer.add_tokens([AddedToken(SEG_TOKEN, lstrip=True, rstrip=True)])
     return tokenizer
 
 

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rs2sam.errors import DataNotFoundError, InvalidImageError
+from rs2sam.imaging import read_image, read_image_and_validity
+
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+
+
+@pytest.fixture
+def rgb():
+    return np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+
+
+def test_rgb_arrays_pictures_and_files_are_read_as_they_are(rgb, tmp_path):
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    for source in (rgb, Image.fromarray(rgb), tmp_path / "a.png", str(tmp_path / "a.png")):
+        result = read_image(source)
+        np.testing.assert_array_equal(result, rgb)
+        assert result.flags.c_contiguous
+
+
+def test_arrays_are_copied(rgb):
+    read_image(rgb)[:] = 0
+    assert rgb.any()
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr", "LAB", "HSV"])
+def test_every_colour_model_becomes_rgb(rgb, mode):
+    picture = Image.fromarray(rgb).convert("L" if mode == "LAB" else mode)
+    result = read_image(picture)
+    assert result.shape == (6, 8, 3)
+    np.testing.assert_array_equal(result, np.asarray(picture.convert("RGB")))
+
+
+def test_grey_is_repeated():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    for source in (grey, grey[..., None], Image.fromarray(grey)):
+        np.testing.assert_array_equal(read_image(source), np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_cmyk_jpeg_keeps_its_colours(tmp_path):
+    Image.new("RGB", (16, 16), RED).convert("CMYK").save(tmp_path / "a.jpg")
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - RED).max() < 8
+
+
+def test_transparent_pixels_are_black_and_invalid_others_keep_their_colour():
+    rgba = np.array([[(*RED, 0), (*RED, 128), (*GREEN, 255)]], np.uint8)
+    for source in (rgba, Image.fromarray(rgba)):
+        pixels, valid = read_image_and_validity(source)
+        assert pixels.tolist() == [[[0, 0, 0], list(RED), list(GREEN)]]
+        assert valid.tolist() == [[False, True, True]]
+
+
+def test_grey_with_alpha_is_understood():
+    pixels, valid = read_image_and_validity(np.array([[(9, 0), (9, 255)]], np.uint8))
+    assert pixels[..., 0].tolist() == [[0, 9]]
+    assert valid.tolist() == [[False, True]]
+    picture = Image.fromarray(np.array([[(9, 0), (9, 255)]], np.uint8))
+    np.testing.assert_array_equal(read_image(picture), pixels)
+
+
+def test_a_transparent_palette_entry_is_invalid(tmp_path):
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([*RED, *GREEN])
+    picture.putdata([0, 1])
+    picture.save(tmp_path / "a.png", transparency=0)
+    pixels, valid = read_image_and_validity(tmp_path / "a.png")
+    assert pixels.tolist() == [[[0, 0, 0], list(GREEN)]]
+    assert valid.tolist() == [[False, True]]
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    result = read_image(tmp_path / "a.jpg")
+    assert result.shape == (32, 16, 3)
+    assert result[2, 8].min() > 240
+    assert result[-3, 8].max() < 15
+
+
+def test_sixteen_bits_within_8_bit_range_are_kept(tmp_path):
+    values = np.array([[0, 100, 255]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png")[..., 0].tolist() == [[0, 100, 255]]
+    assert read_image(values)[..., 0].tolist() == [[0, 100, 255]]
+
+
+def test_sixteen_bits_are_stretched_by_percentiles_of_all_bands_together(tmp_path):
+    ramp = np.linspace(1000, 5000, 101).astype(np.uint16)[None]
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    result = read_image(tmp_path / "a.png")[0, :, 0]
+    assert result[:3].tolist() == [0, 0, 0]
+    assert result[50] == 128
+    assert result[-3:].tolist() == [255, 255, 255]
+    colours = read_image(np.stack([ramp, ramp, ramp // 2], axis=-1))
+    assert colours[0, 80, 2] < colours[0, 80, 0]  # a stretch per band would make them equal
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("driver", ["GTiff", "PNG"])
+@pytest.mark.parametrize("num_bands", [3, 4])
+def test_sixteen_bit_colours_keep_their_lower_bits(tmp_path, driver, num_bands):
+    rasterio = pytest.importorskip("rasterio")
+    values = np.random.default_rng(0).integers(1, 4000, (num_bands, 8, 9), dtype=np.uint16)
+    file = tmp_path / "a.file"
+    profile = {"driver": driver, "height": 8, "width": 9, "count": num_bands, "dtype": "uint16"}
+    if driver == "GTiff":
+        profile |= {"photometric": "RGB", "transform": rasterio.Affine(1, 0, 5, 0, -1, 5), "ALPHA": "YES"}
+    with rasterio.open(file, "w", **profile) as dataset:
+        dataset.write(values)
+    np.testing.assert_array_equal(read_image(file), read_image(np.moveaxis(values, 0, -1)))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[0.0, 0.5, 1.0]], [0, 128, 255]),
+        ([[0.0, 99.6, 200.0]], [0, 100, 200]),
+        ([[np.nan, 0.0, 1.0]], [0, 0, 255]),
+        ([[np.nan, np.nan, np.inf]], [0, 0, 0]),
+        ([[-5.0, -5.0, -5.0]], [0, 0, 0]),
+    ],
+)
+def test_floats_are_scaled_by_their_range(values, expected):
+    assert read_image(np.array(values))[0, :, 0].tolist() == expected
+
+
+def test_bools_are_black_and_white():
+    assert read_image(np.array([[False, True]]))[0, :, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 4, 5), (3, 8, 8), (0, 4, 3), (2, 3, 4, 3)])
+def test_other_shapes_are_rejected(shape):
+    with pytest.raises(InvalidImageError, match="must be"):
+        read_image(np.zeros(shape, np.uint8))
+
+
+def test_other_types_are_rejected():
+    with pytest.raises(InvalidImageError, match="complex"):
+        read_image(np.zeros((2, 2), np.complex64))
+    with pytest.raises(InvalidImageError, match="received int"):
+        read_image(3)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"absent\.png"):
+        read_image(tmp_path / "absent.png")
+
+
+def test_truncated_and_foreign_files_are_rejected(rgb, tmp_path):
+    Image.fromarray(np.tile(rgb, (20, 20, 1))).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:2000])
+    with pytest.raises(InvalidImageError, match="cannot be decoded"):
+        read_image(tmp_path / "b.jpg")
+    (tmp_path / "c.png").write_text("no picture")
+    with pytest.raises(InvalidImageError, match="no picture format"):
+        read_image(tmp_path / "c.png")
+
+
+def test_decompression_bombs_are_refused(rgb, tmp_path, monkeypatch):
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(InvalidImageError, match="GeoTIFF"):
+        read_image(tmp_path / "a.png")

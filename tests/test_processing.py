@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.processing import (
+    MASK_LOGIT_THRESHOLD,
+    ProcessingConfig,
+    Processor,
+    logits_to_mask,
+    logits_to_probability,
+    resize_logits,
+)
+
+COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(COMPACT / "tokenizer.json"))
+
+
+@pytest.fixture
+def processor(tokenizer) -> Processor:
+    return Processor(ProcessingConfig(image_size=8, union_image_size=4, max_text_tokens=12), tokenizer)
+
+
+@pytest.mark.parametrize("case", ["rrsisd800", "refsegrs512"])
+def test_images_equal_the_published_transforms_bit_by_bit(golden_dir, tokenizer, case):
+    arrays = np.load(golden_dir / "preprocess" / "transforms.npz")
+    facts = json.loads((golden_dir / "preprocess" / "transforms.json").read_text())[case]
+    processor = Processor(ProcessingConfig(1024, 224, 1022), tokenizer)
+
+    inputs = processor.images(arrays[f"{case}.src_u8"])
+
+    np.testing.assert_array_equal(inputs.pixel_values[:, ::16, ::16], arrays[f"{case}.image1024[:, ::16, ::16]"])
+    np.testing.assert_array_equal(inputs.union_pixel_values, arrays[f"{case}.evf224"])
+    assert hashlib.sha256(inputs.pixel_values.tobytes()).hexdigest() == facts["sha256_image"]
+    assert hashlib.sha256(inputs.union_pixel_values.tobytes()).hexdigest() == facts["sha256_evf"]
+
+
+def test_images_of_one_colour_are_that_colour_normalised(processor):
+    rgb = np.full((5, 3, 3), (0, 127, 255), np.uint8)
+    inputs = processor.images(rgb)
+    assert inputs.pixel_values.shape == (3, 8, 8)
+    assert inputs.union_pixel_values.shape == (3, 4, 4)
+    assert inputs.pixel_values.dtype == np.float32
+    expected = (np.array([0, 127 / 255, 1]) - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    np.testing.assert_allclose(inputs.pixel_values[:, 3, 3], expected, rtol=1e-6)
+
+
+def test_images_are_averaged_when_they_shrink(processor):
+    checkers = np.indices((64, 64)).sum(0) % 2 * 255
+    inputs = processor.images(np.repeat(checkers[..., None], 3, axis=2).astype(np.uint8))
+    grey = inputs.union_pixel_values * np.array([0.229, 0.224, 0.225])[:, None, None] + 0.449
+    assert np.ptp(grey[0]) < 0.1  # without antialiasing, whole pixels would be black or white
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (0, 4, 3)])
+def test_images_reject_arrays_that_are_no_rgb(processor, shape):
+    with pytest.raises(InvalidInputError, match="read_image"):
+        processor.images(np.zeros(shape, np.uint8))
+
+
+def test_images_reject_floats(processor):
+    with pytest.raises(InvalidInputError, match="float64"):
+        processor.images(np.zeros((4, 4, 3)))
+
+
+def test_sentences_are_padded_to_the_longest(processor):
+    inputs = processor.sentences(["the ship", "the ship on the left"])
+    assert inputs.input_ids.shape == inputs.attention_mask.shape == (2, 7)
+    assert inputs.input_ids.dtype == inputs.attention_mask.dtype == np.int64
+    assert inputs.input_ids[0, 0] == inputs.input_ids[1, 0] == 0
+    assert inputs.input_ids[0].tolist()[3:] == [2, 1, 1, 1]
+    assert inputs.attention_mask.tolist() == [[1, 1, 1, 1, 0, 0, 0], [1] * 7]
+
+
+def test_sentences_mask_unknown_tokens_and_pad_with_them_as_published():
+    from tokenizers import models, pre_tokenizers, processors
+
+    words = Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "ship": 4}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    config = ProcessingConfig(8, 4, 12, pad_token_id=3, mask_unknown_tokens=True)
+    inputs = Processor(config, words).sentences(["ship quux ship", "ship"])
+    assert inputs.input_ids.tolist() == [[0, 4, 3, 4, 2], [0, 4, 2, 3, 3]]
+    assert inputs.attention_mask.tolist() == [[1, 1, 0, 1, 1], [1, 1, 1, 0, 0]]
+
+    ours = Processor(ProcessingConfig(8, 4, 12, pad_token_id=3), words).sentences(["ship quux ship"])
+    assert ours.attention_mask.tolist() == [[1, 1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("sentence", ["", "   ", "\n\t", "\u200b", "\u3000"])
+def test_sentences_reject_what_names_nothing(processor, sentence):
+    with pytest.raises(InvalidInputError, match="must name something"):
+        processor.sentences(["the ship", sentence])
+
+
+def test_sentences_reject_more_tokens_than_the_limit_and_say_both_numbers(processor):
+    assert processor.sentences(["ship " * 10]).input_ids.shape == (1, 12)
+    with pytest.raises(InvalidInputError, match="at most 12 tokens, received 13"):
+        processor.sentences(["ship " * 11])
+
+
+def test_the_compact_model_takes_1022_tokens(tokenizer):
+    processor = Processor.from_folder(COMPACT)
+    assert processor.sentences(["ship " * 1020]).input_ids.shape == (1, 1022)
+    with pytest.raises(InvalidInputError, match="at most 1022 tokens, received 1023"):
+        processor.sentences(["ship " * 1021])
+
+
+@pytest.mark.parametrize("sentences", ["the ship", []])
+def test_sentences_reject_what_is_no_list_of_sentences(processor, sentences):
+    with pytest.raises(InvalidInputError, match="list of at least one"):
+        processor.sentences(sentences)
+
+
+def test_sentences_reject_what_is_no_text(processor):
+    with pytest.raises(InvalidInputError, match="NoneType"):
+        processor.sentences([None])
+
+
+def test_special_tokens_in_a_sentence_are_plain_text(processor):
+    ids = processor.sentences(["a </s> ship"]).input_ids[0].tolist()
+    assert ids.count(2) == 1
+    assert ids[-1] == 2
+
+
+def test_resize_logits_enlarges_as_torch_does():
+    torch = pytest.importorskip("torch")
+    logits = np.random.default_rng(0).standard_normal((7, 5)).astype(np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(logits)[None, None], size=(33, 17), mode="bilinear")
+    np.testing.assert_allclose(resize_logits(logits, (33, 17)), expected[0, 0].numpy(), atol=1e-6)
+
+
+def test_resize_logits_by_hand():
+    np.testing.assert_allclose(resize_logits(np.array([[0.0, 4.0]], np.float32), (1, 4)), [[0, 1, 3, 4]])
+    np.testing.assert_allclose(resize_logits(np.array([[0.0, 4.0]], np.float32), (1, 1)), [[2]])
+
+
+def test_probability_is_the_softmax_over_one_minus_x_and_x():
+    logits = np.array([-1000, -1, 0, 0.5, 1, 1000], np.float32)
+    probability = logits_to_probability(logits)
+    finite = logits[1:-1].astype(np.float64)
+    np.testing.assert_allclose(probability[1:-1], np.exp(finite) / (np.exp(finite) + np.exp(1 - finite)), rtol=1e-6)
+    assert probability[[0, -1]].tolist() == [0, 1]
+    assert probability.dtype == np.float32
+
+
+def test_mask_is_foreground_above_the_threshold_only():
+    logits = np.array([0.4999, MASK_LOGIT_THRESHOLD, 0.5001], np.float32)
+    assert logits_to_mask(logits).tolist() == [False, False, True]
+    assert (logits_to_probability(logits) > 0.5).tolist() == [False, False, True]
+
+
+def test_processor_comes_back_from_its_folder(processor, tmp_path):
+    processor.save(tmp_path / "model")
+    again = Processor.from_folder(tmp_path / "model")
+    assert again.config == processor.config
+    assert again.sentences(["the ship"]).input_ids.tolist() == processor.sentences(["the ship"]).input_ids.tolist()
+
+
+def test_from_folder_names_the_missing_files(tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"lacks preprocessor_config\.json, tokenizer\.json"):
+        Processor.from_folder(tmp_path)
+
+
+def test_from_folder_says_which_file_is_damaged(processor, tmp_path):
+    processor.save(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"version"')
+    with pytest.raises(InvalidInputError, match=r"tokenizer\.json"):
+        Processor.from_folder(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text("{")
+    with pytest.raises(InvalidInputError, match="not JSON"):
+        ProcessingConfig.from_json(tmp_path / "preprocessor_config.json")
+
+
+def test_config_rejects_unknown_and_missing_keys(tmp_path):
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps({"image_size": 8, "sise": 1}))
+    with pytest.raises(InvalidInputError, match=r"unknown keys \['sise'\].*lacks \['union_image_size"):
+        ProcessingConfig.from_json(file)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"image_size": 0}, {"max_text_tokens": 2}, {"union_image_size": 2.5}, {"image_std": (1, 0, 1)}],
+)
+def test_config_rejects_impossible_values(changes):
+    with pytest.raises(InvalidInputError, match=next(iter(changes))):
+        ProcessingConfig(**{"image_size": 8, "union_image_size": 4, "max_text_tokens": 8, **changes})
