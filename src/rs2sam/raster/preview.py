@@ -101,7 +101,7 @@ def _headline(scene: Scene) -> str:
     height, width = scene.size_hw
     metres = scene.georeference.pixel_size_m(scene.size_hw)
     resolution = "" if metres is None else f"  ·  {max(metres):.3g} m per pixel"
-    return f"{scene.source.rstrip('/').rpartition('/')[2]}  ·  {width:,} × {height:,} px{resolution}"
+    return f"{scene.source.rstrip('/').rpartition('/')[2]}  ·  {width:,} x {height:,} px{resolution}"
 
 
 def _picture_size(size_hw: tuple[int, int], max_height: int) -> tuple[int, int]:
@@ -190,15 +190,28 @@ def _draw_legend(canvas: Image.Image, rows: Sequence[_LegendRow], headline: str,
     right = canvas.width - _MARGIN
     for row in rows:
         draw.rounded_rectangle((_MARGIN, top + 3, _MARGIN + 28, top + 23), radius=5, fill=row.colour)
-        font = _font(row.found, _TEXT_SIZE)
-        found_width = font.getlength(row.found)
-        draw.text((right - found_width, top), row.found, font=font, fill=_FAINT)
+        found_width = _draw_right(draw, (right, top), row.found)
         font = _font(row.sentence, _TEXT_SIZE)
         room = right - found_width - 2 * _MARGIN - (_MARGIN + 28)
         draw.text((_MARGIN + 42, top), _shorten(row.sentence, font, room), font=font, fill=_INK)
         top += _ROW
     font = _font(headline, 16)
     draw.text((_MARGIN, top + 4), _shorten(headline, font, right - _MARGIN), font=font, fill=_FAINT)
+
+
+def _draw_right(draw: ImageDraw.ImageDraw, right_top: tuple[int, int], text: str) -> float:
+    """Draw a text that ends at the right, and return its width; a closing square is a small raised 2.
+
+    Pillow's own font has no superscripts.
+    """
+    right, top = right_top
+    body, raised = (text[:-1], "2") if text.endswith("²") else (text, "")
+    font, small = _font(body, _TEXT_SIZE), _font(raised, round(_TEXT_SIZE * 0.62))
+    raised_width = small.getlength(raised)
+    width = font.getlength(body) + raised_width
+    draw.text((right - width, top), body, font=font, fill=_FAINT)
+    draw.text((right - raised_width, top), raised, font=small, fill=_FAINT)
+    return width
 
 
 def _shorten(text: str, font: _Font, room: float) -> str:
@@ -222,7 +235,7 @@ def _named_font(name: str, size: int) -> _Font | None:
 
 def _font(text: str, size: int) -> _Font:
     """Pillow's own font; one of the system where a text has letters beyond Latin."""
-    if any(ord(letter) > 0x24F and letter not in "…·×²" for letter in text):
+    if any(ord(letter) > 0x24F and letter not in "…·" for letter in text):
         for name in _WIDE_FONTS:
             font = _named_font(name, size)
             if font is not None:
