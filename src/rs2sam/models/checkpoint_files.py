@@ -145,11 +145,10 @@ class Checkpoint:
             CheckpointError: the tensor's bytes cannot be read.
         """
         file = self._file_of[name]
-        tensor = file.read(name)
-        self._unreleased_bytes += file.specs[name].num_bytes
-        if self._unreleased_bytes >= RELEASE_BYTES:
+        if self._unreleased_bytes + file.specs[name].num_bytes > RELEASE_BYTES:
             self.release()
-        return tensor
+        self._unreleased_bytes += file.specs[name].num_bytes
+        return file.read(name)
 
     def release(self) -> None:
         """Drop the mappings of the files; the next `read` makes them again."""

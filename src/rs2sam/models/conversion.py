@@ -68,7 +68,7 @@ class ConversionSource:
         """
         name = self.report.mapped[own_name]
         tensor = self.checkpoint.read(name)
-        if not bool(torch.isfinite(tensor).all()):
+        if not is_finite(tensor):
             raise CheckpointError(
                 f"Weights must be finite: `{name}` in {self.checkpoint.path} has infinities or not-a-numbers. The file "
                 "is damaged, or its training diverged."
@@ -162,6 +162,13 @@ def model_specs(config: RS2SamConfig) -> dict[str, TensorSpec]:
     with torch.device("meta"):
         model = RS2SamModel(config)
     return {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has neither infinities nor not-a-numbers, found without a temporary of its size."""
+    if tensor.numel() == 0:
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(tensor))  # not-a-numbers propagate
 
 
 def common_dtype(dtypes: Iterable[torch.dtype]) -> torch.dtype:

@@ -24,7 +24,14 @@ from rs2sam.hub import MODEL_TYPE, model_type
 from rs2sam.models.checkpoint_files import TensorSpec
 from rs2sam.models.checkpoint_writing import write_checkpoint
 from rs2sam.models.configuration import RS2SamConfig
-from rs2sam.models.conversion import ConversionReport, ConversionSource, common_dtype, open_own, open_published
+from rs2sam.models.conversion import (
+    ConversionReport,
+    ConversionSource,
+    common_dtype,
+    is_finite,
+    open_own,
+    open_published,
+)
 from rs2sam.models.model_card import CardFacts, model_card
 from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
 from rs2sam.processing import Processor
@@ -91,7 +98,7 @@ def _write_model(source: ConversionSource, folder: Path, dtype: DtypeName | None
 
     def read(name: str) -> torch.Tensor:
         tensor = source.read(name).to(specs[name].dtype)
-        if specs[name].dtype == torch.float16 and not bool(torch.isfinite(tensor).all()):
+        if specs[name].dtype == torch.float16 and not is_finite(tensor):
             raise CheckpointError(
                 f"Weights must fit the dtype: `{name}` has values beyond float16's 65504. Convert to bfloat16."
             )
