@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("rs2sam.cli_segment", "Find what SENTENCE names in IMAGE."),
     "models": ("rs2sam.cli_models", "List the models: where they are, how large, under which terms."),
     "convert": ("rs2sam.cli_models", "Convert a published checkpoint to this project's format."),
+    "demo-scene": ("rs2sam.cli_demo", "Draw a georeferenced aerial scene to try rs2sam on."),
     "train": ("rs2sam.cli_train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
 }
 
@@ -46,7 +47,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command = getattr(import_module(module), cmd_name)
+        command = getattr(import_module(module), cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.{cmd_name} is no click command")
         return command

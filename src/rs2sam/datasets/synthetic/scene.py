@@ -12,7 +12,7 @@ from rs2sam.datasets.base import AnnotatedImage, Pixels
 from rs2sam.datasets.synthetic import themes_land, themes_sites
 from rs2sam.datasets.synthetic.camera import Camera
 from rs2sam.datasets.synthetic.canvas import Canvas
-from rs2sam.datasets.synthetic.stage import REGION_CODES, SEASONS, Season, Stage
+from rs2sam.datasets.synthetic.stage import SEASONS, Season, Stage
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
 
@@ -118,19 +118,19 @@ def set_stage(
 def render(stage: Stage, theme: str, camera: Camera) -> AnnotatedImage:
     """Draw a theme on a stage, photograph it, and collect the annotation."""
     THEMES[theme].draw(stage)
-    pixels: Pixels = camera.expose(stage.rng, stage.canvas.rgb)
-    instances, regions = stage.instances(), stage.regions()
+    pixels = camera.expose(stage.rng, stage.canvas.rgb)
+    return annotated(stage, pixels, f"{theme}-{int(stage.rng.integers(2**48)):012x}")
+
+
+def annotated(stage: Stage, pixels: Pixels, name: str) -> AnnotatedImage:
+    """Collect what is known about a drawn stage."""
     return AnnotatedImage(
         image=pixels,
         size_hw=stage.canvas.size_hw,
-        instances=instances,
-        regions=regions,
+        instances=stage.instances(),
+        regions=stage.regions(),
         exhaustive_categories=frozenset(CATEGORIES) - stage.unlisted,
-        id=f"{theme}-{int(stage.rng.integers(2**48)):012x}",
+        id=name,
         source="synthetic",
         gsd_m=stage.gsd_m,
     )
-
-
-REGIONS = tuple(REGION_CODES)
-"""Categories that scenes annotate as regions; all others are instances."""

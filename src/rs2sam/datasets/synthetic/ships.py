@@ -33,24 +33,33 @@ def _hull(fullness: float) -> Points:
     return np.concatenate([np.stack([u, w], axis=1), np.stack([u, -w], axis=1)[::-1]])
 
 
+def _foam(stage: Stage, outline: Points, stern: Point, reach: float, strength: float) -> None:
+    """Lay foam that breaks up and fades with the distance from the stern."""
+    canvas = stage.canvas
+    hit = canvas.coverage([outline])
+    if hit is None:
+        return
+    window, covered = hit
+    x, y = canvas.pixels(np.asarray(stern, dtype=np.float64)[None])[0].tolist()
+    rows, columns = np.mgrid[window].astype(np.float32)
+    distance = np.hypot(columns - x, rows - y) * np.float32(stage.gsd_m / reach)
+    broken = np.clip(0.75 + 0.4 * canvas.noise.medium[window] + 0.2 * canvas.noise.fine[window], 0, 1)
+    share = covered * broken * np.clip(1 - distance, 0, 1) * np.float32(strength)
+    canvas.blend(window, share, canvas.texture(window, Material((204, 212, 212), 0.05, 0.08, 0)))
+
+
 def _wake(stage: Stage, center: Point, angle: float, length: float, width: float) -> None:
     """Draw the foam behind and beside a moving ship."""
-    back = length * stage.between(1.2, 3.0)
-    foam = Material((196, 206, 206), 0.06, 0.1, 0.02)
-    trail = points(
-        (-length * 0.48, -width * 0.4), (-length * 0.48, width * 0.4), (-back, width * 0.9), (-back, -width * 0.9)
-    )
-    for share, strength in ((1.0, 0.22), (0.55, 0.35)):
-        hit = stage.canvas.coverage([place(trail * (share, 0.7), center, angle)])
-        if hit is not None:
-            stage.canvas.blend(hit[0], hit[1] * np.float32(strength), stage.canvas.texture(hit[0], foam))
+    back = length * stage.between(1.2, 2.6)
+    stern = place(points((-length * 0.45, 0)), center, angle)[0]
+    edge = width * stage.between(0.7, 1.1)
+    trail = points((-length * 0.4, -width * 0.3), (-length * 0.4, width * 0.3), (-back, edge), (-back, -edge))
+    _foam(stage, place(trail, center, angle), stern, back - length * 0.4, stage.between(0.35, 0.75))
     for side in (-1, 1):
         arm = points(
-            (length * 0.45, side * width * 0.15), (-back * 0.8, side * width * 1.9), (-back * 0.8, side * width * 1.5)
+            (length * 0.45, side * width * 0.15), (-back * 0.6, side * width * 1.9), (-back * 0.6, side * width * 1.5)
         )
-        hit = stage.canvas.coverage([place(arm, center, angle)])
-        if hit is not None:
-            stage.canvas.blend(hit[0], hit[1] * np.float32(0.3), stage.canvas.texture(hit[0], foam))
+        _foam(stage, place(arm, center, angle), place(points((length * 0.4, 0)), center, angle)[0], back, 0.4)
 
 
 def freighter(stage: Stage, center: Point, angle: float, length: float, moving: bool = False) -> None:

@@ -1,0 +1,66 @@
+"""`rs2sam demo-scene`: a georeferenced aerial scene that the project draws itself, to try the other commands on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from rs2sam.datasets.synthetic.showcase import GSD_M, showcase
+from rs2sam.errors import InvalidInputError
+
+CRS = "EPSG:32632"
+ORIGIN_XY = (691_200.0, 5_334_900.0)
+"""Upper left corner [m] in UTM zone 32 N. The place is invented; the coordinates are only plausible."""
+
+
+@click.command("demo-scene")
+@click.argument("path", metavar="OUT.tif", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Vary paints, trees and traffic."
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT.tif if it exists.")
+def demo_scene(path: Path, seed: int, overwrite: bool) -> None:
+    """Draw a georeferenced aerial scene to try rs2sam on.
+
+    1024 x 768 pixels of 0.5 m: storage tanks, ships, a bridge, houses, pools, courts, a car park, fields. Nothing in
+    it is real, and nothing is downloaded.
+    """
+    write_demo_scene(path, seed, overwrite=overwrite)
+    click.echo(f"{path}  {CRS}, {GSD_M} m/px", err=True)
+
+
+def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> None:
+    """Draw the scene and write it as a compressed RGB GeoTIFF.
+
+    Args:
+        path: file to write; its folder is made when missing.
+        seed: another seed varies details, not the composition.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        InvalidInputError: when the file exists and may not be replaced, or cannot be written.
+    """
+    import rasterio
+    from rasterio.transform import from_origin
+
+    if path.exists() and not overwrite:
+        raise InvalidInputError(
+            f"Files are not replaced unasked: {path} exists. Add --overwrite or choose another name."
+        )
+    pixels = np.moveaxis(showcase(seed).pixels(), 2, 0)
+    profile = {
+        "driver": "GTiff", "count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8",
+        "crs": CRS, "transform": from_origin(*ORIGIN_XY, GSD_M, GSD_M), "photometric": "RGB",
+        "compress": "deflate", "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
+    }  # fmt: skip
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(pixels)
+            file.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"Synthetic scene, seed {seed}; the place does not exist.")
+    except (OSError, rasterio.errors.RasterioIOError) as error:
+        raise InvalidInputError(
+            f"The scene needs a writable place; {path} is none ({error}). Choose another."
+        ) from error
