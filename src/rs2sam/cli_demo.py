@@ -43,7 +43,6 @@ def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> N
         InvalidInputError: when the file exists and may not be replaced, or cannot be written.
     """
     import rasterio
-    from rasterio.transform import from_origin
 
     if path.exists() and not overwrite:
         raise InvalidInputError(
@@ -52,8 +51,8 @@ def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> N
     pixels = np.moveaxis(showcase(seed).pixels(), 2, 0)
     profile = {
         "driver": "GTiff", "count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8",
-        "crs": CRS, "transform": from_origin(*ORIGIN_XY, GSD_M, GSD_M), "photometric": "RGB",
-        "compress": "deflate", "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "crs": CRS, "transform": rasterio.Affine(GSD_M, 0.0, ORIGIN_XY[0], 0.0, -GSD_M, ORIGIN_XY[1]),
+        "photometric": "RGB", "compress": "deflate", "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
     }  # fmt: skip
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
