@@ -174,6 +174,12 @@ class RS2SamModel(PreTrainedModel):
                 f"`union_pixel_values` must be {side} px square, the size of the learned positions; got "
                 f"{tuple(union_pixel_values.shape[-2:])}. Resize the image with the model's processor."
             )
+        # An exported program has no such check of its own: it would have to fix the range of lengths.
+        if not torch.compiler.is_exporting() and input_ids.shape[1] > self.config.max_text_tokens:
+            raise InvalidInputError(
+                f"A sentence has at most {self.config.max_text_tokens} tokens; got {input_ids.shape[1]}. "
+                "Shorten it, or let the model's processor cut it."
+            )
         return self.union_encoder(union_pixel_values, input_ids, text_padding_mask)
 
     def encode_image(self, pixel_values: Tensor, text: Tensor, text_key_mask: Tensor | None) -> Levels:
