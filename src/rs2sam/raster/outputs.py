@@ -154,7 +154,7 @@ def write_outputs(
             for png, result in zip(pngs, results, strict=bool(pngs)):
                 Image.fromarray(result.mask.astype(np.uint8) * 255).save(folder / png)
             write_polygons(folder / paths.polygons, scene, results, model=model, polygon_format=paths.polygon_format)
-            draw_preview(scene, results).save(folder / paths.preview, optimize=True)
+            draw_preview(scene, results).save(folder / paths.preview)
             (folder / paths.result).write_text(
                 json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )

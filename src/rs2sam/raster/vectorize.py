@@ -75,9 +75,9 @@ def mask_regions(
     outlines = trace(mask)
     if not outlines:
         return []
-    labels = label_pixels(outlines, mask.shape)
-    counts = np.bincount(labels.ravel(), minlength=len(outlines) + 1)[1:]
-    sums = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=len(outlines) + 1)[1:]
+    labels = label_pixels(outlines, mask.shape)[mask]  # (foreground pixels,)
+    counts = np.bincount(labels, minlength=len(outlines) + 1)[1:]
+    sums = np.bincount(labels, weights=probability[mask], minlength=len(outlines) + 1)[1:]
     areas = [None] * len(outlines) if georeference is None else georeference.areas_m2(outlines)
     return [
         Region(geometry, int(count), float(total / count), area)
