@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from rs2sam.backends import load_backend
+from rs2sam.errors import InvalidInputError, MissingDependencyError
+
+
+def test_a_folder_with_a_graph_runs_on_onnx(onnx_folder):
+    assert load_backend(onnx_folder).name == "onnx"
+    assert load_backend(onnx_folder, device="cpu", threads=1).name == "onnx"
+    assert load_backend(onnx_folder, "torch", device="cpu").name == "torch"
+
+
+def test_a_folder_without_a_graph_runs_on_torch(torch_folder):
+    assert load_backend(torch_folder, device="cpu").name == "torch"
+
+
+def test_unknown_backends_are_rejected(tmp_path):
+    with pytest.raises(InvalidInputError, match="onnx, torch, received 'tensorflow'"):
+        load_backend(tmp_path, "tensorflow")
+
+
+def test_no_threads_are_rejected(tmp_path):
+    with pytest.raises(InvalidInputError, match="at least 1, received 0"):
+        load_backend(tmp_path, threads=0)
+
+
+@pytest.mark.parametrize("missing", ["torch", "transformers"])
+def test_the_install_command_is_given_where_torch_is_missing(tmp_path, monkeypatch, missing):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    with pytest.raises(MissingDependencyError, match=r"pip install 'rs2sam\[torch\]'"):
+        load_backend(tmp_path)

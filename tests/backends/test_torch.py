@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rs2sam.errors import CheckpointError, InvalidInputError
+from tests.small_model import write_small_model
+
+pytest.importorskip("torch")
+
+from rs2sam.backends.torch import TorchBackend
+
+
+def test_outputs_have_the_documented_shapes_and_ranges(torch_folder, make_batch):
+    backend = TorchBackend.from_folder(torch_folder, device="cpu")
+    output = backend.run(*make_batch((5, 7)))
+    assert output.low_res_logits.shape == (2, 16, 16)
+    assert output.pseudo_mask.shape == (2, 2, 2)
+    assert output.presence_logits.shape == output.iou_scores.shape == (2,)
+    assert all(array.dtype == np.float32 for array in vars(output).values())
+    assert 0 <= output.pseudo_mask.min() <= output.pseudo_mask.max() <= 1
+    assert 0 <= output.iou_scores.min() <= output.iou_scores.max() <= 1
+    assert (backend.name, backend.has_presence, backend.has_score) == ("torch", True, True)
+
+
+def test_a_padded_batch_equals_its_samples(torch_folder, make_batch):
+    backend = TorchBackend.from_folder(torch_folder, device="cpu")
+    pixels, union, ids, attend = make_batch((4, 9))
+    together = backend.run(pixels, union, ids, attend)
+    alone = backend.run(pixels[:1], union[:1], ids[:1, :4], attend[:1, :4])
+    np.testing.assert_allclose(together.low_res_logits[0], alone.low_res_logits[0], rtol=1e-4, atol=1e-5)
+
+
+def test_untrained_heads_say_nothing(tmp_path, make_batch):
+    backend = TorchBackend.from_folder(write_small_model(tmp_path, heads=False), device="cpu")
+    output = backend.run(*make_batch((4,)))
+    assert (output.presence_logits, output.iou_scores) == (None, None)
+    assert not backend.has_presence
+    assert not backend.has_score
+
+
+def test_a_device_that_is_not_there_is_named(torch_folder):
+    with pytest.raises(InvalidInputError, match="cuda:77"):
+        TorchBackend.from_folder(torch_folder, device="cuda:77")
+    with pytest.raises(InvalidInputError, match="abacus"):
+        TorchBackend.from_folder(torch_folder, device="abacus")
+
+
+def test_threads_are_set_when_asked_for(torch_folder):
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        TorchBackend.from_folder(torch_folder, device="cpu", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_missing_tensors_are_named_and_never_filled_with_noise(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    file = write_small_model(tmp_path) / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["sentence_weight.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"sentence_weight\.weight"):
+        TorchBackend.from_folder(tmp_path, device="cpu")
+
+
+def test_a_truncated_file_is_reported(tmp_path):
+    file = write_small_model(tmp_path) / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        TorchBackend.from_folder(tmp_path, device="cpu")
