@@ -48,7 +48,7 @@ class Segmentation:
         presence: probability that what the sentence names is there at all (in tiles: the highest of any tile); None
             where the weights have no such head.
         score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
-        georeference: where the pixels lie, for an image read from a georeferenced file.
+        georeference: where the pixels lie; the identity for an image without a place, None for a single view.
     """
 
     sentence: str
@@ -65,7 +65,7 @@ class Segmentation:
 
     @property
     def transform(self) -> Affine | None:
-        """Pixel (column, row) to CRS coordinates, None for an image that was not read from a file."""
+        """Pixel (column, row) to CRS coordinates; the identity for an image without a place, None for a single view."""
         return None if self.georeference is None else self.georeference.transform
 
     def polygons(self) -> list[Polygon]:
