@@ -237,7 +237,7 @@ def describe(report: dict[str, Any]) -> str:
         if not found["found"]:
             lines.append(f'  "{found["sentence"]}": nothing found')
             continue
-        area = f"{found['pixels']} px" if found["area_m2"] is None else format_area(found["area_m2"])
+        area = f"{found['pixels']:,} px" if found["area_m2"] is None else format_area(found["area_m2"])
         noun = "region" if found["polygons"] == 1 else "regions"
         lines.append(
             f'  "{found["sentence"]}": {found["polygons"]} {noun}, {area}, '

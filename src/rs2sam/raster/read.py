@@ -32,6 +32,9 @@ _STRIP_ROWS = 512
 # Longer side of the decimated read from which the limits of a stretch are found.
 _SAMPLE_SIDE = 1024
 _EXIF_ORIENTATION = 0x0112
+# Memory of a whole run per pixel, measured on 4000 x 4000, and the size from which it is worth a word.
+_BYTES_PER_PIXEL = 30
+_LARGE_PIXELS = 64_000_000
 
 Pixels = NDArray[np.generic]
 BoolArray = NDArray[np.bool_]
@@ -77,6 +80,7 @@ def read_scene(path: str | Path, options: ReadOptions | None = None) -> Scene:
     options = options or ReadOptions()
     with _open(path) as dataset:
         bands = _choose_bands(dataset, options.bands)
+        _warn_if_large(dataset)
         source = _Source(dataset, bands, options)
         limits = source.limits()
         rgb, valid = source.stretched(limits)
@@ -206,6 +210,20 @@ def _damaged(name: str, reason: BaseException) -> InvalidImageError:
         f"{name!r} is damaged or cut short: its header can be read, its pixels cannot ({reason}). "
         "Fetch or write it again."
     )
+
+
+def _warn_if_large(dataset: DatasetReader) -> None:
+    """Say beforehand how much memory a large scene takes."""
+    pixels = dataset.width * dataset.height
+    if pixels > _LARGE_PIXELS:
+        _LOGGER.warning(
+            "%s has %d x %d pixels and is held in memory whole, with its results about %.1f GB. Cut it first if that is "
+            "too much.",
+            dataset.name,
+            dataset.width,
+            dataset.height,
+            pixels * _BYTES_PER_PIXEL / 1e9,
+        )
 
 
 def _choose_bands(dataset: DatasetReader, asked: tuple[int, ...] | None) -> tuple[int, ...]:
