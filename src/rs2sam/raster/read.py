@@ -217,8 +217,8 @@ def _warn_if_large(dataset: DatasetReader) -> None:
     pixels = dataset.width * dataset.height
     if pixels > _LARGE_PIXELS:
         _LOGGER.warning(
-            "%s has %d x %d pixels and is held in memory whole, with its results about %.1f GB. Cut it first if that is "
-            "too much.",
+            "%s has %d x %d pixels and is held in memory whole, with its results about %.1f GB. Cut it first if that "
+            "is too much.",
             dataset.name,
             dataset.width,
             dataset.height,
