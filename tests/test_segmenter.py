@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
-from rs2sam.errors import DataNotFoundError, InvalidInputError, WeightsNotFoundError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, WeightsNotFoundError
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
 CELLS = IMAGE_SIZE // 4
@@ -229,6 +230,13 @@ def test_load_says_what_a_model_may_be(tmp_path):
         Segmenter.load("no such model")
     with pytest.raises(WeightsNotFoundError):
         Segmenter.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rrsisd", "refsegrs"])
+def test_load_asks_for_torch_before_it_downloads_anything(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependencyError, match=rf"`{name}` needs `torch`.*pip install 'rs2sam\[torch\]'"):
+        Segmenter.load(name)
 
 
 def test_load_reads_a_folder_with_torch(tmp_path):

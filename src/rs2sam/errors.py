@@ -15,6 +15,8 @@ RS2SAMError
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class RS2SAMError(Exception):
     """Root of all errors that rs2sam raises on purpose."""
@@ -55,3 +57,13 @@ class MissingDependencyError(RS2SAMError, ImportError):
         super().__init__(
             f"{needed_for} needs `{library}`, which is not installed. Install it with: pip install 'rs2sam[{extra}]'"
         )
+
+
+def require(library: str, extra: str, needed_for: str) -> None:
+    """Raise `MissingDependencyError` unless a library is installed; it is not imported."""
+    try:
+        found = find_spec(library) is not None
+    except ValueError:  # its entry in `sys.modules` is None: somebody forbade it
+        found = False
+    if not found:
+        raise MissingDependencyError(library, extra, needed_for)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from rs2sam._download import HubAccess, HubAddress, download
-from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError
+from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError, require
 
 __all__ = [
     "KNOWN_MODELS",
@@ -179,6 +179,8 @@ def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess =
     if known is None and name and folder.is_dir():
         location = _located(name, folder, "folder")
     else:
+        if known is not None and convert:
+            require("torch", "torch", f"The model `{name}`")  # before gigabytes are downloaded, not after
         location = _located(name, download(name, _hub_address(name, known), access), "hub")
     return _converted(location, access) if convert and location.layout == "published" else location
 

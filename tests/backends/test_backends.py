@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
+import sys
 
 import pytest
 
@@ -30,7 +30,6 @@ def test_no_threads_are_rejected(tmp_path):
 
 @pytest.mark.parametrize("missing", ["torch", "transformers"])
 def test_the_install_command_is_given_where_torch_is_missing(tmp_path, monkeypatch, missing):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'rs2sam\[torch\]'"):
         load_backend(tmp_path)

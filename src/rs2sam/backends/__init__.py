@@ -13,7 +13,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, require
 
 __all__ = ["Backend", "BackendName", "BackendOutput", "load_backend"]
 
@@ -106,13 +106,8 @@ def load_backend(
 
 def _torch_backend(folder: Path, device: str | None, threads: int | None) -> Backend:
     """The torch backend, or the command that installs what it needs."""
-    from importlib.util import find_spec
-
-    from rs2sam.errors import MissingDependencyError
-
     for library in ("torch", "transformers"):
-        if find_spec(library) is None:
-            raise MissingDependencyError(library, "torch", f"The model in {folder}, which has no {ONNX_FILE},")
+        require(library, "torch", f"The backend `torch` for {folder}")
     from rs2sam.backends.torch import TorchBackend
 
     return TorchBackend.from_folder(folder, device=device, threads=threads)
