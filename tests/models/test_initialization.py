@@ -16,6 +16,7 @@ from tests.models.sizes import small_config, small_inputs, small_model
 from tests.parity.stages import run_stages
 
 
+@torch.no_grad()
 def test_linear_layers_start_by_their_fan_in() -> None:
     model = small_model()
     for layer in (model.union_encoder.layers[0].image.fc1, model.union_encoder.layers[0].image.fc2):
@@ -25,6 +26,7 @@ def test_linear_layers_start_by_their_fan_in() -> None:
         assert float(layer.bias.abs().max()) == 0.0
 
 
+@torch.no_grad()
 def test_marked_layers_start_as_marked() -> None:
     model = small_model(adapter_init_std=0.3)
     assert float(model.trunk.blocks[5].fusion.up.weight.std()) == pytest.approx(0.88 * 0.3, rel=0.15)
@@ -68,6 +70,7 @@ def test_the_sentence_survives_the_depth_of_the_large_trunk() -> None:
         assert 1e-4 < float(stages[f"trunk.block{index:02d}.text"].std()) < 10.0, index
 
 
+@torch.no_grad()
 def test_weights_missing_from_a_checkpoint_start_and_the_others_are_kept(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,7 @@ def test_image_and_sentence_see_each_other() -> None:
     assert not torch.allclose(_encode(encoder, ids).patches, _encode(encoder, other_ids).patches, atol=1e-4)
 
 
+@torch.no_grad()
 def test_positions_start_at_the_third_row_of_each_table() -> None:
     encoder = small_model().union_encoder
     ids = torch.tensor([[5, 5]])
@@ -48,6 +49,7 @@ def test_positions_start_at_the_third_row_of_each_table() -> None:
     assert encoder.image_positions.weight.shape[0] == 16 + 1 + 2
 
 
+@torch.no_grad()
 def test_padded_embeddings_are_zero() -> None:
     encoder = small_model().union_encoder
     text = encoder.embed_text(torch.tensor([[5, 6]]), torch.tensor([[False, True]]))
