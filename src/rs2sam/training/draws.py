@@ -38,12 +38,14 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     if wanted - {SYNTHETIC}:
         if recipe.root is None:
             raise InvalidInputError(
-                f"`data.root` must name the folder that holds {sorted(wanted - {SYNTHETIC})}; set it"
+                f"`data.root` must name the folder of {sorted(wanted - {SYNTHETIC})}; set it"
             )
         sources.update(_real(Path(recipe.root), wanted - {SYNTHETIC}))
     if SYNTHETIC in wanted:
         sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
-    mixture = ReferringMixture(sources, dict(recipe.weights), recipe.side, rng_seed=seed)
+    mixture = ReferringMixture(
+        sources, dict(recipe.weights), recipe.side, rng_seed=seed, kind_weights=dict(recipe.kind_weights)
+    )
     logger.info("%d MB of images in memory", mixture.preload() // 2**20)
 
     def draw(index: int) -> TrainingDraw:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from rs2sam.datasets.expressions import KIND_WEIGHTS
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
 from rs2sam.training.losses import LossSettings
 
@@ -27,6 +28,7 @@ class DataRecipe:
     Args:
         root: folder that holds the data sets' folders.
         weights: data set name -> share of the drawn samples; `synthetic` is rendered, the others are read from `root`.
+        kind_weights: kind of expression -> how often it is drawn; by default those of `datasets.expressions`.
         num_synthetic: how many synthetic scenes are rendered before the run and then varied like real images.
         side: side of the training images [px]; at most the model's own.
         num_workers: data loading processes; 0 loads in the training process.
@@ -34,6 +36,7 @@ class DataRecipe:
 
     root: str | None = None
     weights: Mapping[str, float] = field(default_factory=lambda: {"synthetic": 1.0})
+    kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
     num_synthetic: int = 200
     side: int = 256
     num_workers: int = 1
@@ -44,6 +47,8 @@ class DataRecipe:
             raise InvalidInputError(
                 f"`data.weights` must be shares >= 0, one of them > 0; received {dict(self.weights)}"
             )
+        unknown = sorted(set(self.kind_weights) - set(KIND_WEIGHTS))
+        _require("data.kind_weights", unknown or "nothing unknown", not unknown, f"weights of {', '.join(KIND_WEIGHTS)}")
         _require("data.side", self.side, self.side >= 32 and self.side % 32 == 0, "a multiple of 32, at least 32")
         _require("data.num_synthetic", self.num_synthetic, self.num_synthetic >= 1, "at least 1")
         _require("data.num_workers", self.num_workers, self.num_workers >= 0, "at least 0")
