@@ -32,10 +32,13 @@ ROOFS: dict[str, tuple[tuple[RGB, str], ...]] = {
         ((176, 178, 180), "grey"),
         ((206, 208, 208), "white"),
         ((150, 152, 154), "grey"),
-        ((96, 122, 150), "blue"),
-        ((142, 84, 68), "red"),
-        ((150, 110, 84), "brown"),
-        ((104, 130, 110), "green"),
+        ((190, 186, 178), "grey"),
+        ((162, 150, 138), "grey"),
+        ((98, 120, 146), "blue"),
+        ((136, 88, 72), "red"),
+        ((148, 112, 88), "brown"),
+        ((122, 92, 74), "brown"),
+        ((108, 128, 110), "green"),
     ),
     "flat": (
         ((190, 186, 178), "grey"),
@@ -82,28 +85,35 @@ def _planes(length: float, width: float, hip: float) -> list[tuple[Points, tuple
     return planes
 
 
-def _pitched_wing(
+def _pitched_wings(
     stage: Stage,
-    center: Point,
-    size: tuple[float, float],
-    angle: float,
+    wings: list[tuple[Points, tuple[float, float], float]],
     roof: tuple[Material, float, float],
     label: Label,
 ) -> None:
-    """Draw one wing under a pitched roof; `roof` is its material, pitch (0 to 1) and hip."""
+    """Draw wings (centre, size, angle) under pitched roofs; `roof` is its material, pitch (0 to 1) and hip."""
     material, pitch, hip = roof
     sun = stage.canvas.sun
     toward = -sun / max(float(np.hypot(*sun)), 1e-9)
-    for outline, (dx, dy) in _planes(size[0], size[1], hip):
+    parts: list[tuple[Points, float]] = []
+    for center, size, angle in wings:
         c, s = np.cos(angle), np.sin(angle)
-        facing = float(np.dot(toward, (c * dx - s * dy, s * dx + c * dy)))
-        along = angle if dx == 0 else angle + np.pi / 2
-        plane = striped(stage, material.lit(1 + pitch * facing), 0.45, along, 0.06)
-        stage.paint([place(outline, center, angle)], plane, label)
+        for outline, (dx, dy) in _planes(size[0], size[1], hip):
+            facing = float(np.dot(toward, (c * dx - s * dy, s * dx + c * dy)))
+            parts.append((place(outline, center, angle), 1 + pitch * facing))
+            if stage.gsd_m < 0.2:
+                along = angle if dx == 0 else angle + np.pi / 2
+                tiles = striped(stage, material.lit(parts[-1][1]), 0.45, along, 0.06)
+                stage.paint([parts[-1][0]], tiles, label)
+    if stage.gsd_m >= 0.2:
+        stage.paint_relief(parts, material, label)
     if stage.gsd_m < 0.5:
-        r = max(size[0] / 2 - hip * size[1] / 2, 0)
-        ridge = place(points((-r, 0), (r, 0)), center, angle)
-        stage.paint([segment(ridge[0], ridge[1], 0.3)], material.lit(1.18))
+        ridges = []
+        for center, size, angle in wings:
+            r = max(size[0] / 2 - hip * size[1] / 2, 0)
+            ends = place(points((-r, 0), (r, 0)), center, angle)
+            ridges.append(segment(ends[0], ends[1], 0.3))
+        stage.paint(ridges, material.lit(1.18))
 
 
 def house(stage: Stage, center: Point, length: float, width: float, angle: float, style: str = "tiles") -> None:
@@ -124,8 +134,7 @@ def house(stage: Stage, center: Point, length: float, width: float, angle: float
         wings.append((offset, wing, np.pi / 2))
     placed = [(place(o[None], center, angle)[0], size, angle + turn) for o, size, turn in wings]
     stage.canvas.cast([rectangle(c, *size, a) for c, size, a in placed], height)
-    for c, size, a in placed:
-        _pitched_wing(stage, c, size, a, roof, label)
+    _pitched_wings(stage, placed, roof, label)
     if stage.gsd_m < 0.4 and stage.chance(0.7):
         at = place(points((length * stage.between(-0.3, 0.3), width * 0.15)), center, angle)[0]
         chimney = rectangle(at, 0.9, 0.7, angle)
@@ -174,6 +183,26 @@ def footprint(stage: Stage, length: float, width: float) -> Points:
     return points((-a, -b), (a, -b), (a, b), (-a, b))
 
 
+def _facades(stage: Stage, outline: Points, offset: NDArray[np.float64], rgb: RGB, height: float, label: Label) -> None:
+    """Draw the walls that a camera off the vertical sees, floor by floor, between ground and displaced roof."""
+    sun = stage.canvas.sun
+    toward = -sun / max(float(np.hypot(*sun)), 1e-9)
+    for a, b in zip(outline, np.concatenate([outline[1:], outline[:1]]), strict=True):
+        side = b - a
+        outward = np.array([side[1], -side[0]]) / max(float(np.hypot(*side)), 1e-9)
+        if float(outward @ offset) >= 0:
+            continue
+        lit = 0.62 + 0.4 * max(float(outward @ toward), 0.0)
+        wall = Material(rgb, 0.05, 0.04, 0).lit(lit)
+        stage.paint([np.stack([a, b, b + offset, a + offset])], wall, label)
+        floors = int(height / 3.2)
+        if float(np.hypot(*offset)) / max(floors, 1) > 1.6 * stage.gsd_m:
+            rows = [
+                segment(a + offset * t, b + offset * t, 0.4 * 3.2 * 0.3) for t in (np.arange(floors) + 0.5) / floors
+            ]
+            stage.paint(rows, wall.lit(0.6))
+
+
 def block(stage: Stage, center: Point, size: tuple[float, float], angle: float, height: float) -> None:
     """Build a flat-roofed building of `height` metres with parapet, machinery and stains."""
     length, width = size
@@ -183,17 +212,24 @@ def block(stage: Stage, center: Point, size: tuple[float, float], angle: float, 
     rgb, colour = colours[int(stage.rng.integers(len(colours)))]
     label = stage.register("building", colour=colour, roof="flat", length_m=length)
     local = footprint(stage, length, width)
-    outline = place(local, center, angle)
-    stage.canvas.cast([outline], height)
+    ground = place(local, center, angle)
+    stage.canvas.cast([ground], height)
+    lean = stage.lean * height
+    if float(np.hypot(*lean)) > 2 * stage.gsd_m:
+        _facades(stage, ground, lean, stage.jitter((150, 142, 132), 0.15), height, label)
+    else:
+        lean = lean * 0
+    middle = np.asarray(center, dtype=np.float64) + lean
+    outline = ground + lean
     roof = stage.jitter(rgb, 0.05)
     stage.paint([outline], Material(roof, 0.03, 0.04, 0.06), label)
     parapet = Material((min(roof[0] * 1.12, 250), min(roof[1] * 1.12, 250), min(roof[2] * 1.12, 250)), 0.02)
     edge = max(0.5, stage.gsd_m * 0.8)
-    inner = [place(local * (1 - edge * 2 / np.abs(local).max()), center, angle)]
+    inner = place(local * (1 - edge * 2 / np.abs(local).max()), middle, angle)
     if stage.gsd_m < 0.9:
         stage.paint(closed_ribbon(outline, edge), parapet, None)
-        stage.canvas.cast(closed_ribbon(inner[0], 0.15), 0.8, 0.6)
-    _machinery(stage, center, (length, width), angle)
+        stage.canvas.cast(closed_ribbon(inner, 0.15), 0.8, 0.6)
+    _machinery(stage, middle, (length, width), angle)
 
 
 def _machinery(stage: Stage, center: Point, size: tuple[float, float], angle: float) -> None:

@@ -44,12 +44,12 @@ class Camera:
         """Draw a camera as varied as real imagery is."""
         warmth = rng.normal(0, 0.03)
         return cls(
-            exposure=float(np.clip(np.exp(rng.normal(0, 0.16)), 0.65, 1.4)),
+            exposure=float(np.clip(np.exp(rng.normal(-0.04, 0.16)), 0.6, 1.25)),
             unevenness=float(rng.uniform(0.02, 0.08)),
             haze=float(rng.beta(1.2, 9)),
             cast=(float(1 + warmth), float(1 + rng.normal(0, 0.015)), float(1 - warmth)),
             contrast=float(np.exp(rng.normal(0.06, 0.12))),
-            saturation=float(rng.uniform(0.65, 1.25)),
+            saturation=float(rng.uniform(0.5, 1.15)),
             blur_px=float(rng.choice([0.3, 0.5, 0.7, 1.0, 1.4], p=[0.2, 0.3, 0.25, 0.17, 0.08])),
             noise=float(rng.gamma(2.0, 1.6)),
             jpeg_quality=None if rng.random() < 0.25 else int(rng.integers(55, 95)),

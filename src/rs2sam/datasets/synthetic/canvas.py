@@ -134,6 +134,11 @@ class Canvas:
 
     def coverage(self, outlines: Sequence[Points]) -> tuple[Window, Coverage] | None:
         """Draw the union of polygons: its window and the coverage there, or None where nothing is in the image."""
+        drawn = self._draw(outlines, [255] * len(outlines))
+        return None if drawn is None else (drawn[0], drawn[1] * np.float32(1 / 255))
+
+    def _draw(self, outlines: Sequence[Points], values: Sequence[int]) -> tuple[Window, NDArray[np.float32]] | None:
+        """Draw polygons one over the other with values up to 255, reduced to the image's resolution."""
         every = self.pixels(np.concatenate(outlines) if len(outlines) > 1 else outlines[0])
         h, w = self.size_hw
         (left, top), (right, bottom) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
@@ -147,12 +152,11 @@ class Canvas:
         every -= 0.5
         image = Image.new("L", ((x1 - x0) * fold, (y1 - y0) * fold))
         draw, flat, start = ImageDraw.Draw(image), every.ravel().tolist(), 0
-        for outline in outlines:
+        for outline, value in zip(outlines, values, strict=True):
             stop = start + 2 * len(outline)
-            draw.polygon(flat[start:stop], fill=255)
+            draw.polygon(flat[start:stop], fill=value)
             start = stop
-        covered = np.asarray(image.reduce(fold), dtype=np.float32) * np.float32(1 / 255)
-        return (slice(y0, y1), slice(x0, x1)), covered
+        return (slice(y0, y1), slice(x0, x1)), np.asarray(image.reduce(fold), dtype=np.float32)
 
     def texture(
         self, window: Window, material: Material, where: tuple[NDArray[np.intp], ...] | None = None
@@ -211,6 +215,30 @@ class Canvas:
             self.shadow[window][where] *= 1 - share
         else:
             self.blend(window, covered, self.texture(window, material))
+        if label is not None:
+            self.mark(window, covered >= 0.5, label)
+        return window
+
+    def paint_relief(
+        self, parts: Sequence[tuple[Points, float]], material: Material, label: Label | None = None
+    ) -> Window | None:
+        """Paint polygons of one material under different light, one over the other: the planes of a roof, a car.
+
+        Args:
+            parts: polygons, each with a factor on the brightness from 0.02 to 2.5.
+            material: what all of them are made of.
+            label: see `paint`.
+        """
+        outlines = [outline for outline, _ in parts]
+        hit = self.coverage(outlines)
+        lights = self._draw(outlines, [int(min(max(light, 0.02), 2.5) * 100) for _, light in parts])
+        if hit is None or lights is None:
+            return None
+        window, covered = hit
+        light = lights[1] * np.float32(0.01) / np.maximum(covered, np.float32(1e-3))
+        colours = self.texture(window, material)
+        colours *= light[..., None]
+        self.blend(window, covered, colours)
         if label is not None:
             self.mark(window, covered >= 0.5, label)
         return window

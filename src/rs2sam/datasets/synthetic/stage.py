@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rs2sam.datasets.base import Instance, Mask
 from rs2sam.datasets.synthetic.canvas import RGB, Canvas, Label, Material, Window
@@ -47,12 +48,12 @@ class Season:
 
 
 SEASONS: tuple[Season, ...] = (
-    Season((88, 106, 66), (128, 124, 88), (54, 74, 46), (148, 128, 102), (42, 60, 66), (78, 92, 84)),
-    Season((96, 118, 74), (134, 132, 96), (62, 86, 52), (156, 134, 110), (54, 74, 84), (92, 108, 104)),
-    Season((78, 92, 58), (122, 112, 82), (58, 66, 44), (138, 118, 94), (48, 54, 48), (80, 82, 66)),
-    Season((118, 112, 82), (152, 138, 104), (66, 78, 54), (174, 154, 124), (38, 70, 84), (84, 116, 118)),
-    Season((140, 128, 102), (176, 160, 130), (74, 84, 60), (196, 176, 146), (30, 56, 66), (88, 128, 124)),
-    Season((74, 104, 52), (104, 118, 70), (44, 74, 36), (158, 108, 76), (70, 84, 66), (118, 110, 84)),
+    Season((92, 106, 74), (132, 126, 96), (70, 88, 58), (150, 132, 108), (42, 58, 62), (76, 88, 80)),
+    Season((98, 116, 78), (136, 132, 100), (80, 102, 64), (156, 138, 114), (52, 70, 78), (88, 102, 98)),
+    Season((84, 94, 66), (122, 112, 86), (74, 78, 58), (138, 120, 98), (46, 52, 46), (78, 80, 66)),
+    Season((118, 114, 86), (150, 138, 108), (78, 90, 64), (172, 154, 126), (36, 62, 74), (80, 106, 108)),
+    Season((140, 130, 106), (176, 162, 134), (84, 92, 68), (196, 178, 150), (26, 46, 54), (84, 118, 114)),
+    Season((80, 104, 58), (106, 116, 74), (58, 86, 46), (158, 112, 82), (66, 78, 62), (112, 104, 82)),
 )
 """Temperate summer, spring, late autumn, Mediterranean, desert, tropics."""
 
@@ -66,6 +67,13 @@ class _Entry:
     boxes: list[Window] = field(default_factory=list)
 
 
+def _lean(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw by how much roofs are displaced, in metres a metre of height: the camera is rarely exactly above."""
+    direction, amount = rng.uniform(0, 2 * np.pi), rng.choice([0.0, rng.uniform(0.05, 0.3)])
+    lean: NDArray[np.float64] = np.array([np.cos(direction), np.sin(direction)]) * amount
+    return lean
+
+
 class Stage:
     """Canvas, randomness, season and register of one scene.
 
@@ -77,6 +85,7 @@ class Stage:
 
     def __init__(self, rng: np.random.Generator, canvas: Canvas, season: Season) -> None:
         self.rng, self.canvas, self.season = rng, canvas, season
+        self.lean: NDArray[np.float64] = _lean(rng)
         self._entries: list[_Entry] = []
         self.unlisted: set[str] = set()
 
@@ -115,6 +124,12 @@ class Stage:
         """Paint polygons; with an instance's label, they become part of its mask."""
         window = self.canvas.paint(outlines, material, label)
         if window is not None and label is not None and label.instance:
+            self.note(label, window)
+
+    def paint_relief(self, parts: Sequence[tuple[Points, float]], material: Material, label: Label) -> None:
+        """Paint an instance's polygons of one material, each under its own light."""
+        window = self.canvas.paint_relief(parts, material, label)
+        if window is not None:
             self.note(label, window)
 
     def paint_region(self, outlines: Sequence[Points], material: Material, region: str | None) -> None:

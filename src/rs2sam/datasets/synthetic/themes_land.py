@@ -1,114 +1,30 @@
-"""Themes of the land: residential areas, farmland, rivers with bridges, car parks."""
+"""Themes of the open land: farmland, rivers with bridges, nature, motorways."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rs2sam.datasets.synthetic.buildings import block, house, shed
+from rs2sam.datasets.synthetic.buildings import house, shed
 from rs2sam.datasets.synthetic.canvas import Label, Material
-from rs2sam.datasets.synthetic.courts import swimming_pool
-from rs2sam.datasets.synthetic.geometry import Points, blob, place, points, rectangle, ribbon, shifted, smooth_line
-from rs2sam.datasets.synthetic.grounds import asphalt, car_park, concrete, field, road, track, water_material
+from rs2sam.datasets.synthetic.fabric import downtown, old_town, suburb
+from rs2sam.datasets.synthetic.geometry import (
+    Point,
+    Points,
+    blob,
+    place,
+    points,
+    ribbon,
+    shifted,
+    smooth_line,
+)
+from rs2sam.datasets.synthetic.grounds import asphalt, concrete, field, road, track, water_material
 from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil, wood
 from rs2sam.datasets.synthetic.stage import REGION_CODES, Stage
-from rs2sam.datasets.synthetic.vehicles import car, traffic
+from rs2sam.datasets.synthetic.vehicles import traffic
 
 VEGETATION = Label(0, REGION_CODES["vegetation"])
 LAND = Label(0, REGION_CODES["land"])
-
-
-def residential(stage: Stage) -> None:
-    """Streets in a grid, plots with a house, a garden, trees, often a drive and sometimes a pool."""
-    stage.canvas.fill(grass(stage, stage.between(-0.8, 1.2)), VEGETATION)
-    reach, rng = stage.reach_m, stage.rng
-    listed = reach < 110
-    trees = Trees(stage, listed)
-    depth, plot = stage.between(24, 36), stage.between(17, 26)
-    street_width = stage.between(6, 9)
-    pitch = 2 * depth + street_width
-    style = str(rng.choice(["tiles", "shingle", "shingle", "metal"]))
-    leafy, pools = stage.between(0.3, 1.6), stage.between(0, 0.5)
-    start_y, start_x = stage.between(-pitch, 0) - reach, stage.between(-plot, 0) - reach
-    rows = np.arange(start_y, reach + pitch, pitch)
-    cross = np.arange(start_x, reach + 1, plot * int(rng.integers(6, 11)))
-    material = asphalt(stage)
-    for y in rows:
-        road(
-            stage,
-            points((-reach * 1.1, y), (0, y), (reach * 1.1, y)),
-            street_width,
-            material,
-            2 if stage.chance(0.5) else 0,
-            stage.between(0, 2),
-        )
-    for x in cross:
-        road(stage, points((x, -reach * 1.1), (x, 0), (x, reach * 1.1)), street_width, material, 0, 0)
-    for y in rows:
-        line = points((-reach, y), (reach, y))
-        for side in (-1, 1):
-            if stage.chance(0.8):
-                _parked(stage, line, side * (street_width / 2 - 1.2), stage.between(14, 50), cross)
-    for y in rows:
-        for side in (-1, 1):
-            for x in np.arange(start_x + plot / 2, reach + plot, plot):
-                if np.abs(cross - x).min(initial=1e9) > street_width / 2 + plot / 2 - 3:
-                    _plot(stage, trees, (x, y + side * street_width / 2), (plot, depth), side, (style, leafy, pools))
-
-
-def _parked(stage: Stage, line: Points, offset: float, spacing: float, cross: np.ndarray) -> None:
-    """Park cars along a street, clear of the crossings."""
-    x = line[0, 0] + stage.between(0, spacing)
-    while x < line[-1, 0]:
-        if np.abs(cross - x).min(initial=1e9) > 9:
-            car(stage, (x, line[0, 1] + offset), (0 if stage.chance(0.6) else np.pi) + stage.rng.normal(0, 0.03))
-        x += 6 + stage.rng.exponential(spacing)
-
-
-def _plot(
-    stage: Stage,
-    trees: Trees,
-    front: tuple[float, float],
-    size: tuple[float, float],
-    side: int,
-    taste: tuple[str, float, float],
-) -> None:
-    """Build one plot: `front` is the middle of its street side, `side` the direction in which it extends."""
-    plot, depth = size
-    style, leafy, pools = taste
-    x, y = front
-    if not stage.sees((x, y + side * depth / 2), depth):
-        return
-    ground = grass(stage, stage.between(-1.5, 1.5)) if stage.chance(0.8) else soil(stage)
-    yard = rectangle((x, y + side * depth / 2), plot * 0.98, depth * 0.98)
-    stage.paint_region(
-        [yard], ground, "vegetation" if ground.other and stage.chance(1) and ground.balance != 0 else "land"
-    )
-    length, width = stage.between(0.5, 0.72) * plot, stage.between(7.5, 11)
-    setback = stage.between(0.25, 0.42) * depth
-    drive_x = x + (plot / 2 - 2.2) * (1 if stage.chance(0.5) else -1)
-    if stage.chance(0.75):
-        drive = rectangle((drive_x, y + side * setback / 2), 3.2, setback + 1)
-        stage.paint_region([drive], concrete(stage, stage.between(0.8, 1.1)), None)
-        if stage.chance(0.45):
-            car(stage, (drive_x, y + side * (setback / 2 - 0.5)), np.pi / 2 * side + stage.rng.normal(0, 0.03))
-    back = y + side * (setback + width + 8)
-    if stage.chance(pools) and depth - setback - width > 11:
-        swimming_pool(
-            stage,
-            (x + stage.between(-0.2, 0.2) * plot, back),
-            stage.between(6, 11),
-            stage.between(3.5, 5.5),
-            stage.between(-0.2, 0.2),
-        )
-    house(stage, (x, y + side * (setback + width / 2)), length, width, stage.rng.normal(0, 0.03), style)
-    if stage.chance(0.3):
-        shed(stage, (x + (plot / 2 - 2.5) * (1 if stage.chance(0.5) else -1), y + side * (depth - 3)), 3.6, 2.8, 0)
-    for _ in range(int(stage.rng.poisson(2.2 * leafy))):
-        at = (
-            x + stage.between(-0.48, 0.48) * plot,
-            y + side * depth * (stage.between(0.72, 1.0) if stage.chance(0.75) else stage.between(0.05, 0.2)),
-        )
-        trees.plant(at, stage.between(1.2, 4.2) * (0.8 + 0.25 * leafy))
 
 
 def farmland(stage: Stage) -> None:
@@ -198,42 +114,47 @@ def river(stage: Stage) -> None:
         _bridge(stage, line, widths, x + stage.rng.normal(0, 0.06 * reach))
 
 
-def _bank(stage: Stage, trees: Trees, line: Points, widths: np.ndarray, side: int) -> None:
-    """Cover one bank with a wood, fields, or houses along a street."""
+def _bank(stage: Stage, trees: Trees, line: Points, widths: NDArray[np.float64], side: int) -> None:
+    """Cover one bank with a wood, fields, or some kind of town."""
     reach = stage.reach_m
-    kind = int(stage.rng.integers(3))
+    kind = str(stage.rng.choice(["wood", "suburb", "downtown", "old_town", "fields"], p=[0.25, 0.25, 0.15, 0.1, 0.25]))
     near = shifted(line, side * (widths / 2 + 12))
-    if kind == 0:
+    if kind == "wood":
         outline = np.concatenate([near, points((reach * 1.2, side * reach * 1.3), (-reach * 1.2, side * reach * 1.3))])
         wood(stage, [outline], None)
-    elif kind == 1:
-        street = shifted(line, side * (widths / 2 + 45))
-        road(stage, street, stage.between(6, 9), asphalt(stage), 2, 1.5)
-        traffic(stage, street, side * 1.7, 60)
-        style = str(stage.rng.choice(["tiles", "shingle"]))
-        rows = [(22, 0), (-20, 0), (-48, 0)]
-        for offset, _ in rows:
-            row = shifted(street, -side * offset)
-            for k in range(0, len(row) - 1, max(1, int(len(row) * 24 / (2.3 * reach)))):
-                tangent = row[k + 1] - row[k]
-                house(
-                    stage,
-                    row[k],
-                    stage.between(10, 15),
-                    stage.between(8, 10),
-                    float(np.arctan2(tangent[1], tangent[0])),
-                    style,
-                )
-                trees.plant(row[k] + stage.rng.normal(0, 9, 2), stage.between(1.5, 4))
+    elif kind == "fields":
+        _riverside_fields(stage, near, side)
     else:
-        far = points((reach * 1.2, side * reach * 1.3), (-reach * 1.2, side * reach * 1.3))
-        half = len(near) // 2
-        for part, corner in ((near[:half], far[1]), (near[half:], far[0])):
-            outline = np.concatenate([part, points((part[-1, 0], corner[1]), (corner[0], corner[1]))])
-            field(stage, outline, stage.between(0, np.pi))
+        # Built on all of this half of the image; what would stand in the river or too near is left out.
+        low, high = sorted((side * reach * 1.05, 0.0))
+        box = (-reach * 1.05, low - 40 * (side > 0), reach * 1.05, high + 40 * (side < 0))
+
+        def dry(center: Point, radius: float) -> bool:
+            gap = np.hypot(*(line - np.asarray(center)).T) - widths / 2
+            return bool(gap.min() > radius + 10)
+
+        if kind == "suburb":
+            suburb(stage, trees, box, None, dry)
+        elif kind == "downtown":
+            downtown(stage, trees, box, dry)
+        else:
+            old_town(stage, trees, box, dry)
+        promenade = shifted(line, side * (widths / 2 + 7))
+        stage.paint_region([ribbon(promenade, 22)], grass(stage, -0.3), "vegetation")
+        road(stage, shifted(line, side * (widths / 2 + 13)), 6, asphalt(stage), 2)
 
 
-def _bridge(stage: Stage, line: Points, widths: np.ndarray, x: float) -> None:
+def _riverside_fields(stage: Stage, near: Points, side: int) -> None:
+    """Lay two fields beside a river."""
+    reach = stage.reach_m
+    corners = points((-reach * 1.2, side * reach * 1.3), (reach * 1.2, side * reach * 1.3))
+    half = int(len(near) * stage.between(0.3, 0.7))
+    for part, corner in ((near[:half], corners[0]), (near[half:], corners[1])):
+        outer = points((float(part[-1, 0]), float(corner[1])), (float(part[0, 0]), float(corner[1])))
+        field(stage, np.concatenate([part, outer]), stage.between(0, np.pi))
+
+
+def _bridge(stage: Stage, line: Points, widths: NDArray[np.float64], x: float) -> None:
     """Build a bridge with its road across the river at `x`."""
     k = int(np.argmin(np.abs(line[:, 0] - x)))
     k = min(max(k, 1), len(line) - 2)
@@ -259,27 +180,86 @@ def _bridge(stage: Stage, line: Points, widths: np.ndarray, x: float) -> None:
         traffic(stage, whole, offset, stage.between(25, 90), forward=offset > 0)
 
 
-def parking(stage: Stage) -> None:
-    """A shopping centre: large car parks, flat roofs, an avenue with traffic, rows of trees."""
-    stage.canvas.fill(grass(stage, 0.4), VEGETATION)
-    reach = stage.reach_m
-    trees = Trees(stage, reach < 110)
-    side = min(reach * 1.5, 140.0)
-    yard = rectangle((0, side * 0.12), side * 1.35, side * 1.02)
-    stage.paint_region([yard], asphalt(stage), None)
-    avenue_y = -side * 0.62
-    avenue = points((-reach * 1.1, avenue_y), (0, avenue_y), (reach * 1.1, avenue_y))
-    road(stage, avenue, 15, asphalt(stage), 4, 2.5)
-    for lane in (-5.6, -1.9, 1.9, 5.6):
-        traffic(stage, avenue, lane, stage.between(15, 60), forward=lane > 0)
-    full = stage.between(0.15, 0.95)
-    car_park(stage, (-side * 0.05, -side * 0.12), 0.0, (side * 1.15, side * 0.44), full)
-    block(stage, (stage.between(-0.1, 0.1) * side, side * 0.38), (side * 0.95, side * 0.36), 0.0, stage.between(6, 11))
+def nature(stage: Stage) -> None:
+    """Open land without people: a lake or a coast, woods, scrub, bare ground."""
+    rng, reach = stage.rng, stage.reach_m
+    bare = stage.chance(0.4)
+    stage.canvas.fill(
+        soil(stage, 1.5) if bare else grass(stage, stage.between(-0.5, 1.8)), LAND if bare else VEGETATION
+    )
+    trees = Trees(stage, reach < 90)
+    for _ in range(int(rng.integers(1, 5))):
+        at = rng.uniform(-reach, reach, 2)
+        outline = blob(rng, at, stage.between(0.15, 0.5) * reach, 0.5)
+        kind = rng.random()
+        if kind < 0.35:
+            wood(stage, [outline], trees if reach < 200 else None)
+        elif kind < 0.7:
+            stage.paint_region([outline], grass(stage, stage.between(-1.5, 1)), "vegetation")
+        else:
+            stage.paint_region([outline], soil(stage, 1.5), "land")
     if stage.chance(0.5):
-        car_park(stage, (side * 0.95, side * 0.1), np.pi / 2, (side * 0.8, side * 0.4), full)
-    block(stage, (stage.between(-0.6, 0.6) * side, avenue_y - stage.between(28, 40)), (40, 22), 0.0, 7)
-    for x in np.arange(-reach, reach, stage.between(9, 16)):
-        if stage.chance(0.7):
-            trees.plant((x, avenue_y + 11.5), stage.between(1.8, 3.2))
-        if stage.chance(0.6):
-            trees.plant((x, avenue_y - 12), stage.between(1.8, 3.6))
+        start, stop = ((x, stage.between(-0.6, 0.6) * reach) for x in (-reach, reach))
+        track(stage, smooth_line(rng, start, stop, reach * 0.15), stage.between(2.5, 5))
+    if stage.chance(0.65):
+        _lake(stage)
+    everything = points((-reach, -reach), (reach, -reach), (reach, reach), (-reach, reach))
+    for at in scatter_points(stage, everything, max(stage.between(7, 22), reach / 16)):
+        x, y = stage.canvas.pixels(at[None])[0].astype(int)
+        seen = 0 <= x < stage.canvas.size_hw[1] and 0 <= y < stage.canvas.size_hw[0]
+        if seen and stage.canvas.regions[y, x] != REGION_CODES["water"] and stage.chance(0.4):
+            trees.plant(at, stage.between(0.8, 4.5))
+
+
+def _lake(stage: Stage) -> None:
+    """Fill a lake, or the sea on one side of a winding shore, with a beach around."""
+    rng, reach = stage.rng, stage.reach_m
+    if stage.chance(0.5):
+        at = rng.uniform(-0.5, 0.5, 2) * reach
+        radius, shape = stage.between(0.2, 0.7) * reach, blob(rng, (0, 0), 1.0, 0.45, 60)
+        shores = [at + shape * (radius + margin) for margin in (stage.between(1.5, 10), 0.0)]
+    else:
+        line = smooth_line(rng, (-1.3 * reach, 0), (1.3 * reach, 0), 0.12 * reach, 7)
+        line = line + np.array([0, stage.between(-0.2, 0.5) * reach])
+        sea = points((1.3 * reach, 3 * reach), (-1.3 * reach, 3 * reach))
+        shores = [np.concatenate([line - np.array([0, m]), sea]) for m in (stage.between(3, 25), 0.0)]
+    stage.paint_region(shores[:1], soil(stage).lit(1.1), "land")
+    stage.paint_region(shores[1:], water_material(stage), "water")
+
+
+def motorway(stage: Stage) -> None:
+    """A divided motorway with traffic and slip roads, through woods, fields or suburbs."""
+    stage.canvas.fill(grass(stage, stage.between(-1, 1)), VEGETATION)
+    reach = stage.reach_m
+    trees = Trees(stage, reach < 90)
+    line = smooth_line(stage.rng, (-reach * 1.2, 0), (reach * 1.2, 0), reach * 0.05, 4)
+    lanes = int(stage.rng.integers(2, 5))
+    carriageway = lanes * 3.7 + 4
+    gap = stage.between(3, 14)
+    half = carriageway + gap / 2
+    for side in (-1, 1):
+        kind = int(stage.rng.integers(4))
+        low, high = sorted((side * (half + 26), side * reach * 1.1))
+        if kind == 0:
+            outer = points((reach * 1.2, side * reach * 1.3), (-reach * 1.2, side * reach * 1.3))
+            wood(stage, [np.concatenate([shifted(line, side * (half + 10)), outer])], None)
+        elif kind == 1:
+            _riverside_fields(stage, shifted(line, side * (half + 9)), side)
+        elif kind == 2 and high - low > 40:
+            suburb(stage, trees, (-reach * 1.1, low, reach * 1.1, high))
+        elif high - low > 40:
+            downtown(stage, trees, (-reach * 1.1, low, reach * 1.1, high), tall=10)
+    stage.paint_region([ribbon(line, 2 * half + 12)], grass(stage, 0.3), "vegetation")
+    material = asphalt(stage) if stage.chance(0.6) else concrete(stage, 0.92)
+    for side in (-1, 1):
+        own = shifted(line, side * (gap / 2 + carriageway / 2))
+        road(stage, own, carriageway, material, lanes)
+        for lane in range(lanes):
+            offset = side * (gap / 2 + 2 + (lane + 0.5) * 3.7)
+            traffic(stage, line, offset, stage.between(20, 110), forward=side > 0)
+    for at in line[::2]:
+        if gap > 8 and stage.chance(0.5):
+            trees.plant(at, stage.between(1, 2.5))
+    if stage.chance(0.4):
+        slip = smooth_line(stage.rng, (-reach, half + 12), (reach * 0.6, half - 2), 2, 4)
+        road(stage, slip, 6, material, 0)

@@ -1,4 +1,4 @@
-"""Themes of single sites: airports, harbours, tank farms, sports grounds."""
+"""Themes of single sites: airports, tank farms, sports grounds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rs2sam.datasets.synthetic.courts import (
     ground_track_field,
     tennis_court,
 )
-from rs2sam.datasets.synthetic.geometry import points, rectangle, ribbon, segment, smooth_line
-from rs2sam.datasets.synthetic.grounds import YELLOW, asphalt, car_park, concrete, road, water_material
+from rs2sam.datasets.synthetic.fabric import downtown, suburb
+from rs2sam.datasets.synthetic.geometry import Points, blob, points, rectangle, ribbon, segment, smooth_line
+from rs2sam.datasets.synthetic.grounds import YELLOW, asphalt, car_park, concrete, road
 from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil
-from rs2sam.datasets.synthetic.ships import boat, freighter
 from rs2sam.datasets.synthetic.stage import REGION_CODES, Stage
 from rs2sam.datasets.synthetic.tanks import SHELLS, berm, tank
 from rs2sam.datasets.synthetic.vehicles import lorry, traffic
@@ -36,7 +36,7 @@ def airport(stage: Stage) -> None:
     kinds = _fleet(stage)
     top = -reach * stage.between(0.0, 0.35)
     apron = rectangle((0, reach * 0.4 + top / 2), reach * 2.4, reach * 1.2 - top)
-    stage.paint_region([apron], concrete(stage, stage.between(0.8, 1.2)), None)
+    stage.paint_region([apron], concrete(stage, stage.between(0.75, 1.1)), None)
     _slabs(stage, reach, top - reach * 0.2)
     taxi = top - reach * stage.between(0.12, 0.2)
     width = max(0.05 * reach, 14)
@@ -45,26 +45,30 @@ def airport(stage: Stage) -> None:
     stage.paint([ribbon(line, max(0.5, stage.gsd_m * 0.5))], YELLOW)
     if stage.chance(0.5):
         _runway(stage, taxi - reach * stage.between(0.25, 0.4), stage.between(26, 45))
-    if stage.chance(0.6):
-        block(
-            stage,
-            (0, reach * stage.between(0.72, 0.9)),
-            (reach * stage.between(0.8, 1.5), reach * 0.2),
-            0,
-            stage.between(8, 14),
-        )
-    else:
-        for x in np.arange(-reach * 0.8, reach * 0.8, reach * 0.5):
-            shed(stage, (x, reach * 0.85), reach * 0.3, reach * 0.22, 0.0)
+    _terminal(stage)
     _stands(stage, kinds, top)
+
+
+def _terminal(stage: Stage) -> None:
+    """Close the apron off: a terminal, or hangars, and what lies behind them."""
+    reach = stage.reach_m
+    edge = reach * 0.8
+    back = rectangle((0, edge + reach / 2), reach * 2.6, reach)
+    stage.paint_region([back], asphalt(stage), None)
+    if stage.chance(0.5):
+        block(stage, (0, edge), (reach * stage.between(0.8, 1.5), reach * 0.16), 0, stage.between(8, 14))
+    else:
+        for x in np.arange(-reach * 0.9, reach * 0.9, reach * 0.4):
+            shed(stage, (x, edge), reach * stage.between(0.22, 0.34), reach * stage.between(0.14, 0.2), 0.0)
+    car_park(stage, (0, edge + reach * 0.22), 0, (reach * 1.9, reach * 0.2), stage.between(0.2, 0.8))
 
 
 def _fleet(stage: Stage) -> list[str]:
     """Choose the kinds of aircraft that fit the size of the image."""
-    if stage.reach_m < 100:
+    if stage.reach_m < 70:
         return ["propeller", "propeller", "jet", "fighter"]
     if stage.reach_m < 230:
-        return ["jet", "turboprop", "airliner", "fighter"] if stage.chance(0.6) else ["fighter"]
+        return ["jet", "turboprop", "airliner", "airliner"] if stage.chance(0.65) else ["fighter", "jet"]
     return ["airliner", "airliner", "widebody", "jet"]
 
 
@@ -72,16 +76,31 @@ _SPAN = {"propeller": 13.0, "jet": 22.0, "fighter": 17.0, "turboprop": 32.0, "ai
 
 
 def _slabs(stage: Stage, reach: float, top: float) -> None:
-    """Draw the joints of concrete slabs, and oil stains."""
-    if stage.gsd_m > 0.9:
-        return
+    """Age an apron: slabs of differing brightness, joints, oil stains, tyre marks."""
+    rng = stage.rng
     step = stage.between(6, 9)
-    w = max(0.12, stage.gsd_m * 0.35)
-    joints = [segment((x, top), (x, reach), w) for x in np.arange(-reach, reach, step)]
-    joints += [segment((-reach, y), (reach, y), w) for y in np.arange(top, reach, step)]
-    hit = stage.canvas.coverage(joints)
+    xs, ys = np.arange(-reach, reach, step), np.arange(top, reach, step)
+    for factor in (0.93, 1.06):
+        slabs = []
+        for _ in range(int(len(xs) * len(ys) * 0.02)):
+            span = int(rng.integers(1, 6)) * step
+            slabs.append(rectangle((rng.choice(xs) + span / 2, rng.choice(ys) + step / 2), span, step))
+        _tint(stage, slabs, factor)
+    if stage.gsd_m < 0.9:
+        w = max(0.12, stage.gsd_m * 0.35)
+        joints = [segment((x, top), (x, reach), w) for x in xs] + [segment((-reach, y), (reach, y), w) for y in ys]
+        _tint(stage, joints, 0.88)
+    corners = (-reach, top), (reach, reach)
+    _tint(stage, [blob(rng, rng.uniform(*corners), stage.between(0.6, 3), 0.4, 12) for _ in range(25)], 0.82)
+    ends = rng.uniform(*corners, (int(rng.integers(2, 9)), 2, 2))
+    _tint(stage, [ribbon(smooth_line(rng, a, b, 4), 0.9) for a, b in ends], 0.9)
+
+
+def _tint(stage: Stage, outlines: list[Points], factor: float) -> None:
+    """Multiply the brightness under polygons."""
+    hit = stage.canvas.coverage(outlines) if outlines else None
     if hit is not None:
-        stage.canvas.rgb[hit[0]] *= 1 - 0.12 * hit[1][..., None]
+        stage.canvas.rgb[hit[0]] *= (1 - np.float32(1 - factor) * hit[1])[..., None]
 
 
 def _runway(stage: Stage, y: float, width: float) -> None:
@@ -106,7 +125,7 @@ def _stands(stage: Stage, kinds: list[str], top: float) -> None:
     reach = stage.reach_m
     y = top + reach * 0.1
     turn = stage.between(-0.5, 0.5) if stage.chance(0.4) else 0.0
-    while y < reach * 0.68:
+    while y < reach * 0.6:
         kind = str(stage.rng.choice(kinds))
         span = _SPAN[kind] * stage.between(1.12, 1.5)
         heading = (-np.pi / 2 if stage.chance(0.5) else np.pi / 2) + turn
@@ -118,145 +137,10 @@ def _stands(stage: Stage, kinds: list[str], top: float) -> None:
             if stage.chance(occupied):
                 askew = stage.rng.normal(0, 0.03) if stage.chance(0.85) else stage.rng.normal(0, 0.6)
                 airplane(stage, at, heading + float(askew), kind, None if len(kinds) > 1 else 0.5)
-                if stage.chance(0.35) and span > 15:
-                    lorry(
-                        stage,
-                        (x + span * 0.47, y + span * stage.between(0.2, 0.8)),
-                        stage.between(0, 6.28),
-                        stage.between(5, 9),
-                    )
+                if stage.chance(0.3) and span > 15:
+                    beside = (x + span * 0.5, y + span * stage.between(0.0, 1.0))
+                    lorry(stage, beside, heading + stage.rng.normal(0, 0.15), stage.between(4.5, 8))
         y += span * stage.between(1.2, 1.8)
-
-
-def harbour(stage: Stage) -> None:
-    """Water with a quay or jetties, ships alongside, and ships under way."""
-    reach = stage.reach_m
-    stage.canvas.fill(water_material(stage), WATER)
-    small = stage.gsd_m < 0.55
-    shore = stage.between(0.0, 0.5) * reach
-    land = stage.chance(0.85)
-    if land and small:
-        _sail(stage, _marina(stage, shore), small)
-    elif land:
-        _sail(stage, _port(stage, shore), small)
-    else:
-        _sail(stage, reach, small)
-
-
-def _sail(stage: Stage, shore: float, small: bool) -> None:
-    """Let ships sail on the open water above `shore`, clear of each other."""
-    reach = stage.reach_m
-    taken: list[tuple[float, float, float]] = []
-    for _ in range(int(stage.rng.integers(3, 12))):
-        length = stage.between(7, 24) if small else stage.between(30, min(190, reach))
-        low, high = -0.75 * reach, shore - length * 0.55 - 4
-        if high < low:
-            continue
-        at = (stage.between(-0.75, 0.75) * reach, stage.between(low, high))
-        if any(np.hypot(at[0] - x, at[1] - y) < (length + other) * 0.75 for x, y, other in taken):
-            continue
-        taken.append((*at, length))
-        heading = stage.between(0, 2 * np.pi)
-        if small or stage.chance(0.2):
-            boat(stage, at, heading, min(length, 30), moving=stage.chance(0.6))
-        else:
-            freighter(stage, at, heading, length, moving=stage.chance(0.5))
-
-
-def _quay(stage: Stage, shore: float) -> None:
-    """Fill the land below `shore` with a quay wall in front."""
-    reach = stage.reach_m
-    ground = rectangle((0, shore + reach), 2.6 * reach, 2 * reach)
-    stage.canvas.cast([ground], 2.5)
-    stage.paint_region([ground], concrete(stage, stage.between(0.75, 1.05)), None)
-    edge = segment((-1.3 * reach, shore + 0.8), (1.3 * reach, shore + 0.8), 1.6)
-    stage.paint([edge], Material((196, 192, 182), 0.03, 0.05, 0))
-
-
-def _marina(stage: Stage, shore: float) -> float:
-    """Build jetties with boats on both sides; each jetty with its boats is a harbour. Return where the berths end."""
-    reach = stage.reach_m
-    _quay(stage, shore)
-    boat_length = stage.between(8, 14)
-    gap = boat_length * 2 + stage.between(14, 24)
-    length = stage.between(0.4, 0.9) * reach
-    for x in np.arange(-reach + stage.between(0, gap), reach, gap):
-        label = stage.register("harbor", length_m=length)
-        basin = rectangle((x, shore - length / 2), 2 * boat_length + 4.5, length)
-        hit = stage.canvas.coverage([basin])
-        if hit is not None:
-            stage.canvas.mark(hit[0], hit[1] >= 0.5, label)
-            stage.note(label, hit[0])
-        deck = rectangle((x, shore - length / 2), 2.4, length)
-        stage.canvas.cast([deck], 0.9)
-        stage.paint([deck], Material(stage.jitter((176, 164, 146), 0.06), 0.04, 0.04, 0), label)
-        for y in np.arange(shore - length + 3, shore - 3, stage.between(4.2, 5.2)):
-            for side in (-1, 1):
-                finger = rectangle((x + side * boat_length * 0.4, y - 2.2), boat_length * 0.7, 0.6)
-                stage.paint([finger], Material((180, 172, 158), 0.03, 0, 0))
-                if stage.chance(0.75):
-                    own = boat_length * stage.between(0.72, 0.98)
-                    boat(stage, (x + side * (1.6 + own / 2), y), 0 if side > 0 else np.pi, own)
-    trees = Trees(stage)
-    for x in np.arange(-reach, reach, 12):
-        if stage.chance(0.5):
-            trees.plant((x, shore + 6), stage.between(1.5, 3))
-    car_park(stage, (0, shore + 24), 0, (reach * 1.6, 20), stage.between(0.3, 0.9))
-    for x in np.arange(-reach, reach, 45):
-        if stage.chance(0.6):
-            block(stage, (x, shore + 55), (stage.between(20, 36), stage.between(14, 22)), 0, stage.between(5, 12))
-    return shore - length - 4
-
-
-def _port(stage: Stage, shore: float) -> float:
-    """Build a cargo quay: ships alongside, sheds, stacks of containers, cranes. Return where the berths end."""
-    reach = stage.reach_m
-    _quay(stage, shore)
-    x = -reach + stage.between(0, 80)
-    while x < reach:
-        length = stage.between(70, 200)
-        if stage.chance(0.6):
-            freighter(stage, (x + length / 2, shore - length * 0.1 - 4), 0.0 if stage.chance(0.5) else np.pi, length)
-        x += length + stage.between(15, 60)
-    label = stage.register("harbor", length_m=2 * reach)
-    hit = stage.canvas.coverage([rectangle((0, shore - 15), 2.6 * reach, 50)])
-    if hit is not None:
-        stage.note(label, hit[0])
-        stage.canvas.ground_ids[hit[0]][hit[1] >= 0.5] = label.instance
-    for x in np.arange(-reach, reach, stage.between(50, 110)):
-        if stage.chance(0.5):
-            _crane(stage, (x, shore + 12))
-    for x in np.arange(-reach, reach, 90):
-        if stage.chance(0.7):
-            shed(stage, (x, shore + 75), stage.between(50, 80), stage.between(25, 40), 0)
-        else:
-            _stacks(stage, (x, shore + 60))
-        if stage.chance(0.5):
-            shed(stage, (x, shore + 140), stage.between(50, 80), stage.between(25, 40), 0)
-    return shore - 42
-
-
-def _crane(stage: Stage, center: tuple[float, float]) -> None:
-    """Draw a gantry crane with its boom over the water."""
-    x, y = center
-    paint = Material(
-        stage.jitter(((190, 92, 50), (70, 104, 150), (214, 190, 70))[int(stage.rng.integers(3))], 0.06), 0.02, 0, 0
-    )
-    parts = [segment((x - 1.2, y + 18), (x - 1.2, y - 42), 1.4), segment((x + 1.2, y + 18), (x + 1.2, y - 42), 1.4)]
-    parts += [segment((x - 9, y + dy), (x + 9, y + dy), 2.0) for dy in (-8, 10)]
-    stage.canvas.shade([p + stage.canvas.sun * 30 for p in parts], 0.8)
-    stage.paint(parts, paint)
-
-
-def _stacks(stage: Stage, center: tuple[float, float]) -> None:
-    """Pile containers in rows."""
-    from rs2sam.datasets.synthetic.ships import BOXES
-
-    for dx in np.arange(-36, 36, 13):
-        for dy in np.arange(-20, 20, 2.7):
-            if stage.chance(0.7):
-                box = rectangle((center[0] + dx, center[1] + dy), 12.2, 2.5)
-                stage.paint([box], Material(stage.jitter(BOXES[int(stage.rng.integers(len(BOXES)))], 0.1), 0.03, 0, 0))
 
 
 def industrial(stage: Stage) -> None:
@@ -282,7 +166,13 @@ def industrial(stage: Stage) -> None:
         else:
             car_park(stage, middle, 0, (length, width), stage.between(0.2, 0.9), stage.chance(0.3))
         x += length + stage.between(6, 18)
-    trees = Trees(stage)
+    trees = Trees(stage, reach < 110)
+    if reach - split > 110:
+        box = (-reach, split + 78, reach, reach)
+        if stage.chance(0.5):
+            suburb(stage, trees, box)
+        else:
+            downtown(stage, trees, box, tall=8)
     for x in np.arange(-reach, reach, 13):
         if stage.chance(0.45):
             trees.plant((x, split + 18), stage.between(1.8, 3.6))
@@ -345,8 +235,16 @@ def sports(stage: Stage) -> None:
         car_park(
             stage, (stage.between(-0.3, 0.3) * reach, -reach * 0.72), 0, (min(reach, 90), 22), stage.between(0.2, 0.9)
         )
-    belt = rectangle((0, -reach * 0.97), 2.4 * reach, reach * 0.2)
-    trees.scatter(scatter_points(stage, belt, 7), (2, 5), 0.8)
+    belt = rectangle((0, reach * 0.62), 2.4 * reach, reach * 0.06)
+    trees.scatter(scatter_points(stage, belt, 7), (2, 5), 0.7)
+    for low, high in ((reach * 0.68, reach), (-reach, -reach * 0.82)):
+        kind, middle = stage.rng.random(), (low + high) / 2
+        if kind < 0.5:
+            suburb(stage, trees, (-reach, low, reach, high))
+        elif kind < 0.75:
+            trees.scatter(scatter_points(stage, rectangle((0, middle), 2 * reach, high - low), 7), (2, 5), 0.85)
+        else:
+            block(stage, (stage.between(-0.3, 0.3) * reach, middle), (reach * 0.6, (high - low) * 0.6), 0, 8)
     path = smooth_line(stage.rng, (-reach * 1.1, reach * 0.22), (reach * 1.1, reach * 0.22), 4)
     stage.paint_region([ribbon(path, 3)], concrete(stage), None)
     for at in path[::3]:

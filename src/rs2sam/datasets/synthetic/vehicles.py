@@ -50,15 +50,18 @@ def car(stage: Stage, center: Point, angle: float) -> None:
     rgb, colour = _paint_of(stage)
     label = stage.register("vehicle", colour=colour, kind="car", length_m=length)
     body = place(_scaled(_BODY, length, width), center, angle)
-    stage.canvas.cast([body], 1.3)
-    stage.paint([body], Material(rgb, 0.02, 0, 0), label)
+    if stage.gsd_m < 0.8:
+        stage.canvas.cast([body], 1.3)
     if stage.gsd_m > 0.6:
+        stage.paint([body], Material(rgb, 0.02, 0, 0), label)
         return
-    glass = Material((38, 44, 52), 0.03, 0, 0)
+    glass = 42 / max(max(rgb), 60)
     windows = [_SCREEN, _REAR]
     if stage.gsd_m < 0.2:
         windows += [_SIDES, _SIDES * (1, -1)]
-    stage.paint([place(_scaled(w, length, width), center, angle) for w in windows], glass)
+    parts = [(body, 0.95), (place(_scaled(_BODY, length * 0.94, width * 0.84), center, angle), 1.05)]
+    parts += [(place(_scaled(w, length, width), center, angle), glass) for w in windows]
+    stage.paint_relief(parts, Material(rgb, 0.02, 0, 0), label)
 
 
 def lorry(stage: Stage, center: Point, angle: float, length: float = 12.0) -> None:
@@ -87,6 +90,8 @@ def traffic(stage: Stage, line: Points, offset: float, spacing: float, forward: 
     """Let vehicles drive along an open line, `offset` metres to its side, about `spacing` metres apart."""
     step = np.hypot(*np.diff(line, axis=0).T)
     along = np.concatenate([[0.0], np.cumsum(step)])
+    # Far off, single cars are hardly seen and no longer worth their drawing.
+    spacing *= max(1.0, stage.gsd_m / 0.45)
     position = stage.between(0, spacing)
     while position < along[-1]:
         x, y = (float(np.interp(position, along, line[:, i])) for i in (0, 1))
