@@ -27,6 +27,7 @@ class Camera:
         blur_px: standard deviation of the blur [px].
         noise: standard deviation of the sensor noise, of 255.
         jpeg_quality: 0 to 100, None for no compression.
+        infrared: whether near infrared, red and green are shown as red, green and blue: plants turn red.
     """
 
     exposure: float = 1.0
@@ -38,6 +39,7 @@ class Camera:
     blur_px: float = 0.6
     noise: float = 3.0
     jpeg_quality: int | None = 85
+    infrared: bool = False
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Camera:
@@ -53,6 +55,7 @@ class Camera:
             blur_px=float(rng.choice([0.3, 0.5, 0.7, 1.0, 1.4], p=[0.2, 0.3, 0.25, 0.17, 0.08])),
             noise=float(rng.gamma(2.0, 1.6)),
             jpeg_quality=None if rng.random() < 0.25 else int(rng.integers(55, 95)),
+            infrared=bool(rng.random() < 0.03),
         )
 
     def expose(self, rng: np.random.Generator, rgb: NDArray[np.float32]) -> Pixels:
@@ -109,3 +112,18 @@ class Camera:
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "JPEG", quality=self.jpeg_quality)
         return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def false_colour(rgb: NDArray[np.float32], plants: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Show near infrared as red, red as green, green as blue.
+
+    Args:
+        rgb: (H, W, 3) float32 in natural colours.
+        plants: (H, W) bool, where living plants are: they reflect infrared two to three times as much as green.
+
+    Returns:
+        (H, W, 3) float32.
+    """
+    red, green = rgb[..., 0], rgb[..., 1]
+    infrared = np.where(plants, 2.1 * green + 15, 0.5 * (red + green))
+    return np.stack([infrared, red, green], axis=-1).astype(np.float32)

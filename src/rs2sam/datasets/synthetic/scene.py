@@ -10,9 +10,9 @@ import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Pixels
 from rs2sam.datasets.synthetic import themes_land, themes_sites, themes_town, themes_water
-from rs2sam.datasets.synthetic.camera import Camera
+from rs2sam.datasets.synthetic.camera import Camera, false_colour
 from rs2sam.datasets.synthetic.canvas import Canvas
-from rs2sam.datasets.synthetic.stage import SEASONS, Season, Stage
+from rs2sam.datasets.synthetic.stage import REGION_CODES, SEASONS, Season, Stage
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
 
@@ -123,16 +123,19 @@ def set_stage(
 def render(stage: Stage, theme: str, camera: Camera) -> AnnotatedImage:
     """Draw a theme on a stage, photograph it, and collect the annotation."""
     THEMES[theme].draw(stage)
-    pixels = camera.expose(stage.rng, stage.canvas.rgb)
-    return annotated(stage, pixels, f"{theme}-{int(stage.rng.integers(2**48)):012x}")
+    rgb = stage.canvas.rgb
+    if camera.infrared:
+        rgb = false_colour(rgb, stage.canvas.regions == REGION_CODES["vegetation"])
+    pixels = camera.expose(stage.rng, rgb)
+    return annotated(stage, pixels, f"{theme}-{int(stage.rng.integers(2**48)):012x}", not camera.infrared)
 
 
-def annotated(stage: Stage, pixels: Pixels, name: str) -> AnnotatedImage:
-    """Collect what is known about a drawn stage."""
+def annotated(stage: Stage, pixels: Pixels, name: str, colours: bool = True) -> AnnotatedImage:
+    """Collect what is known about a drawn stage; `colours` says whether the instances' colours may be told."""
     return AnnotatedImage(
         image=pixels,
         size_hw=stage.canvas.size_hw,
-        instances=stage.instances(),
+        instances=stage.instances(colours),
         regions=stage.regions(),
         exhaustive_categories=frozenset(CATEGORIES) - stage.unlisted,
         id=name,

@@ -144,8 +144,8 @@ class Stage:
         """Tell whether a disc may touch the image."""
         return self.canvas.sees(center, radius)
 
-    def instances(self) -> tuple[Instance, ...]:
-        """Collect the visible instances, in the order of their registration."""
+    def instances(self, colours: bool = True) -> tuple[Instance, ...]:
+        """Collect the visible instances, in the order of their registration; without `colours` these are not told."""
         found = []
         for number, entry in enumerate(self._entries, start=1):
             if not entry.boxes:
@@ -155,7 +155,8 @@ class Stage:
             columns = slice(min(b[1].start for b in entry.boxes), max(b[1].stop for b in entry.boxes))
             mask = ids[rows, columns] == number
             if np.count_nonzero(mask) >= MIN_PIXELS:
-                cropped = Instance.from_mask(entry.category, mask, dict(entry.attributes))
+                told = {key: value for key, value in entry.attributes.items() if colours or key != "colour"}
+                cropped = Instance.from_mask(entry.category, mask, told)
                 x, y = cropped.origin_xy
                 origin = (x + columns.start, y + rows.start)
                 found.append(Instance(entry.category, cropped.mask, origin, cropped.attributes))
