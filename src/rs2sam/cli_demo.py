@@ -52,7 +52,8 @@ def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> N
     profile = {
         "driver": "GTiff", "count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8",
         "crs": CRS, "transform": rasterio.Affine(GSD_M, 0.0, ORIGIN_XY[0], 0.0, -GSD_M, ORIGIN_XY[1]),
-        "photometric": "RGB", "compress": "deflate", "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "photometric": "RGB", "compress": "deflate", "predictor": 2, "tiled": True,
+        "blockxsize": 256, "blockysize": 256,
     }  # fmt: skip
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

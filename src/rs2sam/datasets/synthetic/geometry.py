@@ -118,7 +118,10 @@ def closed_ribbon(outline: Points, width: float) -> list[Points]:
 
 def segment(start: Point, stop: Point, width: float) -> Points:
     """Make the polygon of a straight stroke."""
-    return ribbon(np.array([start, stop], dtype=np.float64), width)
+    (ax, ay), (bx, by) = (float(start[0]), float(start[1])), (float(stop[0]), float(stop[1]))
+    half = width / 2 / max(math.hypot(bx - ax, by - ay), 1e-9)
+    dx, dy = -(by - ay) * half, (bx - ax) * half
+    return points((ax + dx, ay + dy), (bx + dx, by + dy), (bx - dx, by - dy), (ax - dx, ay - dy))
 
 
 def dashes(line: Points, width: float, dash: float, gap: float) -> list[Points]:
