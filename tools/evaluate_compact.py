@@ -46,7 +46,12 @@ def as_json(report: EvaluationReport, arguments: argparse.Namespace, num_images:
         }
         for result in report.results
     ]
-    made = {"model": Path(arguments.model).name, "split": arguments.split, "seed": arguments.seed, "per_kind": arguments.per_kind}
+    made = {
+        "model": Path(arguments.model).name,
+        "split": arguments.split,
+        "seed": arguments.seed,
+        "per_kind": arguments.per_kind,
+    }
     return {**made, "held_out_images": num_images, "versions": versions(), **report.as_dict(), "samples": samples}
 
 
