@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from rs2sam.errors import require
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
@@ -19,18 +21,15 @@ def train(recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) 
 
     Example: rs2sam train recipes/compact.yaml --set data.root=DIR -o runs/compact
     """
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        from rs2sam.errors import MissingDependencyError
-
-        raise MissingDependencyError("torch", "train", "training") from error
+    for library in ("torch", "transformers", "accelerate", "yaml"):
+        require(library, "train", "training")
     from rs2sam.training.draws import NUM_CLASSES, referring_draw
     from rs2sam.training.recipe import load_recipe
+    from rs2sam.training.trainer import check_run
     from rs2sam.training.trainer import train as run
 
     loaded = load_recipe(recipe, overrides)
+    check_run(loaded, output, resume)  # before the images are read, which takes minutes
     run(loaded, referring_draw(loaded.data, loaded.seed), NUM_CLASSES, output, resume)
     click.echo(f"saved: {output / 'model'}", err=True)
 

@@ -130,8 +130,11 @@ def evaluate(
         batch_size: samples that the model reads at once.
 
     Raises:
-        InvalidInputError: there is no sample, or a target is not of its image's size.
+        InvalidInputError: there is no sample, `batch_size` is below 1, or, natively, a target is not of its image's
+            size.
     """
+    if batch_size < 1:
+        raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}")
     if not samples:
         raise InvalidInputError("an evaluation needs at least one sample, received none; check the split's name")
     size_hw = (segmenter.image_size,) * 2 if protocol == "published" else None
@@ -151,14 +154,15 @@ def _result(
     sample: Sample, image_hw: tuple[int, int], answer: Segmentation, size_hw: tuple[int, int] | None
 ) -> SampleResult:
     """Counts of one sample, at `size_hw` or at the image's own size."""
-    target = _sized(sample.target(image_hw), size_hw)
+    meant = sample.target(image_hw)
+    target = _sized(meant, size_hw)
     of_class = None if sample.category_mask is None else _sized(sample.category_mask, size_hw)
     return SampleResult(
         id=sample.id,
         sentence=sample.sentence,
         kind=sample.kind or "unknown",
         category=sample.category or "unknown",
-        is_empty=not target.any(),
+        is_empty=not meant.any(),
         counts=PixelCounts.of(answer.mask, target),
         everything=PixelCounts.of(np.ones_like(target), target),
         class_only=None if of_class is None else PixelCounts.of(of_class, target),

@@ -72,7 +72,7 @@ class DistillationHead(nn.Module):
             # Channels differ in scale by orders of magnitude; without this a few of them would be all that counts.
             spread = target.std(dim=(0, 2, 3), keepdim=True) + 1e-4
             centred = (target - target.mean(dim=(0, 2, 3), keepdim=True)) / spread
-            terms.append(1 - F.cosine_similarity(head(own), centred, dim=1).mean())
+            terms.append(1 - F.cosine_similarity(head(own).float(), centred, dim=1).mean())
         return torch.stack(terms).mean()
 
 
@@ -87,6 +87,7 @@ def semantic_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     Returns:
         Scalar; 0 where nothing is known.
     """
+    logits = logits.float()
     target = F.interpolate(labels.float(), logits.shape[-2:], mode="area")
     cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(2, 3))
     probability = logits.sigmoid()
@@ -100,7 +101,7 @@ def semantic_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
 
 
 class MovingAverage(nn.Module):
-    """Exponential moving average of a model's parameters.
+    """Exponential moving average of a model's parameters; its buffers are constants, copied once.
 
     Args:
         model: the model that is trained; a copy is kept.
@@ -109,6 +110,7 @@ class MovingAverage(nn.Module):
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__()
+        self.updates: Tensor
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
         self.decay = decay
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))

@@ -14,8 +14,8 @@ from rs2sam.datasets.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
+from rs2sam.training.examples import TrainingDraw
 from rs2sam.training.recipe import DataRecipe
-from rs2sam.training.trainer import TrainingDraw
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +33,16 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     Raises:
         InvalidInputError: a name in `recipe.weights` is no data set under `recipe.root`.
     """
-    wanted = {name for name, share in recipe.weights.items() if share > 0}
+    weights = {name: share for name, share in recipe.weights.items() if share > 0}
+    wanted = set(weights)
     sources: dict[str, Sequence[AnnotatedImage]] = {}
     if wanted - {SYNTHETIC}:
         if recipe.root is None:
-            raise InvalidInputError(
-                f"`data.root` must name the folder of {sorted(wanted - {SYNTHETIC})}; set it"
-            )
+            raise InvalidInputError(f"`data.root` must name the folder of {sorted(wanted - {SYNTHETIC})}; set it")
         sources.update(_real(Path(recipe.root), wanted - {SYNTHETIC}))
     if SYNTHETIC in wanted:
         sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
-    mixture = ReferringMixture(
-        sources, dict(recipe.weights), recipe.side, rng_seed=seed, kind_weights=dict(recipe.kind_weights)
-    )
+    mixture = ReferringMixture(sources, weights, recipe.side, rng_seed=seed, kind_weights=dict(recipe.kind_weights))
     logger.info("%d MB of images in memory", mixture.preload() // 2**20)
 
     def draw(index: int) -> TrainingDraw:

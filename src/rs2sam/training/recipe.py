@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from rs2sam.datasets.expressions import KIND_WEIGHTS
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
+from rs2sam.models.configuration import PresetName
 from rs2sam.training.losses import LossSettings
 
 T = TypeVar("T")
@@ -43,12 +44,12 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         """Reject what cannot be drawn from."""
-        if not self.weights or any(share < 0 for share in self.weights.values()) or not sum(self.weights.values()):
-            raise InvalidInputError(
-                f"`data.weights` must be shares >= 0, one of them > 0; received {dict(self.weights)}"
-            )
+        for name in ("weights", "kind_weights"):
+            shares = dict(getattr(self, name))
+            drawable = sum(shares.values()) > 0 and min(shares.values()) >= 0
+            _require(f"data.{name}", shares, drawable, "shares of at least 0, one of them above 0")
         unknown = sorted(set(self.kind_weights) - set(KIND_WEIGHTS))
-        _require("data.kind_weights", unknown or "nothing unknown", not unknown, f"weights of {', '.join(KIND_WEIGHTS)}")
+        _require("data.kind_weights", unknown, not unknown, f"weights of kinds among {', '.join(KIND_WEIGHTS)}")
         _require("data.side", self.side, self.side >= 32 and self.side % 32 == 0, "a multiple of 32, at least 32")
         _require("data.num_synthetic", self.num_synthetic, self.num_synthetic >= 1, "at least 1")
         _require("data.num_workers", self.num_workers, self.num_workers >= 0, "at least 0")
@@ -77,15 +78,15 @@ class AuxiliaryRecipe:
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
-    """AdamW and its schedule: linear warm-up, then cosine decay to a tenth or a constant rate.
+    """AdamW and its schedule: linear warm-up, then cosine decay to 0 or a constant rate.
 
     Args:
         learning_rate: rate of the pretrained parts.
         new_learning_rate: rate of the modules that the method adds to SAM 2 and BEiT-3.
-        weight_decay: decoupled weight decay of the matrices; biases, norms and embeddings have none.
+        weight_decay: decoupled weight decay; biases, norms and embedding tables (`nn.Embedding`) have none.
         warmup_steps: steps until the full rate.
         schedule: `cosine` or `constant`.
-        max_grad_norm: gradients are clipped to this norm.
+        max_grad_norm: gradients are clipped to this norm; 0 leaves them as they are.
         ema_decay: decay of the exponential moving average whose weights are saved; 0 saves the last weights.
     """
 
@@ -101,6 +102,8 @@ class OptimizerRecipe:
         """Reject rates and decays that cannot train."""
         _require("optimizer.learning_rate", self.learning_rate, self.learning_rate > 0, "above 0")
         _require("optimizer.new_learning_rate", self.new_learning_rate, self.new_learning_rate > 0, "above 0")
+        for name in ("weight_decay", "warmup_steps", "max_grad_norm"):
+            _require(f"optimizer.{name}", getattr(self, name), getattr(self, name) >= 0, "at least 0")
         _require("optimizer.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "in [0, 1)")
         _require("optimizer.schedule", self.schedule, self.schedule in ("cosine", "constant"), "cosine or constant")
 
@@ -110,10 +113,11 @@ class Recipe:
     """A whole training run.
 
     Args:
-        preset: sizes of a model built anew; see `RS2SamConfig.preset`.
+        preset: sizes of a model built anew; see `RS2SamConfig.preset`. A tokenizer with more tokens than the preset's
+            table has rows makes the table larger.
         init: folder of a saved model to start from, instead of `preset`.
-        tokenizer: folder with `tokenizer.json` and `preprocessor_config.json`; by default those of `init` or of the
-            model in the package.
+        tokenizer: folder with `tokenizer.json` and `preprocessor_config.json`; by default those of `init`. A model
+            built anew needs it.
         token_embeddings: `.npy` table (vocabulary, union width) that a model built anew starts its tokens from.
         teacher: file with EfficientNet-lite0 weights, needed where `auxiliary.distillation` is above 0.
         steps: optimisation steps.
@@ -126,7 +130,7 @@ class Recipe:
         optimizer: see `OptimizerRecipe`.
     """
 
-    preset: str = "compact"
+    preset: PresetName = "compact"
     init: str | None = None
     tokenizer: str | None = None
     token_embeddings: str | None = None
@@ -144,10 +148,12 @@ class Recipe:
         """Reject impossible values and combinations."""
         for name in ("steps", "batch_size", "save_every"):
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        presets = typing.get_args(PresetName)
+        _require("preset", self.preset, self.preset in presets, f"one of {', '.join(presets)}")
         if self.auxiliary.distillation and self.teacher is None:
             raise InvalidInputError(
-                f"`auxiliary.distillation` = {self.auxiliary.distillation} needs `teacher`, a file with EfficientNet-lite0 "
-                "weights; set it, or `auxiliary.distillation` to 0"
+                f"`auxiliary.distillation` = {self.auxiliary.distillation} needs `teacher`, a file with "
+                "EfficientNet-lite0 weights; set it, or `auxiliary.distillation` to 0"
             )
 
 
@@ -170,14 +176,15 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     if not path.is_file():
         raise DataNotFoundError(f"no recipe `{path}`; the ones that come with rs2sam are in `recipes/`")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = {} if values is None else values
         for text in overrides:
             key, separator, value = text.partition("=")
             if not separator:
                 raise InvalidInputError(f"`--set` takes key=value, received `{text}`")
             _set_dotted(values, key.strip(), yaml.safe_load(value))
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"`{path}` or a `--set` value is no valid YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"`{path}` or a `--set` value is no valid YAML: {error}. Correct it.") from error
     return build(Recipe, values)
 
 
@@ -188,7 +195,7 @@ def build(kind: type[T], values: Any, prefix: str = "") -> T:
         InvalidInputError: an unknown key (the nearest known one is suggested) or a value of another type.
     """
     if not isinstance(values, Mapping):
-        raise InvalidInputError(f"`{prefix.rstrip('.') or 'a recipe'}` must be a mapping of keys, received {values!r}")
+        _require(prefix.rstrip(".") or "recipe", values, False, "a mapping of keys to values")
     hints = typing.get_type_hints(kind)
     arguments: dict[str, Any] = {}
     for key, value in values.items():
@@ -205,6 +212,9 @@ def build(kind: type[T], values: Any, prefix: str = "") -> T:
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
     """Returns the value if it has the field's type; whole numbers and YAML's texts like `1e-4` pass as floats."""
+    if typing.get_origin(hint) is Mapping and isinstance(value, Mapping):
+        kind = typing.get_args(hint)[1]
+        return {str(key): _checked(f"{name}.{key}", entry, kind) for key, entry in value.items()}
     if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             return float(value)
@@ -222,11 +232,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     return value
 
 
-def _set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
+def _set_dotted(values: Any, key: str, value: Any) -> None:
     """Sets `a.b.c` in nested dictionaries."""
     *parents, last = key.split(".")
     for parent in parents:
-        values = values.setdefault(parent, {})
+        values = values.setdefault(parent, {}) if isinstance(values, dict) else values
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"`--set {key}=...` needs a mapping at `{'.'.join(parents)}`, which is {values!r}")
     values[last] = value
 
 

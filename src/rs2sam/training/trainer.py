@@ -3,108 +3,59 @@
 What is trained is a `TrainingModel`: the model, its training-time heads and its moving average in one module, so that
 Trainer's checkpoints hold all of it and a resumed run continues where it was.
 
-Shapes: B batch, L text tokens, S image side, K classes.
+Shapes: B batch, S image side, h w cells of a map, d width of a map, g patches along a side, K classes.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, get_scheduler
 
+from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.models.trunk import Levels
 from rs2sam.processing import Processor
 from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, semantic_loss
+from rs2sam.training.examples import ReferringDataset, TrainingDraw
 from rs2sam.training.groups import parameter_groups
 from rs2sam.training.losses import rs2sam_loss
-from rs2sam.training.recipe import AuxiliaryRecipe, Recipe
+from rs2sam.training.recipe import Recipe
 from rs2sam.training.teacher import EfficientNetLite0
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingDraw:
-    """One training example before it becomes the model's input.
-
-    Args:
-        rgb: (S, S, 3) uint8.
-        sentence: the referring expression.
-        mask: (S, S) bool target, all False where nothing is meant.
-        labels: (K, S, S) bool, every class's pixels.
-        known: (K,) bool, True = `labels` of this class are complete.
-    """
-
-    rgb: NDArray[np.uint8]
-    sentence: str
-    mask: NDArray[np.bool_]
-    labels: NDArray[np.bool_]
-    known: NDArray[np.bool_]
-
-
-class ReferringDataset(Dataset[dict[str, Any]]):
-    """Examples drawn by index, with the image as the model takes it.
-
-    Args:
-        draw: index -> example; deterministic, so that neither worker count nor resuming changes anything.
-        processor: makes the inputs; its `image_size` is the side that is trained at.
-        length: number of examples.
-    """
-
-    def __init__(self, draw: Callable[[int], TrainingDraw], processor: Processor, length: int) -> None:
-        self.draw = draw
-        self.processor = processor
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        drawn = self.draw(index)
-        images = self.processor.images(drawn.rgb)
-        return {"pixel_values": images.pixel_values, "union_pixel_values": images.union_pixel_values, "drawn": drawn}
-
-    def collate(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Stacks examples; sentences are padded to the longest of the batch."""
-        drawn: list[TrainingDraw] = [example["drawn"] for example in examples]
-        text = self.processor.sentences([one.sentence for one in drawn])
-        arrays = {
-            "pixel_values": np.stack([example["pixel_values"] for example in examples]),
-            "union_pixel_values": np.stack([example["union_pixel_values"] for example in examples]),
-            "input_ids": text.input_ids,
-            "attention_mask": text.attention_mask,
-            "target": np.stack([one.mask for one in drawn]),
-            "labels": np.stack([one.labels for one in drawn]),
-            "known": np.stack([one.known for one in drawn]),
-            "rgb": np.stack([one.rgb.transpose(2, 0, 1) for one in drawn]),
-        }
-        return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+__all__ = [
+    "RS2SamTrainer",
+    "TrainingModel",
+    "check_run",
+    "starting_point",
+    "train",
+]
 
 
 class TrainingModel(nn.Module):
-    """A model with what it needs while it is trained.
+    """A model with what it needs while it is trained; its output is the loss.
+
+    All of a step is in `forward`, since that is what mixed precision and training on several GPUs wrap.
 
     Args:
         model: the model that is kept.
-        recipe: decides which heads exist.
+        recipe: decides which heads and terms exist.
         num_classes: K of the semantic head.
     """
 
     def __init__(self, model: RS2SamModel, recipe: Recipe, num_classes: int) -> None:
         super().__init__()
         config: RS2SamConfig = model.config
+        self.recipe = recipe
         self.rs2sam = model
         self.semantic = SemanticHead((config.decoder_width,) * 3, num_classes) if recipe.auxiliary.semantic else None
         widths = (config.trunk_widths[2], config.trunk_widths[3])
@@ -114,32 +65,79 @@ class TrainingModel(nn.Module):
     @property
     def result(self) -> RS2SamModel:
         """The weights to keep: the moving average where there is one."""
-        return self.average.model if self.average is not None else self.rs2sam
+        return cast("RS2SamModel", self.average.model) if self.average is not None else self.rs2sam
+
+    def forward(self, inputs: Mapping[str, Tensor], features: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
+        """The recipe's loss of one batch.
+
+        Args:
+            inputs: a batch of `ReferringDataset.collate`.
+            features: the teacher's, where distillation is on.
+
+        Returns:
+            `total`, the weighted sum of all terms, and every term before weighting; scalars.
+        """
+        with self._observed() as seen:
+            output = self.rs2sam(
+                pixel_values=inputs["pixel_values"],
+                union_pixel_values=inputs["union_pixel_values"],
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+            )
+        parts = rs2sam_loss(output, inputs["target"], self.recipe.loss)
+        extra = self.auxiliary_losses(seen["maps"], seen["levels"], output.pseudo_mask, inputs, features)
+        weights = asdict(self.recipe.auxiliary)
+        added = sum((weights[name] * value for name, value in extra.items()), parts.total.new_zeros(()))
+        return vars(parts) | extra | {"total": parts.total + added}
 
     def auxiliary_losses(
-        self, maps: list[Tensor], levels: Levels, pseudo_mask: Tensor, inputs: Mapping[str, Tensor], teacher: nn.Module
+        self,
+        maps: list[Tensor],
+        levels: Levels,
+        pseudo_mask: Tensor,
+        inputs: Mapping[str, Tensor],
+        features: tuple[Tensor, Tensor] | None,
     ) -> dict[str, Tensor]:
-        """The objectives beside the loss, by the names of `AuxiliaryRecipe`.
+        """The objectives beside the loss that have a weight, by the names of `AuxiliaryRecipe`.
 
         Args:
             maps: the trunk's four maps, (B, h, w, d) each.
             levels: the neck's three levels.
             pseudo_mask: (B, 1, g, g).
             inputs: a batch of `ReferringDataset.collate`.
-            teacher: the teacher of features; called only where distillation is on.
+            features: the teacher's, where distillation is on.
         """
-        shares = F.interpolate(inputs["target"][:, None].float(), pseudo_mask.shape[-2:], mode="area")
-        losses = {"pseudo_mask": F.binary_cross_entropy(pseudo_mask.float().clamp(1e-6, 1 - 1e-6), shares)}
+        losses = {}
+        if self.recipe.auxiliary.pseudo_mask:
+            shares = F.interpolate(inputs["target"][:, None].float(), pseudo_mask.shape[-2:], mode="area")
+            # Mixed precision forbids this function, even on float32.
+            with torch.autocast(pseudo_mask.device.type, enabled=False):
+                losses["pseudo_mask"] = F.binary_cross_entropy(pseudo_mask.float().clamp(1e-6, 1 - 1e-6), shares)
         if self.semantic is not None:
             logits = self.semantic((levels.feat_s0, levels.feat_s1, levels.image_embedding))
             losses["semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
         if self.distillation is not None:
             student = (maps[2].permute(0, 3, 1, 2), maps[3].permute(0, 3, 1, 2))
-            losses["distillation"] = self.distillation.loss(student, teacher(inputs["rgb"].float()))
+            assert features is not None
+            losses["distillation"] = self.distillation.loss(student, features)
         return losses
 
+    @contextmanager
+    def _observed(self) -> Iterator[dict[str, Any]]:
+        """Collects what trunk and neck make on the way to the mask, which the heads read: `maps` and `levels`."""
+        seen: dict[str, Any] = {}
+        handles = [
+            self.rs2sam.trunk.register_forward_hook(lambda _, __, maps: seen.update(maps=maps)),
+            self.rs2sam.neck.register_forward_hook(lambda _, __, levels: seen.update(levels=levels)),
+        ]
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
 
-class RS2SamTrainer(Trainer):  # type: ignore[misc]
+
+class RS2SamTrainer(Trainer):
     """Trainer with the recipe's loss, parameter groups and schedule.
 
     Args:
@@ -150,6 +148,9 @@ class RS2SamTrainer(Trainer):  # type: ignore[misc]
         output_dir: folder of checkpoints and logs.
     """
 
+    optimizer: torch.optim.Optimizer | None
+    lr_scheduler: Any
+
     def __init__(
         self,
         recipe: Recipe,
@@ -159,9 +160,7 @@ class RS2SamTrainer(Trainer):  # type: ignore[misc]
         output_dir: Path,
     ) -> None:
         self.recipe = recipe
-        self.teacher = teacher
-        self._seen: dict[str, list[float]] = {}
-        self._features: dict[str, Any] = {}
+        self._seen: dict[str, list[Tensor]] = {}
         super().__init__(
             model=model,
             args=_arguments(recipe, output_dir),
@@ -169,40 +168,28 @@ class RS2SamTrainer(Trainer):  # type: ignore[misc]
             data_collator=dataset.collate,
             callbacks=[_AverageCallback()] if model.average is not None else [],
         )
-        # The heads read what the trunk and the neck make on the way to the mask.
-        model.rs2sam.trunk.register_forward_hook(lambda _, __, maps: self._features.__setitem__("maps", maps))
-        model.rs2sam.neck.register_forward_hook(lambda _, __, levels: self._features.__setitem__("levels", levels))
+        self.teacher = None if teacher is None else teacher.to(self.args.device)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Tensor | tuple[Tensor, Any]:
         """The recipe's loss of one batch."""
-        training = self.accelerator.unwrap_model(model)
-        output = training.rs2sam(
-            pixel_values=inputs["pixel_values"],
-            union_pixel_values=inputs["union_pixel_values"],
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-        )
-        parts = rs2sam_loss(output, inputs["target"], self.recipe.loss)
-        extra = training.auxiliary_losses(
-            self._features["maps"], self._features["levels"], output.pseudo_mask, inputs, self.teacher
-        )
-        weights = self.recipe.auxiliary
-        total = parts.total + sum(getattr(weights, name) * value for name, value in extra.items())
-        for name, value in (parts.values() | {name: float(value.detach()) for name, value in extra.items()}).items():
-            self._seen.setdefault(name, []).append(value)
-        return (total, output) if return_outputs else total
+        features = None if self.teacher is None else self.teacher(inputs["rgb"].float())
+        terms: dict[str, Tensor] = model(inputs, features)
+        total = terms.pop("total")
+        for name, value in terms.items():
+            self._seen.setdefault(name, []).append(value.detach())
+        return (total, terms) if return_outputs else total
 
     def log(self, logs: dict[str, float], *arguments: Any, **keywords: Any) -> None:
         """Adds the mean of every loss term since the last log."""
         if "loss" in logs:
-            logs = logs | {name: float(np.mean(values)) for name, values in self._seen.items()}
+            logs = logs | {name: float(torch.stack(values).mean()) for name, values in self._seen.items()}
             self._seen.clear()
         super().log(logs, *arguments, **keywords)
 
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
-        """AdamW over new and pretrained parameters; vectors and embeddings do not decay."""
+        """AdamW over new, pretrained and training-time parameters; vectors and embedding tables do not decay."""
         if self.optimizer is None:
             recipe, training = self.recipe.optimizer, self.model
             groups = parameter_groups(training.rs2sam, freeze_trunk=False)
@@ -233,7 +220,7 @@ class RS2SamTrainer(Trainer):  # type: ignore[misc]
         return self.lr_scheduler
 
 
-class _AverageCallback(TrainerCallback):  # type: ignore[misc]
+class _AverageCallback(TrainerCallback):
     """Updates the moving average after every optimisation step."""
 
     def on_step_end(
@@ -258,25 +245,57 @@ def train(
         draw: index -> example at `recipe.data.side`.
         num_classes: K of the examples' labels.
         output_dir: receives checkpoints, and in `model/` the result with its processor.
-        resume: continue from the last checkpoint in `output_dir`.
+        resume: continue from the last checkpoint in `output_dir`; with the same recipe the result is that of a run
+            that was never interrupted.
 
     Raises:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
+        InvalidInputError: `output_dir` holds another run, or parts of the recipe do not fit each other.
     """
+    check_run(recipe, output_dir, resume)
     torch.manual_seed(recipe.seed)
     model, processor = starting_point(recipe)
+    if recipe.data.side > model.config.image_size:
+        raise InvalidInputError(
+            f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
+        )
     training = TrainingModel(model, recipe, num_classes)
     sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
     dataset = ReferringDataset(draw, sized, recipe.steps * recipe.batch_size)
     teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
     trainer = RS2SamTrainer(recipe, training, dataset, teacher, output_dir)
-    if resume and not any(output_dir.glob("checkpoint-*")):
-        raise DataNotFoundError(f"no checkpoint in `{output_dir}` to resume from; start without resuming")
     trainer.train(resume_from_checkpoint=resume or None)
     result = training.result.eval()
-    result.save_pretrained(output_dir / "model")
-    processor.save(output_dir / "model")
+    if trainer.is_world_process_zero():
+        result.save_pretrained(output_dir / "model")
+        processor.save(output_dir / "model")
     return result
+
+
+def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
+    """Finds out at once what would stop a run only after its images were read.
+
+    Raises:
+        DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
+        InvalidInputError: a new run would mix with the checkpoints of another, or a new model has no tokenizer.
+    """
+    named = {"init": recipe.init, "tokenizer": recipe.tokenizer}
+    if recipe.auxiliary.distillation:
+        named["teacher"] = recipe.teacher
+    if recipe.init is None:
+        named["token_embeddings"] = recipe.token_embeddings
+    for name, path in named.items():
+        if path is not None and not Path(path).exists():
+            raise DataNotFoundError(
+                f"`{name}` = `{path}` is not there; correct it in the recipe or with `--set {name}=`"
+            )
+    _require_tokenizer(recipe)
+    begun = any(output_dir.glob("checkpoint-*"))
+    if resume and not begun:
+        raise DataNotFoundError(f"no checkpoint in `{output_dir}` to resume from; start without resuming")
+    if begun and not resume:
+        # Trainer keeps the checkpoints with the highest numbers: it would delete the new run's.
+        raise InvalidInputError(f"`{output_dir}` holds the checkpoints of a run; resume it, or give another folder")
 
 
 def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
@@ -284,26 +303,51 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
 
     Raises:
         DataNotFoundError: `init` or `tokenizer` is no model folder.
-        InvalidInputError: the token embeddings have another shape than the model's table.
+        CheckpointError: the weights of `init` are damaged or incomplete.
+        InvalidInputError: the token embeddings have another shape than the model's table, or the tokenizer has more
+            tokens than it has rows.
     """
+    folder = _require_tokenizer(recipe)
+    if recipe.init is not None and not Path(recipe.init).is_dir():
+        raise DataNotFoundError(f"`init` = `{recipe.init}` is no folder; give the folder of a saved model")
+    processor = Processor.from_folder(folder)
+    num_tokens = processor.tokenizer.get_vocab_size()
     if recipe.init is not None:
-        if not Path(recipe.init).is_dir():
-            raise DataNotFoundError(f"`init` = `{recipe.init}` is no folder; give the folder of a saved model")
-        model = RS2SamModel.from_pretrained(recipe.init, dtype=torch.float32)
-        return model, Processor.from_folder(recipe.tokenizer or recipe.init)
-    model = RS2SamModel(RS2SamConfig.preset(recipe.preset))
-    if recipe.tokenizer is None:
+        model = load_model(recipe.init)
+    else:
+        config = RS2SamConfig.preset(recipe.preset)
+        config.vocab_size = max(config.vocab_size, num_tokens)
+        model = RS2SamModel(config)
+        if recipe.token_embeddings is not None:
+            _load_token_embeddings(model, Path(recipe.token_embeddings))
+    config = model.config
+    if num_tokens > config.vocab_size:
+        raise InvalidInputError(
+            f"the tokenizer in `{folder}` has {num_tokens} tokens, the model in `{recipe.init}` knows "
+            f"{config.vocab_size}; leave `tokenizer` out to take the model's own"
+        )
+    sizes = replace(
+        processor.config,
+        image_size=config.image_size,
+        union_image_size=config.union_image_size,
+        max_text_tokens=min(processor.config.max_text_tokens, config.max_text_tokens),
+    )
+    return model, Processor(sizes, processor.tokenizer)
+
+
+def _require_tokenizer(recipe: Recipe) -> str:
+    """The folder that the tokenizer is read from."""
+    folder = recipe.tokenizer or recipe.init
+    if folder is None:
         raise InvalidInputError(
             f"a model built from the preset `{recipe.preset}` needs `tokenizer`, a folder with `tokenizer.json` and "
             "`preprocessor_config.json`; set it, or `init` to a saved model"
         )
-    if recipe.token_embeddings is not None:
-        _load_token_embeddings(model, Path(recipe.token_embeddings))
-    return model, Processor.from_folder(recipe.tokenizer)
+    return folder
 
 
 def _load_token_embeddings(model: RS2SamModel, path: Path) -> None:
-    """Copies a `.npy` table into the token embeddings."""
+    """Copies a `.npy` table, which `tools/init_token_embeddings.py` makes, into the token embeddings."""
     if not path.is_file():
         raise DataNotFoundError(f"no token embeddings `{path}`; `tools/init_token_embeddings.py` makes them")
     table = torch.from_numpy(np.load(path))
@@ -326,6 +370,7 @@ def _arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         max_grad_norm=recipe.optimizer.max_grad_norm,
         dataloader_num_workers=recipe.data.num_workers,
         dataloader_persistent_workers=recipe.data.num_workers > 0,
+        dataloader_pin_memory=torch.cuda.is_available(),
         save_steps=recipe.save_every,
         save_total_limit=2,
         logging_steps=10,
@@ -333,16 +378,5 @@ def _arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["target"],
         report_to=[],
-        bf16=torch.cuda.is_available(),
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
     )
-
-
-__all__ = [
-    "AuxiliaryRecipe",
-    "ReferringDataset",
-    "RS2SamTrainer",
-    "TrainingDraw",
-    "TrainingModel",
-    "starting_point",
-    "train",
-]

@@ -1,0 +1,252 @@
+"""Training at toy size: it learns, it resumes exactly, and every term that has no weight is left out."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from rs2sam.models import RS2SamModel
+from rs2sam.processing import Processor
+from rs2sam.training.examples import ReferringDataset
+from rs2sam.training.losses import LossSettings
+from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.trainer import RS2SamTrainer, TrainingModel, check_run, starting_point, train
+from tests.small_model import COMPACT, IMAGE_SIZE
+from tests.training.toy import NUM_CLASSES, toy_draw, toy_init, toy_recipe
+
+ALL_TERMS = {"cross_entropy", "dice", "boundary", "presence", "score"}
+
+
+@pytest.fixture(scope="module")
+def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_init(tmp_path_factory.mktemp("toy") / "init")
+
+
+def training_model(recipe: Recipe) -> TrainingModel:
+    torch.manual_seed(0)
+    return TrainingModel(starting_point(recipe)[0], recipe, NUM_CLASSES)
+
+
+def batch(init: Path, size: int = 2) -> dict[str, torch.Tensor]:
+    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), size)
+    return dataset.collate([dataset[index] for index in range(size)])
+
+
+def trainer(recipe: Recipe, output: Path) -> RS2SamTrainer:
+    model = training_model(recipe)
+    dataset = ReferringDataset(toy_draw, Processor.from_folder(str(recipe.init)), recipe.steps * recipe.batch_size)
+    return RS2SamTrainer(recipe, model, dataset, None, output)
+
+
+def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
+    inputs = batch(init, 3)
+    shapes = {name: tuple(value.shape) for name, value in inputs.items()}
+    length = shapes.pop("input_ids")[1]
+    assert shapes.pop("attention_mask") == (3, length)
+    side = IMAGE_SIZE
+    assert shapes == {
+        "pixel_values": (3, 3, side, side),
+        "union_pixel_values": (3, 3, side // 2, side // 2),
+        "target": (3, side, side),
+        "labels": (3, NUM_CLASSES, side, side),
+        "known": (3, NUM_CLASSES),
+        "rgb": (3, 3, side, side),
+    }
+    assert inputs["rgb"].dtype == torch.uint8
+    assert np.array_equal(inputs["rgb"][1].permute(1, 2, 0).numpy(), toy_draw(1).rgb)
+
+
+def test_loss_falls_when_one_batch_is_repeated(init):
+    recipe = toy_recipe(init, auxiliary=AuxiliaryRecipe(pseudo_mask=0.5, semantic=0.5))
+    model, inputs = training_model(recipe), batch(init)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    totals = []
+    for _ in range(25):
+        optimizer.zero_grad()
+        total = model(inputs)["total"]
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.5 * totals[0]
+
+
+def test_total_is_the_weighted_sum_of_the_terms(init):
+    recipe = toy_recipe(
+        init,
+        loss=LossSettings(0.9, 2.0, 0.2, 0.3, 0.4, "soft", "mean"),
+        auxiliary=AuxiliaryRecipe(pseudo_mask=0.5, semantic=0.25),
+    )
+    terms = {name: value.item() for name, value in training_model(recipe)(batch(init)).items()}
+    total = terms.pop("total")
+    weights = {"cross_entropy": 0.9, "dice": 2.0, "boundary": 0.2, "presence": 0.3, "score": 0.4}
+    weights |= {"pseudo_mask": 0.5, "semantic": 0.25}
+    assert set(terms) == set(weights)
+    assert total == pytest.approx(sum(weights[name] * value for name, value in terms.items()), rel=1e-5)
+
+
+@pytest.mark.parametrize("left_out", ["pseudo_mask", "semantic", "distillation"])
+def test_auxiliary_term_without_weight_is_not_computed(init, left_out):
+    weights = {name: 0.0 if name == left_out else 1.0 for name in ("pseudo_mask", "semantic", "distillation")}
+    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(**weights))
+    model = training_model(recipe)
+    features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
+    assert set(model(batch(init), features)) == (ALL_TERMS | set(weights) | {"total"}) - {left_out}
+    assert (model.semantic is None) == (left_out == "semantic")
+    assert (model.distillation is None) == (left_out == "distillation")
+
+
+def test_loss_term_without_weight_adds_nothing(init):
+    model = training_model(toy_recipe(init, loss=LossSettings(1.0, 0.0, 0.0)))
+    terms = model(batch(init))
+    assert terms["total"].item() == terms["cross_entropy"].item()
+    assert all(terms[name].item() == 0 for name in ("dice", "boundary", "presence", "score"))
+
+
+def test_every_parameter_of_the_heads_gets_a_gradient(init):
+    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(1.0, 1.0, 1.0))
+    model = training_model(recipe)
+    features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
+    model(batch(init), features)["total"].backward()
+    for head in (model.semantic, model.distillation, model.rs2sam.trunk, model.rs2sam.neck, model.rs2sam.mask_prompt):
+        assert head is not None
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters() if p.dim() > 1)
+
+
+def test_model_keeps_no_hooks_after_a_step(init):
+    model = training_model(toy_recipe(init))
+    model(batch(init))
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_optimizer_groups_hold_every_trained_parameter_once(init, tmp_path):
+    recipe = toy_recipe(
+        init,
+        auxiliary=AuxiliaryRecipe(semantic=1.0),
+        optimizer=OptimizerRecipe(1e-4, 3e-4, weight_decay=0.05, ema_decay=0.9),
+    )
+    run = trainer(recipe, tmp_path)
+    groups = run.create_optimizer().param_groups
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    assert len(held) == len(set(held))
+    assert set(held) == {id(p) for p in run.model.parameters() if p.requires_grad}
+    rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    model = run.model.rs2sam
+    assert rates[id(model.trunk.blocks[0].fusion.down.weight)] == (3e-4, 0.05)
+    assert rates[id(model.trunk.blocks[0].attn.qkv.weight)] == (1e-4, 0.05)
+    assert rates[id(model.trunk.blocks[0].attn.qkv.bias)] == (1e-4, 0.0)
+    assert rates[id(model.union_encoder.token_embedding.weight)] == (1e-4, 0.0)
+    assert rates[id(run.model.semantic.levels[0].weight)] == (3e-4, 0.05)
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("cosine", 0.0)])
+def test_schedule_warms_up_every_group_and_then_holds_or_falls(init, tmp_path, schedule, last):
+    recipe = toy_recipe(init, optimizer=OptimizerRecipe(1e-4, 3e-4, warmup_steps=4, schedule=schedule))
+    run = trainer(recipe, tmp_path)
+    optimizer = run.create_optimizer()
+    scheduler = run.create_scheduler(10, optimizer)
+    factors = []
+    for _ in range(11):
+        rates = [group["lr"] / group["initial_lr"] for group in optimizer.param_groups]
+        assert rates == pytest.approx([rates[0]] * len(rates))
+        factors.append(rates[0])
+        optimizer.step()
+        scheduler.step()
+    assert factors[:5] == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])
+    assert factors[10] == pytest.approx(last)
+
+
+def test_log_reports_the_mean_of_every_term(init, tmp_path):
+    run = trainer(toy_recipe(init), tmp_path)
+    run._seen = {"dice": [torch.tensor(1.0), torch.tensor(2.0)]}
+    run.log({"loss": 3.0})
+    assert run.state.log_history[-1]["dice"] == 1.5
+    assert not run._seen
+
+
+def states(folder: Path) -> dict[str, torch.Tensor]:
+    return RS2SamModel.from_pretrained(folder).state_dict()
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_resumed_run_equals_the_uninterrupted_one(init, tmp_path, ema_decay):
+    optimizer = OptimizerRecipe(1e-3, 1e-3, warmup_steps=1, ema_decay=ema_decay)
+    recipe = toy_recipe(init, auxiliary=AuxiliaryRecipe(0.5, 0.5), optimizer=optimizer)
+    train(recipe, toy_draw, NUM_CLASSES, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole" / "checkpoint-2", tmp_path / "broken" / "checkpoint-2")
+    train(recipe, toy_draw, NUM_CLASSES, tmp_path / "broken", resume=True)
+    whole, resumed, start = (states(tmp_path / name) for name in ("whole/model", "broken/model", str(init)))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert any(not torch.equal(whole[name], start[name]) for name in whole)
+
+
+def test_result_is_the_moving_average_where_there_is_one(init, tmp_path):
+    recipe = toy_recipe(init, optimizer=OptimizerRecipe(1e-2, 1e-2, warmup_steps=0, ema_decay=0.99))
+    model = training_model(recipe)
+    assert model.average is not None
+    assert model.result is model.average.model
+    assert training_model(toy_recipe(init)).average is None
+
+
+def test_result_folder_holds_model_and_processor_at_the_models_own_size(init, tmp_path):
+    result = train(toy_recipe(init, steps=1, data=DataRecipe(side=32, num_workers=0)), half_draw, NUM_CLASSES, tmp_path)
+    assert not result.training
+    processor = Processor.from_folder(tmp_path / "model")
+    assert processor.config == Processor.from_folder(init).config
+
+
+def half_draw(index):
+    drawn = toy_draw(index)
+    return replace(drawn, rgb=drawn.rgb[::2, ::2], mask=drawn.mask[::2, ::2], labels=drawn.labels[:, ::2, ::2])
+
+
+def test_model_built_anew_has_a_row_for_every_token_and_its_own_sizes():
+    model, processor = starting_point(Recipe(preset="tiny", tokenizer=str(COMPACT)))
+    assert model.config.vocab_size == processor.tokenizer.get_vocab_size() == 8192
+    assert (processor.config.image_size, processor.config.union_image_size) == (256, 64)
+
+
+def test_token_embeddings_are_where_a_new_model_starts(tmp_path):
+    table = np.arange(8192 * 64, dtype=np.float32).reshape(8192, 64)
+    np.save(tmp_path / "tokens.npy", table)
+    recipe = Recipe(preset="tiny", tokenizer=str(COMPACT), token_embeddings=str(tmp_path / "tokens.npy"))
+    model, _ = starting_point(recipe)
+    assert np.array_equal(model.union_encoder.token_embedding.weight.detach().numpy(), table)
+    np.save(tmp_path / "tokens.npy", table[:10])
+    with pytest.raises(InvalidInputError, match=r"must have shape \(8192, 64\), received \(10, 64\)"):
+        starting_point(recipe)
+
+
+def test_incomplete_weights_are_no_starting_point(init, tmp_path):
+    shutil.copytree(init, tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="broken"):
+        starting_point(toy_recipe(tmp_path / "broken"))
+
+
+def test_side_above_the_models_own_is_refused(init, tmp_path):
+    with pytest.raises(InvalidInputError, match="at most the model's own 64 px, received 96"):
+        train(toy_recipe(init, data=DataRecipe(side=96)), toy_draw, NUM_CLASSES, tmp_path)
+
+
+def test_check_run_names_what_is_missing_before_anything_is_read(init, tmp_path):
+    with pytest.raises(InvalidInputError, match="`compact` needs `tokenizer`"):
+        check_run(Recipe(), tmp_path, resume=False)
+    with pytest.raises(DataNotFoundError, match="`init` = `nowhere` is not there"):
+        check_run(toy_recipe(Path("nowhere")), tmp_path, resume=False)
+    with pytest.raises(DataNotFoundError, match="`teacher` = `no.pth` is not there"):
+        check_run(toy_recipe(init, teacher="no.pth", auxiliary=AuxiliaryRecipe(distillation=1)), tmp_path, resume=False)
+    with pytest.raises(DataNotFoundError, match="no checkpoint .* to resume from"):
+        check_run(toy_recipe(init), tmp_path, resume=True)
+
+
+def test_new_run_does_not_mix_with_the_checkpoints_of_another(init, tmp_path):
+    (tmp_path / "checkpoint-4").mkdir()
+    with pytest.raises(InvalidInputError, match="holds the checkpoints of a run; resume it, or give another folder"):
+        check_run(toy_recipe(init), tmp_path, resume=False)
+    check_run(toy_recipe(init), tmp_path, resume=True)
