@@ -58,6 +58,14 @@ def test_a_function_may_be_a_source():
     assert made.preload() == 0
 
 
+def test_contrast_asks_twice_about_one_image_and_of_different_classes():
+    pairs = [(mixture().draw_contrast(2 * n), mixture().draw_contrast(2 * n + 1)) for n in range(10)]
+    for (image, first), (again, second) in pairs:
+        np.testing.assert_array_equal(image.pixels(), again.pixels())
+        assert first.mask(image).shape == second.mask(again).shape
+    assert sum(first.category != second.category for (_, first), (_, second) in pairs) >= 8
+
+
 def test_without_augmentation_the_whole_image_is_shown():
     plain = mixture(augmentation=None, kind_weights={"class": 1.0})
     assert (plain.sample(0).rgb == 90).all()

@@ -19,6 +19,7 @@ SceneMaker: TypeAlias = Callable[[np.random.Generator], AnnotatedImage]
 """Makes a new annotated image each time."""
 
 _MAX_TRIES = 50
+_MAX_CONTRAST_TRIES = 8
 
 
 class TrainingSample(NamedTuple):
@@ -128,6 +129,28 @@ class ReferringMixture:
             f"Nothing could be said of {_MAX_TRIES} images in a row with `kind_weights={dict(self._kind_weights)}`. "
             "Give weight to more kinds of expression, or check the sources' annotation."
         )
+
+    def draw_contrast(self, index: int, epoch: int = 0) -> tuple[AnnotatedImage, ReferringExpression]:
+        """Like `draw`, but numbers 2n and 2n + 1 are one image with two sentences, of different classes if it can be.
+
+        Where most images show one class, a model can do well without reading; asked twice, it cannot.
+
+        Args:
+            index: as in `sample`.
+            epoch: as in `sample`.
+        """
+        annotated, first = self.draw(index // 2, epoch)
+        if index % 2 == 0:
+            return annotated, first
+        rng = np.random.default_rng((self.rng_seed, epoch, index, 2))
+        weights = {kind: weight * (3.0 if kind == "absent" else 1.0) for kind, weight in self._kind_weights.items()}
+        second = first
+        for _ in range(_MAX_CONTRAST_TRIES):
+            found = draw_expression(annotated, rng, annotated.pixels(), weights)
+            second = second if found is None else found
+            if second.category != first.category:
+                break
+        return annotated, second
 
     def sample_semantic(self, index: int, epoch: int = 0) -> SemanticSample:
         """Return one image with the masks of all categories that it is annotated with.

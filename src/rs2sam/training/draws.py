@@ -46,7 +46,7 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     logger.info("%d MB of images in memory", mixture.preload() // 2**20)
 
     def draw(index: int) -> TrainingDraw:
-        annotated, expression = mixture.draw(index)
+        annotated, expression = mixture.draw_contrast(index) if recipe.contrast else mixture.draw(index)
         rgb, labels, known = semantic(annotated)
         return TrainingDraw(rgb, expression.sentence, expression.mask(annotated), labels, known)
 

@@ -30,6 +30,7 @@ class DataRecipe:
         root: folder that holds the data sets' folders.
         weights: data set name -> share of the drawn samples; `synthetic` is rendered, the others are read from `root`.
         kind_weights: kind of expression -> how often it is drawn; by default those of `datasets.expressions`.
+        contrast: ask two sentences about every image, of different classes if it can be.
         num_synthetic: how many synthetic scenes are rendered before the run and then varied like real images.
         side: side of the training images [px]; at most the model's own.
         num_workers: data loading processes; 0 loads in the training process.
@@ -38,6 +39,7 @@ class DataRecipe:
     root: str | None = None
     weights: Mapping[str, float] = field(default_factory=lambda: {"synthetic": 1.0})
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
+    contrast: bool = False
     num_synthetic: int = 200
     side: int = 256
     num_workers: int = 1
@@ -226,7 +228,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         allowed = (Mapping,)
     else:
         allowed = typing.get_args(hint) or (hint,)
-    if not isinstance(value, allowed) or isinstance(value, bool):
+    # For Python a bool is a number; for a recipe it is not.
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         expected = " or ".join("nothing" if option is type(None) else option.__name__ for option in allowed)
         raise InvalidInputError(f"`{name}` must be {expected}, received {value!r}")
     return value
