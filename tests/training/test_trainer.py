@@ -118,6 +118,15 @@ def test_every_parameter_of_the_heads_gets_a_gradient(init):
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters() if p.dim() > 1)
 
 
+def test_step_in_mixed_precision_is_near_the_one_in_full(init):
+    model, inputs = training_model(toy_recipe(init, auxiliary=AuxiliaryRecipe(0.5, 0.5))), batch(init)
+    full = model(inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model(inputs)
+    mixed["total"].backward()
+    assert all(mixed[name].item() == pytest.approx(full[name].item(), rel=0.1) for name in full)
+
+
 def test_model_keeps_no_hooks_after_a_step(init):
     model = training_model(toy_recipe(init))
     model(batch(init))
@@ -239,9 +248,9 @@ def test_check_run_names_what_is_missing_before_anything_is_read(init, tmp_path)
         check_run(Recipe(), tmp_path, resume=False)
     with pytest.raises(DataNotFoundError, match="`init` = `nowhere` is not there"):
         check_run(toy_recipe(Path("nowhere")), tmp_path, resume=False)
-    with pytest.raises(DataNotFoundError, match="`teacher` = `no.pth` is not there"):
+    with pytest.raises(DataNotFoundError, match=r"`teacher` = `no\.pth` is not there"):
         check_run(toy_recipe(init, teacher="no.pth", auxiliary=AuxiliaryRecipe(distillation=1)), tmp_path, resume=False)
-    with pytest.raises(DataNotFoundError, match="no checkpoint .* to resume from"):
+    with pytest.raises(DataNotFoundError, match=r"no checkpoint .* to resume from"):
         check_run(toy_recipe(init), tmp_path, resume=True)
 
 

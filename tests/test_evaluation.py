@@ -1,0 +1,181 @@
+"""Evaluation with a stand-in for the model, so that every figure can be counted by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from rs2sam.datasets.base import Mask, Sample
+from rs2sam.errors import InvalidInputError
+from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
+from rs2sam.metrics import PixelCounts
+from rs2sam.segmenter import Segmentation
+
+SIDE = 4
+
+
+class StandIn:
+    """Answers with the mask and presence that a function gives for a sentence and a size."""
+
+    image_size = 8
+
+    def __init__(self, answer: Callable[[str, tuple[int, int]], tuple[Mask, float | None]]) -> None:
+        self.answer = answer
+        self.batches: list[int] = []
+
+    def segment_views(self, pairs, batch_size, size_hw=None) -> list[Segmentation]:
+        self.batches.append(len(pairs))
+        results = []
+        for rgb, sentence in pairs:
+            mask, presence = self.answer(sentence, size_hw or rgb.shape[:2])
+            results.append(Segmentation(sentence, mask, mask.astype(np.float32), presence, presence))
+        return results
+
+
+def rows(count: int, size_hw: tuple[int, int] = (SIDE, SIDE)) -> Mask:
+    """The first rows of an image."""
+    mask = np.zeros(size_hw, dtype=bool)
+    mask[:count] = True
+    return mask
+
+
+def sample(sentence: str, mask: Mask | None, **fields) -> Sample:
+    return Sample(np.zeros((SIDE, SIDE, 3), np.uint8), sentence, mask, id=sentence, **fields)
+
+
+def two_rows(_: str, size_hw: tuple[int, int]) -> tuple[Mask, float]:
+    return rows(2, size_hw), 0.5
+
+
+def result(kind: str, empty: bool, presence: float | None) -> SampleResult:
+    counts = PixelCounts(1, 2)
+    return SampleResult("id", "sentence", kind, "ship", empty, counts, counts, None, presence, None)
+
+
+def test_counts_by_hand():
+    samples = [
+        sample("half", rows(1), kind="class", category="ship", category_mask=rows(3)),
+        sample("nothing", None, kind="absent", category="ship", category_mask=rows(0)),
+        sample("unlabelled", rows(2)),
+    ]
+    half, nothing, unlabelled = evaluate(StandIn(two_rows), samples).results
+    assert half.counts == PixelCounts(4, 8)
+    assert half.everything == PixelCounts(4, 16)
+    assert half.class_only == PixelCounts(4, 12)
+    assert (half.kind, half.category, half.is_empty) == ("class", "ship", False)
+    assert nothing.counts == PixelCounts(0, 8)
+    assert nothing.everything == PixelCounts(0, 16)
+    assert nothing.class_only == PixelCounts(0, 0)
+    assert nothing.is_empty
+    assert unlabelled.counts == PixelCounts(8, 8)
+    assert unlabelled.class_only is None
+    assert (unlabelled.kind, unlabelled.category) == ("unknown", "unknown")
+
+
+def test_empty_prediction_on_empty_target_counts_by_protocol():
+    nothing = StandIn(lambda _, size_hw: (rows(0, size_hw), 0.0))
+    for protocol, iou in (("native", 1.0), ("published", 0.0)):
+        metrics = evaluate(nothing, [sample("nothing", None)], protocol).metrics()
+        assert metrics is not None
+        assert metrics.miou == iou
+        assert metrics.protocol == protocol
+
+
+def test_published_protocol_counts_at_the_models_size_with_the_target_resized_nearest():
+    target = np.zeros((SIDE, SIDE), dtype=bool)
+    target[1, 2] = True
+    report = evaluate(StandIn(two_rows), [sample("pixel", target, category_mask=rows(1))], "published")
+    assert report.results[0].counts == PixelCounts(0, 16 + 4)
+    assert report.results[0].everything == PixelCounts(4, 64)
+    assert report.results[0].class_only == PixelCounts(0, 16 + 4)
+
+
+def test_target_that_vanishes_when_resized_is_still_meant():
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    target = np.zeros((64, 64), dtype=bool)
+    target[0, 0] = True
+    report = evaluate(StandIn(two_rows), [Sample(rgb, "pixel", target, id="pixel")], "published")
+    assert report.results[0].everything == PixelCounts(0, 64)
+    assert not report.results[0].is_empty
+
+
+def test_samples_come_in_batches_and_stay_in_order():
+    samples = [sample(f"{count} rows", rows(count)) for count in range(1, 5)]
+    model = StandIn(lambda sentence, size_hw: (rows(int(sentence[0]), size_hw), None))
+    report = evaluate(model, samples, batch_size=3)
+    assert model.batches == [3, 1]
+    assert [one.id for one in report.results] == [one.id for one in samples]
+    assert all(one.counts.iou("native") == 1 for one in report.results)
+    assert report.presence_auc() is None
+
+
+def test_metrics_of_a_kind_take_its_samples_only():
+    samples = [
+        sample("a", rows(2), kind="class", category_mask=rows(4)),
+        sample("b", rows(1), kind="position", category_mask=rows(2)),
+        sample("c", rows(1), kind="position"),
+    ]
+    report = evaluate(StandIn(two_rows), samples)
+    assert report.kinds == ["class", "position"]
+    assert [report.metrics(kind).miou for kind in (None, "class", "position")] == pytest.approx([2 / 3, 1, 0.5])
+    assert report.metrics("position", "everything").miou == 0.25
+    assert report.metrics("position", "class_only").num_samples == 1
+    assert report.metrics("size") is None
+
+
+@pytest.mark.parametrize(
+    ("there", "absent", "auc"),
+    [
+        ([0.9, 0.8], [0.1, 0.2], 1.0),
+        ([0.1], [0.9], 0.0),
+        ([0.5, 0.9], [0.5], 0.75),  # a tie counts half: (0.5 + 1) / 2
+        ([0.9, 0.3], [0.2, 0.4], 0.75),  # three of four pairs in order
+        ([0.9], [], None),
+        ([], [0.9], None),
+    ],
+)
+def test_presence_auc_by_hand(there: Sequence[float], absent: Sequence[float], auc: float | None):
+    results = [result("class", False, presence) for presence in there]
+    results += [result("absent", True, presence) for presence in absent]
+    assert EvaluationReport(tuple(results), "native").presence_auc() == auc
+
+
+def test_presence_auc_is_undefined_without_the_head():
+    results = (result("class", False, None), result("absent", True, None))
+    assert EvaluationReport(results, "native").presence_auc() is None
+
+
+def test_table_has_a_row_per_kind_with_both_reference_lines():
+    samples = [
+        sample("a", rows(2), kind="class", category_mask=rows(4)),
+        sample("b", rows(1), kind="position"),
+    ]
+    header, rule, overall, of_class, of_position = evaluate(StandIn(two_rows), samples).table().splitlines()
+    assert header.startswith("| kind (native) | n | mIoU | oIoU |")
+    assert {line.count("|") for line in (header, rule, overall, of_class, of_position)} == {10}
+    assert overall == "| overall | 2 | 75.0 | 75.0 | 100.0 | 50.0 | 50.0 | 37.5 | 50.0 |"
+    assert of_class == "| class | 1 | 100.0 | 100.0 | 100.0 | 100.0 | 100.0 | 50.0 | 50.0 |"
+    assert of_position == "| position | 1 | 50.0 | 50.0 | 100.0 | 0.0 | 0.0 | 25.0 | - |"
+
+
+def test_report_is_ready_for_json():
+    report = evaluate(StandIn(two_rows), [sample("a", rows(2), kind="class", category_mask=rows(4))])
+    values = json.loads(json.dumps(report.as_dict()))
+    assert values["protocol"] == "native"
+    assert values["presence_auc"] is None
+    assert set(values["rows"]) == {"overall", "class"}
+    assert values["rows"]["overall"]["model"]["mIoU"] == 1.0
+    assert values["rows"]["overall"]["everything"]["mIoU"] == 0.5
+    assert values["rows"]["class"]["class_only"]["n"] == 1
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(InvalidInputError, match="at least one sample"):
+        evaluate(StandIn(two_rows), [])
+    with pytest.raises(InvalidInputError, match="`batch_size` must be at least 1, received 0"):
+        evaluate(StandIn(two_rows), [sample("a", rows(1))], batch_size=0)
+    with pytest.raises(InvalidInputError, match=r"must have one shape, received \(4, 4\) and \(5, 5\)"):
+        evaluate(StandIn(two_rows), [sample("a", rows(1, (5, 5)))])
