@@ -1,6 +1,6 @@
 # make demo          a sentence on a georeferenced aerial scene, with the model that ships, offline
 # make demo IMAGE=your.tif SENTENCE="the storage tanks"      the same on your own image
-# make test          all default tests (CPU, no network);  make test-slow  the slower ones
+# make test          all tests (CPU, no network)
 # make real-images   `rs2sam segment` on real files of $(DATA), outputs checked with GIS readers
 # make lint          formatter, linter, type checker
 
@@ -12,7 +12,7 @@ OUT    ?= out/demo
 DATA   ?= ../shared/data
 SENTENCE ?= all storage tanks
 
-.PHONY: demo test test-slow real-images lint clean
+.PHONY: demo test real-images lint clean
 .DELETE_ON_ERROR:
 
 $(VENV)/bin/python:
@@ -39,9 +39,6 @@ endif
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
-
-test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
 
 real-images: $(VENV)/.dev
 	$(BIN)/python tools/check_real_images.py "$(DATA)" out/real
