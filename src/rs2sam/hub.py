@@ -94,7 +94,7 @@ KNOWN_MODELS: dict[str, KnownModel] = {
         KnownModel(
             "compact",
             summary="small model for CPUs, in the package; the default",
-            terms="Apache-2.0; trained on data for research use, see its model card",
+            terms="research use, as part of its training data is; see its model card",
         ),
         _published("rrsisd", "rrsisd", "RRSIS-D"),
         _published("refsegrs", "refseg", "RefSegRS"),
