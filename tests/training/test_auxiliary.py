@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, semantic_loss
+from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
 
 LOG2 = math.log(2)
 
@@ -61,7 +61,7 @@ def test_semantic_head_sums_the_levels_at_the_finest_size():
 
 
 def test_distillation_is_zero_for_a_student_that_knows_the_teacher_and_two_for_its_opposite():
-    head = DistillationHead((112, 320))
+    head = DistillationHead([(112, 112), (320, 320)])
     features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
     student = []
     for layer, target in zip(head.maps, features, strict=True):
@@ -98,3 +98,32 @@ def test_moving_average_is_saved_and_takes_no_part_in_training():
     assert int(other.updates) == 1
     assert torch.equal(other.model.weight, average.model.weight)
     assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_union_head_reads_every_patch_where_it_is():
+    head = UnionHead(4, 3)
+    patches = torch.randn(2, 9, 4)
+    logits = head.semantic(patches)
+    assert logits.shape == (2, 3, 3, 3)
+    torch.testing.assert_close(logits[1, :, 2, 0], head.places(patches[1, 6]))
+
+
+def test_class_loss_falls_to_zero_when_the_summary_names_the_class():
+    head = UnionHead(3, 3)
+    with torch.no_grad():
+        head.name.weight.copy_(50 * torch.eye(3))
+        head.name.bias.zero_()
+    named = torch.eye(3)[:, None]
+    assert head.class_loss(named, torch.tensor([0, 1, 2])) < 1e-6
+    assert head.class_loss(named, torch.tensor([1, 2, 0])).item() == pytest.approx(50)
+
+
+def test_distillation_averages_the_teacher_down_to_the_students_size():
+    head = DistillationHead([(2, 2)])
+    with torch.no_grad():
+        head.maps[0].weight.copy_(torch.eye(2)[..., None, None])
+        head.maps[0].bias.zero_()
+    features = torch.randn(4, 2, 8, 8)
+    pooled = torch.nn.functional.avg_pool2d(features, 2)
+    own = (pooled - pooled.mean((0, 2, 3), keepdim=True)) / (pooled.std((0, 2, 3), keepdim=True) + 1e-4)
+    assert head.loss([own], [features]).item() == pytest.approx(0.0, abs=1e-5)

@@ -57,6 +57,7 @@ def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
         "labels": (3, NUM_CLASSES, side, side),
         "known": (3, NUM_CLASSES),
         "rgb": (3, 3, side, side),
+        "category": (3,),
     }
     assert inputs["rgb"].dtype == torch.uint8
     assert np.array_equal(inputs["rgb"][1].permute(1, 2, 0).numpy(), toy_draw(1).rgb)
@@ -109,11 +110,18 @@ def test_loss_term_without_weight_adds_nothing(init):
 
 
 def test_every_parameter_of_the_heads_gets_a_gradient(init):
-    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(1.0, 1.0, 1.0))
+    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(1.0, 1.0, 1.0, 1.0, 1.0))
     model = training_model(recipe)
     features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
     model(batch(init), features)["total"].backward()
-    for head in (model.semantic, model.distillation, model.rs2sam.trunk, model.rs2sam.neck, model.rs2sam.mask_prompt):
+    for head in (
+        model.semantic,
+        model.union,
+        model.distillation,
+        model.rs2sam.trunk,
+        model.rs2sam.neck,
+        model.rs2sam.mask_prompt,
+    ):
         assert head is not None
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters() if p.dim() > 1)
 
@@ -259,3 +267,15 @@ def test_new_run_does_not_mix_with_the_checkpoints_of_another(init, tmp_path):
     with pytest.raises(InvalidInputError, match="holds the checkpoints of a run; resume it, or give another folder"):
         check_run(toy_recipe(init), tmp_path, resume=False)
     check_run(toy_recipe(init), tmp_path, resume=True)
+
+
+def test_examples_come_in_the_order_of_their_numbers(init, tmp_path):
+    recipe = toy_recipe(init, steps=3, batch_size=2)
+    seen: list[int] = []
+
+    def draw(index):
+        seen.append(index)
+        return toy_draw(index)
+
+    train(recipe, draw, 2, tmp_path)
+    assert seen == list(range(6))

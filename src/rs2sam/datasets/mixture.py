@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rs2sam.datasets.augment import Augmentation, augment, fit
 from rs2sam.datasets.base import AnnotatedImage, Mask, Pixels, Sample
 from rs2sam.datasets.expressions import KIND_WEIGHTS, KINDS, ReferringExpression, draw_expression, expressions_for
+from rs2sam.datasets.mosaic import mosaic
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
 
@@ -20,6 +21,9 @@ SceneMaker: TypeAlias = Callable[[np.random.Generator], AnnotatedImage]
 
 _MAX_TRIES = 50
 _MAX_CONTRAST_TRIES = 8
+_COMPANY_SHARE = 0.3
+# Parts are small: they show objects near by rather than whole images.
+_PART_OF_MOSAIC = Augmentation(whole_share=0.1, centered_share=0.8)
 
 
 class TrainingSample(NamedTuple):
@@ -58,6 +62,8 @@ class ReferringMixture:
         augmentation: how images are varied; None: not at all, each is squeezed into the square.
         kind_weights: how often each kind of expression is drawn.
         max_side: images are kept in memory, shrunk to this longer side.
+        mosaic_share: share of samples put together from four images, of one source or of it and `company`.
+        company: a source whose annotation is exhaustive, so that its images may stand beside those of any other.
     """
 
     def __init__(
@@ -69,6 +75,8 @@ class ReferringMixture:
         augmentation: Augmentation | None = Augmentation(),  # noqa: B008 - a frozen value
         kind_weights: Mapping[str, float] = KIND_WEIGHTS,
         max_side: int = 1024,
+        mosaic_share: float = 0.0,
+        company: str | None = None,
     ) -> None:
         unknown = sorted(set(weights) - set(sources))
         if unknown or not any(weight > 0 for weight in weights.values()):
@@ -86,6 +94,8 @@ class ReferringMixture:
         self._augmentation = augmentation
         self._kind_weights = kind_weights
         self._max_side = max_side
+        self._mosaic_share = mosaic_share
+        self._company = company if company in self._sources else None
         self._cache: dict[tuple[str, int], AnnotatedImage] = {}
 
     def preload(self) -> int:
@@ -143,10 +153,9 @@ class ReferringMixture:
         if index % 2 == 0:
             return annotated, first
         rng = np.random.default_rng((self.rng_seed, epoch, index, 2))
-        weights = {kind: weight * (3.0 if kind == "absent" else 1.0) for kind, weight in self._kind_weights.items()}
         second = first
         for _ in range(_MAX_CONTRAST_TRIES):
-            found = draw_expression(annotated, rng, annotated.pixels(), weights)
+            found = draw_expression(annotated, rng, annotated.pixels(), self._kind_weights)
             second = second if found is None else found
             if second.category != first.category:
                 break
@@ -170,17 +179,29 @@ class ReferringMixture:
         return {"absent": 1.0} if total > 0 and rng.random() * total < absent else weights
 
     def _draw_image(self, rng: np.random.Generator) -> AnnotatedImage:
-        """Draw a source, one of its images, and a variation of it."""
+        """Draw a source, one of its images or several, and a variation of it."""
         name = self._names[int(rng.choice(len(self._names), p=self._shares))]
+        if rng.random() >= self._mosaic_share:
+            return self._varied(name, rng, self.side, self._augmentation)
+        names = [name]
+        for _ in range(3):
+            accompanied = self._company is not None and rng.random() < _COMPANY_SHARE
+            names.append(self._company if accompanied and self._company is not None else name)
+        parts = [self._varied(names[i], rng, self.side // 2, _PART_OF_MOSAIC) for i in rng.permutation(4)]
+        return mosaic(parts)
+
+    def _varied(
+        self, name: str, rng: np.random.Generator, side: int, augmentation: Augmentation | None
+    ) -> AnnotatedImage:
+        """Draw one image of a source and a variation of it."""
         source = self._sources[name]
         if callable(source):
             annotated = source(rng)
         else:
             annotated = self._image(name, int(rng.choice(len(source), p=self._image_shares[name])))
-        if self._augmentation is None:
-            whole = Augmentation(whole_share=1.0, jitter=0.0, blur_share=0.0, turn=False)
-            return augment(annotated, rng, self.side, whole)
-        return augment(annotated, rng, self.side, self._augmentation)
+        if augmentation is None:
+            augmentation = Augmentation(whole_share=1.0, jitter=0.0, blur_share=0.0, turn=False)
+        return augment(annotated, rng, side, augmentation)
 
     def _image(self, name: str, position: int) -> AnnotatedImage:
         """Return an image of a source, read once."""

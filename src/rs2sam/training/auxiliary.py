@@ -10,12 +10,12 @@ Shapes: B batch, S image side, K classes, C channels.
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from rs2sam.training import teacher
 
 
 class SemanticHead(nn.Module):
@@ -44,31 +44,58 @@ class SemanticHead(nn.Module):
         return sum((F.interpolate(x, size_hw, mode="bilinear", align_corners=False) for x in logits[1:]), logits[0])
 
 
-class DistillationHead(nn.Module):
-    """Maps the student's maps at strides 16 and 32 to the teacher's channels.
+class UnionHead(nn.Module):
+    """Reads classes from the union encoder: where each is from the patches, which is named from the summary token.
+
+    With both linear in the class, "where is what the sentence names" is one product of them, which is what the mask
+    prompt generator computes.
 
     Args:
-        channels: the student's channels at strides 16 and 32.
+        width: D of the union encoder.
+        num_classes: K.
     """
 
-    def __init__(self, channels: tuple[int, int]) -> None:
+    def __init__(self, width: int, num_classes: int) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(
-            nn.Conv2d(width, target, 1) for width, target in zip(channels, teacher.CHANNELS, strict=True)
-        )
+        self.places = nn.Linear(width, num_classes)
+        self.name = nn.Linear(width, num_classes)
 
-    def loss(self, student: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor]) -> Tensor:
+    def semantic(self, patches: Tensor) -> Tensor:
+        """(B, g * g, D) patches to (B, K, g, g) logits."""
+        side = math.isqrt(patches.shape[1])
+        logits: Tensor = self.places(patches)
+        return logits.transpose(1, 2).unflatten(2, (side, side))
+
+    def class_loss(self, cls: Tensor, category: Tensor) -> Tensor:
+        """Cross entropy of the named class: (B, 1, D) and (B,) int64 to a scalar."""
+        return F.cross_entropy(self.name(cls[:, 0]).float(), category)
+
+
+class DistillationHead(nn.Module):
+    """Maps maps of the student to the teacher's channels.
+
+    Args:
+        channels: (student's, teacher's) channels of every pair of maps.
+    """
+
+    def __init__(self, channels: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Conv2d(width, target, 1) for width, target in channels)
+
+    def loss(self, student: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
         """One minus the cosine between the mapped student and the teacher, per position, averaged.
 
         Args:
-            student: the student's maps, (B, C, h, w) each.
-            features: the teacher's maps at the same strides.
+            student: maps (B, C, h, w).
+            features: the teacher's, one for each; averaged to the student's size where that is another.
 
         Returns:
             Scalar in [0, 2].
         """
         terms = []
         for head, own, target in zip(self.maps, student, features, strict=True):
+            if target.shape[-2:] != own.shape[-2:]:
+                target = F.adaptive_avg_pool2d(target, own.shape[-2:])
             # Channels differ in scale by orders of magnitude; without this a few of them would be all that counts.
             spread = target.std(dim=(0, 2, 3), keepdim=True) + 1e-4
             centred = (target - target.mean(dim=(0, 2, 3), keepdim=True)) / spread

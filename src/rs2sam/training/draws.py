@@ -42,13 +42,23 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
         sources.update(_real(Path(recipe.root), wanted - {SYNTHETIC}))
     if SYNTHETIC in wanted:
         sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
-    mixture = ReferringMixture(sources, weights, recipe.side, rng_seed=seed, kind_weights=dict(recipe.kind_weights))
+    mixture = ReferringMixture(
+        sources,
+        weights,
+        recipe.side,
+        rng_seed=seed,
+        kind_weights=dict(recipe.kind_weights),
+        mosaic_share=recipe.mosaic,
+        company=SYNTHETIC,
+    )
     logger.info("%d MB of images in memory", mixture.preload() // 2**20)
 
     def draw(index: int) -> TrainingDraw:
         annotated, expression = mixture.draw_contrast(index) if recipe.contrast else mixture.draw(index)
         rgb, labels, known = semantic(annotated)
-        return TrainingDraw(rgb, expression.sentence, expression.mask(annotated), labels, known)
+        return TrainingDraw(
+            rgb, expression.sentence, expression.mask(annotated), labels, known, CATEGORIES.index(expression.category)
+        )
 
     return draw
 

@@ -28,6 +28,7 @@ class TrainingDraw:
         mask: (S, S) bool target, all False where nothing is meant.
         labels: (K, S, S) bool, every class's pixels.
         known: (K,) bool, True = `labels` of this class are complete.
+        category: index in [0, K) of the class that the sentence names, whether it is there or not.
     """
 
     rgb: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class TrainingDraw:
     mask: NDArray[np.bool_]
     labels: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    category: int
 
 
 class ReferringDataset(Dataset[dict[str, Any]]):
@@ -71,6 +73,7 @@ class ReferringDataset(Dataset[dict[str, Any]]):
             "target": np.stack([one.mask for one in drawn]),
             "labels": np.stack([one.labels for one in drawn]),
             "known": np.stack([one.known for one in drawn]),
+            "category": np.array([one.category for one in drawn], dtype=np.int64),
             "rgb": np.stack([one.rgb.transpose(2, 0, 1) for one in drawn]),
         }
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}

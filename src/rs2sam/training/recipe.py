@@ -31,6 +31,7 @@ class DataRecipe:
         weights: data set name -> share of the drawn samples; `synthetic` is rendered, the others are read from `root`.
         kind_weights: kind of expression -> how often it is drawn; by default those of `datasets.expressions`.
         contrast: ask two sentences about every image, of different classes if it can be.
+        mosaic: share of samples put together from four images, so that one picture shows several classes.
         num_synthetic: how many synthetic scenes are rendered before the run and then varied like real images.
         side: side of the training images [px]; at most the model's own.
         num_workers: data loading processes; 0 loads in the training process.
@@ -40,6 +41,7 @@ class DataRecipe:
     weights: Mapping[str, float] = field(default_factory=lambda: {"synthetic": 1.0})
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
     contrast: bool = False
+    mosaic: float = 0.0
     num_synthetic: int = 200
     side: int = 256
     num_workers: int = 1
@@ -54,6 +56,7 @@ class DataRecipe:
         _require("data.kind_weights", unknown, not unknown, f"weights of kinds among {', '.join(KIND_WEIGHTS)}")
         _require("data.side", self.side, self.side >= 32 and self.side % 32 == 0, "a multiple of 32, at least 32")
         _require("data.num_synthetic", self.num_synthetic, self.num_synthetic >= 1, "at least 1")
+        _require("data.mosaic", self.mosaic, 0 <= self.mosaic <= 1, "in [0, 1]")
         _require("data.num_workers", self.num_workers, self.num_workers >= 0, "at least 0")
 
 
@@ -64,11 +67,15 @@ class AuxiliaryRecipe:
     Args:
         pseudo_mask: direct supervision of the pseudo-mask.
         semantic: per-class masks predicted from the neck, by a head that is dropped afterwards.
-        distillation: imitation of a teacher's features, by a head that is dropped afterwards.
+        patch_semantic: per-class masks predicted from the union encoder's patches, likewise.
+        sentence_class: the class that the sentence names, predicted from the union encoder's summary token, likewise.
+        distillation: imitation of a teacher's features by trunk and union encoder, through heads that are dropped.
     """
 
     pseudo_mask: float = 0.0
     semantic: float = 0.0
+    patch_semantic: float = 0.0
+    sentence_class: float = 0.0
     distillation: float = 0.0
 
     def __post_init__(self) -> None:

@@ -12,25 +12,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, get_scheduler
 
 from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.models.trunk import Levels
+from rs2sam.models.union_encoder import UnionFeatures
 from rs2sam.processing import Processor
-from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, semantic_loss
+from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
 from rs2sam.training.examples import ReferringDataset, TrainingDraw
 from rs2sam.training.groups import parameter_groups
 from rs2sam.training.losses import rs2sam_loss
 from rs2sam.training.recipe import Recipe
-from rs2sam.training.teacher import EfficientNetLite0
+from rs2sam.training.teacher import CHANNELS, EfficientNetLite0
 
 __all__ = [
     "RS2SamTrainer",
@@ -39,6 +41,16 @@ __all__ = [
     "starting_point",
     "train",
 ]
+
+
+class Observed(NamedTuple):
+    """What the model makes on the way to the mask, which the heads read."""
+
+    union: UnionFeatures
+    maps: list[Tensor]
+    """The trunk's four maps, (B, h, w, d) each."""
+    levels: Levels
+    """The neck's three levels."""
 
 
 class TrainingModel(nn.Module):
@@ -58,8 +70,14 @@ class TrainingModel(nn.Module):
         self.recipe = recipe
         self.rs2sam = model
         self.semantic = SemanticHead((config.decoder_width,) * 3, num_classes) if recipe.auxiliary.semantic else None
-        widths = (config.trunk_widths[2], config.trunk_widths[3])
-        self.distillation = DistillationHead(widths) if recipe.auxiliary.distillation else None
+        weights = recipe.auxiliary
+        needs_union = weights.patch_semantic or weights.sentence_class
+        self.union = UnionHead(config.union_width, num_classes) if needs_union else None
+        # Stride 16 and 32 of the trunk, stride 16 of the union encoder.
+        widths = (config.trunk_widths[2], config.trunk_widths[3], config.union_width)
+        targets = (*CHANNELS, CHANNELS[0])
+        pairs = list(zip(widths, targets, strict=True))
+        self.distillation = DistillationHead(pairs) if weights.distillation else None
         self.average = MovingAverage(model, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
 
     @property
@@ -85,15 +103,14 @@ class TrainingModel(nn.Module):
                 attention_mask=inputs["attention_mask"],
             )
         parts = rs2sam_loss(output, inputs["target"], self.recipe.loss)
-        extra = self.auxiliary_losses(seen["maps"], seen["levels"], output.pseudo_mask, inputs, features)
+        extra = self.auxiliary_losses(Observed(**seen), output.pseudo_mask, inputs, features)
         weights = asdict(self.recipe.auxiliary)
         added = sum((weights[name] * value for name, value in extra.items()), parts.total.new_zeros(()))
         return vars(parts) | extra | {"total": parts.total + added}
 
     def auxiliary_losses(
         self,
-        maps: list[Tensor],
-        levels: Levels,
+        seen: Observed,
         pseudo_mask: Tensor,
         inputs: Mapping[str, Tensor],
         features: tuple[Tensor, Tensor] | None,
@@ -101,8 +118,7 @@ class TrainingModel(nn.Module):
         """The objectives beside the loss that have a weight, by the names of `AuxiliaryRecipe`.
 
         Args:
-            maps: the trunk's four maps, (B, h, w, d) each.
-            levels: the neck's three levels.
+            seen: what the model made on the way.
             pseudo_mask: (B, 1, g, g).
             inputs: a batch of `ReferringDataset.collate`.
             features: the teacher's, where distillation is on.
@@ -114,19 +130,25 @@ class TrainingModel(nn.Module):
             with torch.autocast(pseudo_mask.device.type, enabled=False):
                 losses["pseudo_mask"] = F.binary_cross_entropy(pseudo_mask.float().clamp(1e-6, 1 - 1e-6), shares)
         if self.semantic is not None:
-            logits = self.semantic((levels.feat_s0, levels.feat_s1, levels.image_embedding))
+            logits = self.semantic((seen.levels.feat_s0, seen.levels.feat_s1, seen.levels.image_embedding))
             losses["semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
+        if self.union is not None:
+            logits = self.union.semantic(seen.union.patches)
+            losses["patch_semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
+            losses["sentence_class"] = self.union.class_loss(seen.union.cls, inputs["category"])
         if self.distillation is not None:
-            student = (maps[2].permute(0, 3, 1, 2), maps[3].permute(0, 3, 1, 2))
             assert features is not None
-            losses["distillation"] = self.distillation.loss(student, features)
+            maps = [seen.maps[stage].permute(0, 3, 1, 2) for stage in (2, 3)]
+            patches = seen.union.patches.transpose(1, 2).unflatten(2, pseudo_mask.shape[-2:])
+            losses["distillation"] = self.distillation.loss([*maps, patches], [*features, features[0]])
         return losses
 
     @contextmanager
     def _observed(self) -> Iterator[dict[str, Any]]:
-        """Collects what trunk and neck make on the way to the mask, which the heads read: `maps` and `levels`."""
+        """Collects what the model makes on the way to the mask, the fields of `Observed`."""
         seen: dict[str, Any] = {}
         handles = [
+            self.rs2sam.union_encoder.register_forward_hook(lambda _, __, union: seen.update(union=union)),
             self.rs2sam.trunk.register_forward_hook(lambda _, __, maps: seen.update(maps=maps)),
             self.rs2sam.neck.register_forward_hook(lambda _, __, levels: seen.update(levels=levels)),
         ]
@@ -187,6 +209,10 @@ class RS2SamTrainer(Trainer):
             logs = logs | {name: float(torch.stack(values).mean()) for name, values in self._seen.items()}
             self._seen.clear()
         super().log(logs, *arguments, **keywords)
+
+    def _get_train_sampler(self, *_: Any) -> Sampler[int]:
+        """In order: draws are random by their number already, and the two sentences of a pair stay in one batch."""
+        return SequentialSampler(cast("ReferringDataset", self.train_dataset))
 
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
         """AdamW over new, pretrained and training-time parameters; vectors and embedding tables do not decay."""
