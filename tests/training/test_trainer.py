@@ -14,9 +14,11 @@ from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.training.examples import ReferringDataset
+from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
+from rs2sam.training.objective import TrainingModel
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
-from rs2sam.training.trainer import RS2SamTrainer, TrainingModel, check_run, starting_point, train
+from rs2sam.training.trainer import RS2SamTrainer, check_run, train
 from tests.small_model import COMPACT, IMAGE_SIZE
 from tests.training.toy import NUM_CLASSES, toy_draw, toy_init, toy_recipe
 

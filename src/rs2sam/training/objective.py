@@ -1,0 +1,141 @@
+"""What is trained: the model, its training-time heads and its moving average in one module, whose output is the loss.
+
+Trainer's checkpoints then hold all of it, and a resumed run continues where it was.
+
+Shapes: B batch, S image side, h w cells of a map, d width of a map, g patches along a side, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rs2sam.models import RS2SamConfig, RS2SamModel
+from rs2sam.models.trunk import Levels
+from rs2sam.models.union_encoder import UnionFeatures
+from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
+from rs2sam.training.losses import rs2sam_loss
+from rs2sam.training.recipe import Recipe
+from rs2sam.training.teacher import CHANNELS
+
+
+class Observed(NamedTuple):
+    """What the model makes on the way to the mask, which the heads read."""
+
+    union: UnionFeatures
+    maps: list[Tensor]
+    """The trunk's four maps, (B, h, w, d) each."""
+    levels: Levels
+    """The neck's three levels."""
+
+
+class TrainingModel(nn.Module):
+    """A model with what it needs while it is trained; its output is the loss.
+
+    All of a step is in `forward`, since that is what mixed precision and training on several GPUs wrap.
+
+    Args:
+        model: the model that is kept.
+        recipe: decides which heads and terms exist.
+        num_classes: K of the semantic head.
+    """
+
+    def __init__(self, model: RS2SamModel, recipe: Recipe, num_classes: int) -> None:
+        super().__init__()
+        config: RS2SamConfig = model.config
+        self.recipe = recipe
+        self.rs2sam = model
+        self.semantic = SemanticHead((config.decoder_width,) * 3, num_classes) if recipe.auxiliary.semantic else None
+        weights = recipe.auxiliary
+        needs_union = weights.patch_semantic or weights.sentence_class
+        self.union = UnionHead(config.union_width, num_classes) if needs_union else None
+        # Stride 16 and 32 of the trunk, stride 16 of the union encoder.
+        widths = (config.trunk_widths[2], config.trunk_widths[3], config.union_width)
+        targets = (*CHANNELS, CHANNELS[0])
+        pairs = list(zip(widths, targets, strict=True))
+        self.distillation = DistillationHead(pairs) if weights.distillation else None
+        self.average = MovingAverage(model, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
+
+    @property
+    def result(self) -> RS2SamModel:
+        """The weights to keep: the moving average where there is one."""
+        return cast("RS2SamModel", self.average.model) if self.average is not None else self.rs2sam
+
+    def forward(self, inputs: Mapping[str, Tensor], features: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
+        """The recipe's loss of one batch.
+
+        Args:
+            inputs: a batch of `ReferringDataset.collate`.
+            features: the teacher's, where distillation is on.
+
+        Returns:
+            `total`, the weighted sum of all terms, and every term before weighting; scalars.
+        """
+        with self._observed() as seen:
+            output = self.rs2sam(
+                pixel_values=inputs["pixel_values"],
+                union_pixel_values=inputs["union_pixel_values"],
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+            )
+        parts = rs2sam_loss(output, inputs["target"], self.recipe.loss)
+        extra = self.auxiliary_losses(Observed(**seen), output.pseudo_mask, inputs, features)
+        weights = asdict(self.recipe.auxiliary)
+        added = sum((weights[name] * value for name, value in extra.items()), parts.total.new_zeros(()))
+        return vars(parts) | extra | {"total": parts.total + added}
+
+    def auxiliary_losses(
+        self,
+        seen: Observed,
+        pseudo_mask: Tensor,
+        inputs: Mapping[str, Tensor],
+        features: tuple[Tensor, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """The objectives beside the loss that have a weight, by the names of `AuxiliaryRecipe`.
+
+        Args:
+            seen: what the model made on the way.
+            pseudo_mask: (B, 1, g, g).
+            inputs: a batch of `ReferringDataset.collate`.
+            features: the teacher's, where distillation is on.
+        """
+        losses = {}
+        if self.recipe.auxiliary.pseudo_mask:
+            shares = F.interpolate(inputs["target"][:, None].float(), pseudo_mask.shape[-2:], mode="area")
+            # Mixed precision forbids this function, even on float32.
+            with torch.autocast(pseudo_mask.device.type, enabled=False):
+                losses["pseudo_mask"] = F.binary_cross_entropy(pseudo_mask.float().clamp(1e-6, 1 - 1e-6), shares)
+        if self.semantic is not None:
+            logits = self.semantic((seen.levels.feat_s0, seen.levels.feat_s1, seen.levels.image_embedding))
+            losses["semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
+        if self.union is not None:
+            logits = self.union.semantic(seen.union.patches)
+            losses["patch_semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
+            losses["sentence_class"] = self.union.class_loss(seen.union.cls, inputs["category"])
+        if self.distillation is not None:
+            assert features is not None
+            maps = [seen.maps[stage].permute(0, 3, 1, 2) for stage in (2, 3)]
+            patches = seen.union.patches.transpose(1, 2).unflatten(2, pseudo_mask.shape[-2:])
+            losses["distillation"] = self.distillation.loss([*maps, patches], [*features, features[0]])
+        return losses
+
+    @contextmanager
+    def _observed(self) -> Iterator[dict[str, Any]]:
+        """Collects what the model makes on the way to the mask, the fields of `Observed`."""
+        seen: dict[str, Any] = {}
+        handles = [
+            self.rs2sam.union_encoder.register_forward_hook(lambda _, __, union: seen.update(union=union)),
+            self.rs2sam.trunk.register_forward_hook(lambda _, __, maps: seen.update(maps=maps)),
+            self.rs2sam.neck.register_forward_hook(lambda _, __, levels: seen.update(levels=levels)),
+        ]
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
