@@ -18,7 +18,7 @@ SOURCE = Path(rs2sam.__file__).parent
 # Lower never imports higher. A module belongs to the longest prefix that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam._download", "rs2sam.imaging", "rs2sam.metrics"},
+    {"rs2sam._download", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics"},
     {"rs2sam.processing", "rs2sam.hub"},
     {"rs2sam.models", "rs2sam.raster"},
     # The export checks its graph against both backends, so it stands above them.

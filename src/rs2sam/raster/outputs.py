@@ -24,8 +24,9 @@ import shapely
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
+from rs2sam.drawing import COLOURS
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.preview import COLOURS, draw_preview
+from rs2sam.raster.preview import draw_preview
 from rs2sam.raster.scene import Scene, SentenceResult
 
 PolygonFormat = Literal["gpkg", "geojson"]

@@ -5,36 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw
 
+from rs2sam.drawing import COLOURS, FAINT, INK, PAPER, Colour, font_for, mask_at, overlay, shorten
 from rs2sam.raster.scene import Scene, SentenceResult
 
 MAX_SIDE = 1600
 """Longer side of the whole picture, legend included, in pixels."""
 
-COLOURS = ((255, 59, 92), (0, 194, 255), (255, 200, 0), (178, 102, 255), (0, 220, 130), (255, 128, 0), (255, 120, 220))
-"""RGB per sentence, repeated when there are more; apart from each other and from vegetation, soil and roofs."""
-
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-_Colour = tuple[int, int, int]
-
 _SMALL_SIDE = 1024  # a smaller scene is enlarged by a whole number up to this side
 _MIN_WIDTH = 560  # of the picture, so that the legend of a narrow scene can be read
 _MAX_ROWS = 12
-_FILL = 0.42
-_PAPER: _Colour = (250, 250, 248)
-_INK: _Colour = (28, 32, 36)
-_FAINT: _Colour = (112, 118, 124)
-_NO_DATA: _Colour = (222, 222, 218)
+_NO_DATA: Colour = (222, 222, 218)
 _TEXT_SIZE = 20
 _ROW = 36
 _MARGIN = 20
-# Loaded when a sentence has letters beyond the built-in font's; names that FreeType finds on common systems.
-_WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
 
 def draw_preview(scene: Scene, results: Sequence[SentenceResult]) -> Image.Image:
@@ -52,7 +39,7 @@ def draw_preview(scene: Scene, results: Sequence[SentenceResult]) -> Image.Image
     size = _picture_size(scene.size_hw, MAX_SIDE - legend_height)
     picture = _overlay(scene, results, size)
     _draw_scale_bar(picture, scene)
-    canvas = Image.new("RGB", (max(picture.width, _MIN_WIDTH), picture.height + legend_height), _PAPER)
+    canvas = Image.new("RGB", (max(picture.width, _MIN_WIDTH), picture.height + legend_height), PAPER)
     canvas.paste(picture, ((canvas.width - picture.width) // 2, 0))
     _draw_legend(canvas, rows, _headline(scene), top=picture.height + _MARGIN)
     return canvas
@@ -62,7 +49,7 @@ def draw_preview(scene: Scene, results: Sequence[SentenceResult]) -> Image.Image
 class _LegendRow:
     """One line of the legend."""
 
-    colour: _Colour
+    colour: Colour
     sentence: str
     found: str
 
@@ -93,7 +80,7 @@ def _legend_rows(results: Sequence[SentenceResult]) -> list[_LegendRow]:
         for index, result in enumerate(results[:_MAX_ROWS])
     ]
     hidden = len(results) - _MAX_ROWS
-    return [*rows, _LegendRow(_PAPER, f"and {hidden} more", "")] if hidden > 0 else rows
+    return [*rows, _LegendRow(PAPER, f"and {hidden} more", "")] if hidden > 0 else rows
 
 
 def _headline(scene: Scene) -> str:
@@ -116,41 +103,13 @@ def _overlay(scene: Scene, results: Sequence[SentenceResult], size: tuple[int, i
     """The scene at `size` (width, height) with tinted and outlined masks."""
     resample = Image.Resampling.LANCZOS if size[0] < scene.size_hw[1] else Image.Resampling.BICUBIC
     pixels = np.asarray(Image.fromarray(scene.rgb).resize(size, resample)).astype(np.float32)
-    pixels[~_shown(scene.valid, size)] = _NO_DATA
-    outlines = []
-    for index, result in enumerate(results):
-        if not result.regions:
-            continue
-        colour = np.array(COLOURS[index % len(COLOURS)], dtype=np.float32)
-        shown = _shown(result.mask, size)
-        pixels[shown] += _FILL * (colour - pixels[shown])
-        outlines.append((_dilate(shown, 5) & ~_dilate(shown, 3), _dilate(shown, 3) & ~_erode(shown, 3), colour))
-    # Outlines go on top of all tints; a dark rim sets them off from bright ground.
-    for rim, line, colour in outlines:
-        pixels[rim] *= 0.45
-        pixels[line] = colour
-    return Image.fromarray((pixels + 0.5).clip(0, 255).astype(np.uint8))
-
-
-def _shown(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask at display size; shrinking keeps what covers a quarter of a pixel, so that small objects stay visible."""
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
-    resample = Image.Resampling.BOX if size[0] < mask.shape[1] else Image.Resampling.NEAREST
-    shown: NDArray[np.bool_] = np.asarray(grey.resize(size, resample)) > 63
-    return shown
-
-
-def _dilate(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Grow a mask by a square of `side` pixels."""
-    grown: NDArray[np.bool_] = (
-        np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(side))) > 0
-    )
-    return grown
-
-
-def _erode(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Shrink a mask by a square of `side` pixels."""
-    return ~_dilate(~mask, side)
+    pixels[~mask_at(scene.valid, size)] = _NO_DATA
+    masks = [
+        (mask_at(result.mask, size), COLOURS[index % len(COLOURS)])
+        for index, result in enumerate(results)
+        if result.regions
+    ]
+    return overlay(pixels, masks)
 
 
 def _draw_scale_bar(picture: Image.Image, scene: Scene) -> None:
@@ -163,14 +122,14 @@ def _draw_scale_bar(picture: Image.Image, scene: Scene) -> None:
         return
     in_metres = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     label = f"{length:g} px" if metres is None else in_metres
-    font = _font(label, 18)
+    font = font_for(label, 18)
     left, bottom = 22, picture.height - 22
     text_width = int(font.getlength(label))
     plate = Image.new("L", picture.size, 0)
     ImageDraw.Draw(plate).rounded_rectangle(
         (left - 12, bottom - 38, left + max(bar, text_width) + 12, bottom + 12), radius=8, fill=150
     )
-    picture.paste(_INK, mask=plate)
+    picture.paste(INK, mask=plate)
     draw = ImageDraw.Draw(picture)
     draw.text((left, bottom - 33), label, font=font, fill="white")
     draw.line((left, bottom, left + bar, bottom), fill="white", width=3)
@@ -191,12 +150,12 @@ def _draw_legend(canvas: Image.Image, rows: Sequence[_LegendRow], headline: str,
     for row in rows:
         draw.rounded_rectangle((_MARGIN, top + 3, _MARGIN + 28, top + 23), radius=5, fill=row.colour)
         found_width = _draw_right(draw, (right, top), row.found)
-        font = _font(row.sentence, _TEXT_SIZE)
+        font = font_for(row.sentence, _TEXT_SIZE)
         room = right - found_width - 2 * _MARGIN - (_MARGIN + 28)
-        draw.text((_MARGIN + 42, top), _shorten(row.sentence, font, room), font=font, fill=_INK)
+        draw.text((_MARGIN + 42, top), shorten(row.sentence, font, room), font=font, fill=INK)
         top += _ROW
-    font = _font(headline, 16)
-    draw.text((_MARGIN, top + 4), _shorten(headline, font, right - _MARGIN), font=font, fill=_FAINT)
+    font = font_for(headline, 16)
+    draw.text((_MARGIN, top + 4), shorten(headline, font, right - _MARGIN), font=font, fill=FAINT)
 
 
 def _draw_right(draw: ImageDraw.ImageDraw, right_top: tuple[int, int], text: str) -> float:
@@ -206,38 +165,9 @@ def _draw_right(draw: ImageDraw.ImageDraw, right_top: tuple[int, int], text: str
     """
     right, top = right_top
     body, raised = (text[:-1], "2") if text.endswith("²") else (text, "")
-    font, small = _font(body, _TEXT_SIZE), _font(raised, round(_TEXT_SIZE * 0.62))
+    font, small = font_for(body, _TEXT_SIZE), font_for(raised, round(_TEXT_SIZE * 0.62))
     raised_width = small.getlength(raised)
     width = font.getlength(body) + raised_width
-    draw.text((right - width, top), body, font=font, fill=_FAINT)
-    draw.text((right - raised_width, top), raised, font=small, fill=_FAINT)
+    draw.text((right - width, top), body, font=font, fill=FAINT)
+    draw.text((right - raised_width, top), raised, font=small, fill=FAINT)
     return width
-
-
-def _shorten(text: str, font: _Font, room: float) -> str:
-    """Cut a text to a width in pixels, with an ellipsis where it is cut."""
-    line = " ".join(text.split())
-    if font.getlength(line) <= room:
-        return line
-    while line and font.getlength(line + "…") > room:
-        line = line[:-1]
-    return line.rstrip() + "…"
-
-
-@lru_cache(maxsize=16)
-def _named_font(name: str, size: int) -> _Font | None:
-    """A font of the system, or None."""
-    try:
-        return ImageFont.truetype(name, size)
-    except OSError:
-        return None
-
-
-def _font(text: str, size: int) -> _Font:
-    """Pillow's own font; one of the system where a text has letters beyond Latin."""
-    if any(ord(letter) > 0x24F and letter not in "…·" for letter in text):
-        for name in _WIDE_FONTS:
-            font = _named_font(name, size)
-            if font is not None:
-                return font
-    return ImageFont.load_default(size)

@@ -1,0 +1,129 @@
+"""What the pictures of the project share: masks tinted and outlined over an image, and text that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter, ImageFont
+
+Colour: TypeAlias = tuple[int, int, int]
+"""RGB, each in [0, 255]."""
+Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
+
+COLOURS = ((255, 59, 92), (0, 194, 255), (255, 200, 0), (178, 102, 255), (0, 220, 130), (255, 128, 0), (255, 120, 220))
+"""Apart from each other and from vegetation, soil and roofs."""
+PAPER: Colour = (250, 250, 248)
+INK: Colour = (28, 32, 36)
+FAINT: Colour = (112, 118, 124)
+
+_FILL = 0.42
+# Loaded when a text has letters beyond the built-in font's; names that FreeType finds on common systems.
+_WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
+
+
+def overlay(pixels: NDArray[np.float32], masks: Sequence[tuple[NDArray[np.bool_], Colour]]) -> Image.Image:
+    """Tint and outline masks over an image.
+
+    Args:
+        pixels: (H, W, 3) float32 in [0, 255], RGB; changed in place.
+        masks: (H, W) bool each, with its colour.
+    """
+    outlines = []
+    for mask, rgb in masks:
+        colour = np.array(rgb, dtype=np.float32)
+        pixels[mask] += _FILL * (colour - pixels[mask])
+        outlines.append((dilate(mask, 5) & ~dilate(mask, 3), dilate(mask, 3) & ~erode(mask, 3), colour))
+    # Outlines go on top of all tints; a dark rim sets them off from bright ground.
+    for rim, line, colour in outlines:
+        pixels[rim] *= 0.45
+        pixels[line] = colour
+    return Image.fromarray((pixels + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask at display size; shrinking keeps what covers a quarter of a pixel, so that small objects stay visible.
+
+    Args:
+        mask: (H, W) bool.
+        size: width and height to reach [px].
+    """
+    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    resample = Image.Resampling.BOX if size[0] < mask.shape[1] else Image.Resampling.NEAREST
+    shown: NDArray[np.bool_] = np.asarray(grey.resize(size, resample)) > 63
+    return shown
+
+
+def dilate(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Grow a mask by a square of `side` pixels."""
+    grown: NDArray[np.bool_] = (
+        np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(side))) > 0
+    )
+    return grown
+
+
+def erode(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Shrink a mask by a square of `side` pixels."""
+    return ~dilate(~mask, side)
+
+
+def font_for(text: str, size: int) -> Font:
+    """Pillow's own font; one of the system where a text has letters beyond Latin."""
+    if any(ord(letter) > 0x24F and letter not in "…·" for letter in text):
+        for name in _WIDE_FONTS:
+            font = _named_font(name, size)
+            if font is not None:
+                return font
+    return ImageFont.load_default(size)
+
+
+def shorten(text: str, font: Font, room: float) -> str:
+    """Cut a text to a width in pixels, with an ellipsis where it is cut."""
+    line = " ".join(text.split())
+    if font.getlength(line) <= room:
+        return line
+    while line and font.getlength(line + "…") > room:
+        line = line[:-1]
+    return line.rstrip() + "…"
+
+
+def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
+    """Break a text into lines of a width in pixels, between words where it can be; the last line is cut.
+
+    Args:
+        text: white space in it counts as one blank.
+        font: of the lines.
+        room: width [px].
+        max_lines: at least 1.
+    """
+    lines: list[str] = []
+    words = text.split()
+    while words and len(lines) < max_lines - 1:
+        count = 1
+        while count < len(words) and font.getlength(" ".join(words[: count + 1])) <= room:
+            count += 1
+        # A word wider than the line, or a script without blanks, is broken between letters.
+        head, tail = _fitting(words[0], font, room) if count == 1 else (" ".join(words[:count]), "")
+        lines.append(head)
+        words = [tail, *words[1:]] if tail else words[count:]
+    return [*lines, shorten(" ".join(words), font, room)] if words else lines
+
+
+def _fitting(word: str, font: Font, room: float) -> tuple[str, str]:
+    """The letters of a word that fit a width, at least one, and the others."""
+    count = len(word)
+    while count > 1 and font.getlength(word[:count]) > room:
+        count -= 1
+    return word[:count], word[count:]
+
+
+@lru_cache(maxsize=16)
+def _named_font(name: str, size: int) -> Font | None:
+    """A font of the system, or None."""
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
