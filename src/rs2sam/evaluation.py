@@ -15,10 +15,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from rs2sam.datasets.base import Mask, Sample
+from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.metrics import PixelCounts, Protocol, SegmentationMetrics
 from rs2sam.segmenter import Segmentation, Segmenter
@@ -154,15 +153,16 @@ def _result(
     sample: Sample, image_hw: tuple[int, int], answer: Segmentation, size_hw: tuple[int, int] | None
 ) -> SampleResult:
     """Counts of one sample, at `size_hw` or at the image's own size."""
-    meant = sample.target(image_hw)
-    target = _sized(meant, size_hw)
-    of_class = None if sample.category_mask is None else _sized(sample.category_mask, size_hw)
+    sample = sample.loaded()  # each mask is asked for twice
+    annotation = sample.annotation()
+    target = sample.target(image_hw, size_hw)
+    of_class = sample.category_target(image_hw, size_hw)
     return SampleResult(
         id=sample.id,
         sentence=sample.sentence,
         kind=sample.kind or "unknown",
         category=sample.category or "unknown",
-        is_empty=not meant.any(),
+        is_empty=annotation is None or not annotation.any(),
         counts=PixelCounts.of(answer.mask, target),
         everything=PixelCounts.of(np.ones_like(target), target),
         class_only=None if of_class is None else PixelCounts.of(of_class, target),
@@ -176,11 +176,3 @@ def _batches(samples: Sequence[Sample], batch_size: int) -> Iterator[list[Sample
     remaining = iter(samples)
     while batch := list(islice(remaining, batch_size)):
         yield batch
-
-
-def _sized(mask: Mask, size_hw: tuple[int, int] | None) -> Mask:
-    """A mask resized nearest as the published transforms do it, or unchanged."""
-    if size_hw is None:
-        return mask
-    picture = Image.fromarray(mask.astype(np.uint8)).resize((size_hw[1], size_hw[0]), Image.Resampling.NEAREST)
-    return np.asarray(picture) > 0

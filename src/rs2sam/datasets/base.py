@@ -8,7 +8,7 @@ that path, and the form in which datasets with their own sentences arrive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -25,6 +25,11 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 ImageSource: TypeAlias = "Path | Pixels | Callable[[], Pixels]"
 """A file, the pixels themselves, or a function that makes them."""
+MaskSource: TypeAlias = "Mask | Callable[[], Mask] | None"
+"""A mask, a function that reads it, or None: there is none."""
+
+# RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
+_MAX_MISFIT = 0.02
 
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -167,36 +172,122 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One referring expression with its image and target.
+    """One referring expression with its image and target. Pixels and masks may stay on disk until asked for.
 
     Args:
-        image: file, (H, W, 3) uint8 array, or a function returning one.
+        image: file, (H, W, 3) uint8 array, or a function returning one; read by `pixels`.
         sentence: the referring expression.
-        mask: (H, W) bool at the image's own size, or None: nothing in the image is meant.
+        mask: (H, W) bool, a function returning it, or None: nothing in the image is meant. Read by `target`.
         id: unique inside its dataset.
         category: class of the target, where known.
-        category_mask: (H, W) bool, everything of `category` in the image: what a model that reads only the class word
-            would find at best. None where unknown.
         kind: kind of expression (`class`, `position`, ...; see `expressions.KINDS`), where known.
         split: `train`, `val`, `test` or None.
+        category_mask: (H, W) bool or a function returning it, everything of `category` in the image: what a model that
+            reads only the class word would find at best. None where unknown. Read by `category_target`.
+        ref_id: what is meant; several sentences about one target share it. None where the dataset has no such id.
+        image_id: the image; all sentences about one image share it. None where the dataset has no such id.
     """
 
     image: ImageSource
     sentence: str
-    mask: Mask | None
+    mask: MaskSource
     id: str
     category: str | None = None
     kind: str | None = None
     split: str | None = None
-    category_mask: Mask | None = None
+    category_mask: MaskSource = None
+    ref_id: str | None = None
+    image_id: str | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether nothing in the image is meant."""
+        return self.mask is None
 
     def pixels(self) -> Pixels:
         """Read the image: (H, W, 3) uint8, RGB."""
         return load_pixels(self.image)
 
-    def target(self, size_hw: tuple[int, int]) -> Mask:
-        """Return the mask, or an empty one of `size_hw` where nothing is meant."""
-        return np.zeros(size_hw, dtype=bool) if self.mask is None else self.mask
+    def loaded(self) -> Sample:
+        """Return this sample with its masks read: they are decoded once, however often they are asked for."""
+        return replace(self, mask=_read(self.mask), category_mask=_read(self.category_mask))
+
+    def annotation(self) -> Mask | None:
+        """Read the mask at the size in which it was annotated, which may differ from the image's; None if absent."""
+        return _read(self.mask)
+
+    def target(self, size_hw: tuple[int, int], resize_to: tuple[int, int] | None = None) -> Mask:
+        """Read the mask, or make an empty one where nothing is meant.
+
+        An annotation within 2 % of the image's size (two images of RRSIS-D) is brought to it by the nearest pixel.
+
+        Args:
+            size_hw: height and width of the image in pixels.
+            resize_to: size of the result, reached in one nearest step from the annotation as the published transforms
+                do it; by default the image's.
+
+        Returns:
+            (H, W) bool of `resize_to`, or of `size_hw`.
+
+        Raises:
+            InvalidInputError: if the annotation is not of the image's size.
+        """
+        mask = self._fitted(self.mask, size_hw, resize_to)
+        return np.zeros(resize_to or size_hw, dtype=bool) if mask is None else mask
+
+    def category_target(
+        self, size_hw: tuple[int, int] | None = None, resize_to: tuple[int, int] | None = None
+    ) -> Mask | None:
+        """Read the mask of everything of the category; sizes as in `target`, without them as annotated.
+
+        Returns:
+            (H, W) bool, or None where it is unknown.
+
+        Raises:
+            InvalidInputError: if the annotation is not of the image's size.
+        """
+        return self._fitted(self.category_mask, size_hw, resize_to)
+
+    def _fitted(
+        self, source: MaskSource, size_hw: tuple[int, int] | None, resize_to: tuple[int, int] | None
+    ) -> Mask | None:
+        """Read a mask, check that it fits the image, resize it."""
+        mask = _read(source)
+        if mask is None:
+            return None
+        if size_hw is not None and not _fits(mask.shape, size_hw):
+            raise InvalidInputError(
+                f"an image and its mask must have one shape, received {tuple(size_hw)} and {mask.shape} in sample "
+                f"`{self.id}`. Check that it is this image's mask; if so, resize it (nearest) to the image's size."
+            )
+        return resize_mask(mask, resize_to or size_hw or mask.shape)
+
+
+def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:
+    """Resize a mask by the nearest pixel, as the published transforms do it (PIL).
+
+    Args:
+        mask: (H, W) bool.
+        size_hw: height and width of the result in pixels.
+
+    Returns:
+        (height, width) bool; the mask itself where it has this size.
+    """
+    height, width = size_hw
+    if mask.shape == (height, width):
+        return mask
+    picture = Image.fromarray(mask.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(picture) > 0
+
+
+def _read(source: MaskSource) -> Mask | None:
+    """Read a mask source."""
+    return source() if callable(source) else source
+
+
+def _fits(mask_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
+    """Whether each side of a mask is the image's, up to the misfit that is known from published data."""
+    return all(abs(m - s) <= _MAX_MISFIT * s for m, s in zip(mask_hw, size_hw, strict=True))
 
 
 def load_pixels(image: ImageSource) -> Pixels:
