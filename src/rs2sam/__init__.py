@@ -20,6 +20,7 @@ from rs2sam.errors import (
     InvalidInputError,
     MissingDependencyError,
     RS2SAMError,
+    TrainingError,
     WeightsNotFoundError,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "RS2SAMError",
     "Segmentation",
     "Segmenter",
+    "TrainingError",
     "WeightsNotFoundError",
     "__version__",
     "read_image",

@@ -9,7 +9,8 @@ RS2SAMError
 │   └── CheckpointError                     weights that are damaged, of another model, or unexplained
 ├── DataNotFoundError (FileNotFoundError)   a file, folder or dataset that is not there
 │   └── WeightsNotFoundError                a model that is neither in the package, on disk nor in the cache
-└── MissingDependencyError (ImportError)    an extra that is not installed; the message has the install command
+├── MissingDependencyError (ImportError)    an extra that is not installed; the message has the install command
+└── TrainingError (RuntimeError)            a training run that has to stop: a full disk, a loss that is not finite
 ```
 """
 
@@ -57,6 +58,10 @@ class MissingDependencyError(RS2SAMError, ImportError):
         super().__init__(
             f"{needed_for} needs `{library}`, which is not installed. Install it with: pip install 'rs2sam[{extra}]'"
         )
+
+
+class TrainingError(RS2SAMError, RuntimeError):
+    """A training run has to stop; what it had saved before is as good as it was."""
 
 
 def require(library: str, extra: str, needed_for: str) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from rs2sam.datasets.base import Instance, LabelRegions, Sample, load_pixels
 from rs2sam.datasets.components import connected_components
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 from tests.datasets.scenes import rectangle, scene
 
 
@@ -46,6 +48,17 @@ def test_pixels_come_from_a_file_an_array_or_a_function(tmp_path):
         np.testing.assert_array_equal(load_pixels(image), array)
     Image.fromarray(array[..., 0]).save(tmp_path / "grey.png")
     assert load_pixels(tmp_path / "grey.png").shape == (3, 3, 3)
+
+
+def test_missing_and_damaged_images_are_named(tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"no image `.*gone\.png`"):
+        load_pixels(tmp_path / "gone.png")
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)).save(buffer, "JPEG")
+    for name, content in (("cut.jpg", buffer.getvalue()[:-300]), ("text.png", b"no picture")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InvalidImageError, match=rf"{name}` cannot be read as an image: .*Replace it"):
+            load_pixels(tmp_path / name)
 
 
 def test_sample_without_mask_has_an_empty_target():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 
 Mask: TypeAlias = NDArray[np.bool_]
 """(H, W) bool, True = foreground."""
@@ -298,10 +298,22 @@ def load_pixels(image: ImageSource) -> Pixels:
 
     Returns:
         (H, W, 3) uint8, RGB.
+
+    Raises:
+        DataNotFoundError: the file is not there.
+        InvalidImageError: the file is no image, or damaged.
     """
     if isinstance(image, np.ndarray):
         return image
     if callable(image):
         return image()
-    with Image.open(image) as file:
-        return np.asarray(file.convert("RGB"))
+    try:
+        with Image.open(image) as file:
+            return np.asarray(file.convert("RGB"))
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"no image `{image}`; bring it back, or take it out of the data set") from error
+    # PIL reports broken PNG files as SyntaxError, impossible sizes as ValueError.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InvalidImageError(
+            f"`{image}` cannot be read as an image: {error}. Replace it, or take it out of the data set."
+        ) from error
