@@ -169,6 +169,45 @@ def test_mean_dice_does_not_grow_with_the_batch() -> None:
     assert float(rs2sam_loss(*repeated).dice) == pytest.approx(3 * float(rs2sam_loss(_output(logits), target).dice))
 
 
+def random_batch(size: int) -> tuple[RS2SamOutput, Tensor]:
+    torch.manual_seed(size)
+    logits = torch.randn(size, 1, 8, 8)
+    heads = {"presence_logits": torch.randn(size), "iou_scores": torch.rand(size)}
+    # Shares of foreground that differ, so that the class weights of the samples do not add up to the same.
+    target = torch.stack([torch.rand(8, 8) < 0.9 / (index + 1) for index in range(size)]).float()
+    return _output(logits, torch.randn(size), **heads), target
+
+
+@pytest.mark.parametrize("form", ["published", "soft"])
+def test_loss_by_sample_is_the_mean_of_batches_of_one(form: Any) -> None:
+    output, target = random_batch(3)
+    settings = LossSettings(presence=0.5, score=0.3, boundary_form=form, scope="sample")
+    whole = rs2sam_loss(output, target, settings)
+    alone = []
+    for index in range(3):
+        one = RS2SamOutput(**{k: v[index : index + 1] for k, v in vars(output).items() if v is not None})
+        alone.append(rs2sam_loss(one, target[index : index + 1], LossSettings(0.9, 0.1, 0.2, 0.5, 0.3, form)))
+    for name, value in whole.values().items():
+        assert value == pytest.approx(sum(parts.values()[name] for parts in alone) / 3, rel=1e-5)
+    by_batch = rs2sam_loss(output, target, LossSettings(presence=0.5, score=0.3, boundary_form=form))
+    assert whole.total.item() != pytest.approx(by_batch.total.item(), rel=1e-3)
+
+
+def test_loss_by_sample_does_not_depend_on_how_a_batch_is_divided() -> None:
+    output, target = random_batch(4)
+    weight = torch.tensor([1.0, 2.0, 0.5, 0.0])
+    settings = LossSettings(presence=0.5, score=0.3, scope="sample")
+
+    def loss(rows: slice) -> Tensor:
+        part = RS2SamOutput(**{k: v[rows] for k, v in vars(output).items() if v is not None})
+        return rs2sam_loss(part, target[rows], settings, weight[rows]).total
+
+    whole = loss(slice(0, 4))
+    assert torch.allclose(whole, (loss(slice(0, 2)) + loss(slice(2, 4))) / 2)
+    assert torch.allclose(whole, sum(loss(slice(i, i + 1)) for i in range(4)) / 4)
+    assert loss(slice(3, 4)).item() == 0
+
+
 def test_presence_loss_by_hand() -> None:
     target = torch.zeros(2, 4, 4)
     target[0, 1, 1] = 1.0

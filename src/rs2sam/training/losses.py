@@ -12,7 +12,7 @@ B batch, H W pixels.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -25,6 +25,7 @@ from rs2sam.processing import MASK_LOGIT_THRESHOLD
 
 BoundaryForm = Literal["published", "soft"]
 DiceReduction = Literal["sum", "mean"]
+LossScope = Literal["batch", "sample"]
 
 CLASS_WEIGHTS = (0.9, 1.1)
 """Weights of background and foreground pixels in the cross entropy."""
@@ -45,6 +46,10 @@ class LossSettings:
         score: weight of the IoU head's loss.
         boundary_form: `published` or `soft`.
         dice_reduction: `sum` over the batch as published, or `mean`, which does not grow with the batch.
+        scope: `batch`: terms are normalised over the batch that one process holds, as the published functions do it;
+            `sample`: every sample is a batch of its own, and the mean of their losses is taken. The published runs
+            had one sample on each of 8 processes, which is the mean of 8 such losses: `sample` gives that for any
+            division into processes, batches and accumulated steps, `batch` depends on the division.
 
     Raises:
         InvalidInputError: if a weight is negative or a form unknown.
@@ -57,13 +62,15 @@ class LossSettings:
     score: float = 0.0
     boundary_form: BoundaryForm = "published"
     dice_reduction: DiceReduction = "sum"
+    scope: LossScope = "batch"
 
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
         for name in ("cross_entropy", "dice", "boundary", "presence", "score"):
             if getattr(self, name) < 0.0:
                 raise InvalidInputError(f"A loss weight is at least 0; got {name}={getattr(self, name)}.")
-        for name, choices in (("boundary_form", BoundaryForm), ("dice_reduction", DiceReduction)):
+        forms = {"boundary_form": BoundaryForm, "dice_reduction": DiceReduction, "scope": LossScope}
+        for name, choices in forms.items():
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
                 raise InvalidInputError(f"`{name}` is one of {allowed}; got {getattr(self, name)!r}.")
@@ -94,7 +101,8 @@ def rs2sam_loss(
         output: of the model. Its logits of the target's size are used: `mask_logits` or `low_res_logits`.
         target: (B, H, W) masks, 0 or 1 of any dtype; all 0 where nothing is there.
         settings: weights and forms; the published loss by default.
-        sample_weight: (B,) at least 0, a weight for every sample; 1 by default.
+        sample_weight: (B,) at least 0, a weight for every sample; 1 by default. With the scope `batch` they count
+            relative to the others of the batch, with `sample` a loss is multiplied by its weight.
 
     Returns:
         The weighted sum and its terms.
@@ -103,6 +111,8 @@ def rs2sam_loss(
         InvalidInputError: if no logits have the target's size, or a head that has a weight is not reported.
     """
     settings = settings or LossSettings()
+    if settings.scope == "sample":
+        return _mean_of_samples(output, target, settings, sample_weight)
     logits = _logits_of_size(output, target).float()
     target = target.to(logits.dtype)
     weight = torch.ones_like(logits[:, 0, 0, 0]) if sample_weight is None else sample_weight.to(logits.dtype)
@@ -114,9 +124,34 @@ def rs2sam_loss(
         "presence": presence_loss(_head(output, "presence_logits"), target, weight) if settings.presence else zero,
         "score": score_loss(_head(output, "iou_scores"), logits, target, weight) if settings.score else zero,
     }
-    weights = asdict(settings)
+    weights: dict[str, float] = asdict(settings)
     total = sum((weights[name] * term for name, term in terms.items()), zero)
     return LossParts(total=total, **terms)
+
+
+def _mean_of_samples(
+    output: RS2SamOutput, target: Tensor, settings: LossSettings, sample_weight: Tensor | None
+) -> LossParts:
+    """The loss of every sample as a batch of its own, multiplied by its weight, averaged."""
+    alone = replace(settings, scope="batch")
+    reported = {name: value for name, value in vars(output).items() if value is not None}
+    count = target.shape[0]
+    parts = [
+        rs2sam_loss(
+            RS2SamOutput(**{name: value[index : index + 1] for name, value in reported.items()}),
+            target[index : index + 1],
+            alone,
+        )
+        for index in range(count)
+    ]
+    weights = [1.0] * count if sample_weight is None else list(sample_weight)
+    names = vars(parts[0])
+    return LossParts(
+        **{
+            name: torch.stack([w * getattr(p, name) for w, p in zip(weights, parts, strict=True)]).mean()
+            for name in names
+        }
+    )
 
 
 def cross_entropy(logits: Tensor, target: Tensor, sample_weight: Tensor) -> Tensor:
