@@ -1,26 +1,19 @@
-"""How good a model is on samples: one loop, two protocols, figures per kind of sentence and two lines to compare with.
-
-- `published`: prediction and target at the model's S x S, the target resized *nearest*; IoU 0 where the union is empty.
-- `native`: at the image's own size; an empty prediction on an empty target counts 1.
-
-The reference lines say what a figure is worth: `everything` marks the whole image, `class_only` perfectly marks every
-object of the named class and ignores the rest of the sentence.
-"""
+"""What is kept of a sample, and the metric rows of many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from rs2sam.datasets.base import Sample
-from rs2sam.errors import InvalidInputError
 from rs2sam.metrics import PixelCounts, Protocol, SegmentationMetrics
-from rs2sam.segmenter import Segmentation, Segmenter
+
+SWEEP_THRESHOLDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Foreground probabilities at which masks are also counted."""
+MASK_PROBABILITY = 0.5
+"""The probability at which the mask itself lies: sigmoid(2x - 1) > 0.5 where the logit x > 0.5."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +27,14 @@ class SampleResult:
         category: class of the target, or "unknown".
         is_empty: nothing is meant.
         counts: of the model.
-        everything: of the line that marks the whole image.
+        everything: of the line that marks the whole image; its intersection is the target's area, its union the
+            image's, both in pixels of the size at which is counted.
         class_only: of the line that marks all of the class; None where that is unknown.
         presence: probability that the target is there, None without such a head.
         score: predicted IoU, None without such a head.
+        image_id: the image, where the dataset names it.
+        sweep: of the model at each of `SWEEP_THRESHOLDS`; empty where it was not counted.
+        seconds: time that the model took for it, its share of the batch [s]; the one field that is not reproducible.
     """
 
     id: str
@@ -50,6 +47,47 @@ class SampleResult:
     class_only: PixelCounts | None
     presence: float | None
     score: float | None
+    image_id: str | None = None
+    sweep: tuple[PixelCounts, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def target_share(self) -> float:
+        """Area of the target as a share of the image, in [0, 1]."""
+        return self.everything.intersection / self.everything.union
+
+    def as_record(self, protocol: Protocol) -> dict[str, Any]:
+        """Ready for one line of JSON; `iou` is for the reader, the rest restores the result exactly."""
+        return {
+            "id": self.id,
+            "image_id": self.image_id,
+            "sentence": self.sentence,
+            "kind": self.kind,
+            "category": self.category,
+            "is_empty": self.is_empty,
+            "iou": round(self.counts.iou(protocol), 6),
+            "counts": _pair(self.counts),
+            "everything": _pair(self.everything),
+            "class_only": None if self.class_only is None else _pair(self.class_only),
+            "sweep": [_pair(counts) for counts in self.sweep],
+            "presence": self.presence,
+            "score": self.score,
+            "seconds": round(self.seconds, 6),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> SampleResult:
+        """The inverse of `as_record`.
+
+        Raises:
+            KeyError: a field is missing.
+            TypeError: a field is of another type.
+        """
+        values = {name: value for name, value in record.items() if name != "iou"}
+        for name in ("counts", "everything", "class_only"):
+            values[name] = None if values[name] is None else PixelCounts(*values[name])
+        values["sweep"] = tuple(PixelCounts(*pair) for pair in values["sweep"])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -117,62 +155,6 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
-def evaluate(
-    segmenter: Segmenter, samples: Sequence[Sample], protocol: Protocol = "native", batch_size: int = 8
-) -> EvaluationReport:
-    """Run a model over samples and count.
-
-    Args:
-        segmenter: the model; each image is one view.
-        samples: images, sentences and targets.
-        protocol: at which size, and what an empty union counts.
-        batch_size: samples that the model reads at once.
-
-    Raises:
-        InvalidInputError: there is no sample, `batch_size` is below 1, or, natively, a target is not of its image's
-            size.
-    """
-    if batch_size < 1:
-        raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}")
-    if not samples:
-        raise InvalidInputError("an evaluation needs at least one sample, received none; check the split's name")
-    size_hw = (segmenter.image_size,) * 2 if protocol == "published" else None
-    results: list[SampleResult] = []
-    with tqdm(total=len(samples), desc="evaluate", disable=None) as progress:
-        for batch in _batches(samples, batch_size):
-            images = [sample.pixels() for sample in batch]
-            pairs = [(image, sample.sentence) for image, sample in zip(images, batch, strict=True)]
-            found = segmenter.segment_views(pairs, batch_size, size_hw=size_hw)
-            for sample, image, answer in zip(batch, images, found, strict=True):
-                results.append(_result(sample, (image.shape[0], image.shape[1]), answer, size_hw))
-            progress.update(len(batch))
-    return EvaluationReport(tuple(results), protocol)
-
-
-def _result(
-    sample: Sample, image_hw: tuple[int, int], answer: Segmentation, size_hw: tuple[int, int] | None
-) -> SampleResult:
-    """Counts of one sample, at `size_hw` or at the image's own size."""
-    sample = sample.loaded()  # each mask is asked for twice
-    annotation = sample.annotation()
-    target = sample.target(image_hw, size_hw)
-    of_class = sample.category_target(image_hw, size_hw)
-    return SampleResult(
-        id=sample.id,
-        sentence=sample.sentence,
-        kind=sample.kind or "unknown",
-        category=sample.category or "unknown",
-        is_empty=annotation is None or not annotation.any(),
-        counts=PixelCounts.of(answer.mask, target),
-        everything=PixelCounts.of(np.ones_like(target), target),
-        class_only=None if of_class is None else PixelCounts.of(of_class, target),
-        presence=answer.presence,
-        score=answer.score,
-    )
-
-
-def _batches(samples: Sequence[Sample], batch_size: int) -> Iterator[list[Sample]]:
-    """Consecutive batches, the last one shorter."""
-    remaining = iter(samples)
-    while batch := list(islice(remaining, batch_size)):
-        yield batch
+def _pair(counts: PixelCounts) -> list[int]:
+    """Intersection and union."""
+    return [counts.intersection, counts.union]
