@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rs2sam.datasets.base import Instance, LabelRegions, Sample, load_pixels
+from rs2sam.datasets.base import Instance, LabelRegions, Sample, image_size, load_pixels, resize_mask
 from rs2sam.datasets.components import connected_components
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 from tests.datasets.scenes import rectangle, scene
@@ -55,10 +55,92 @@ def test_missing_and_damaged_images_are_named(tmp_path):
         load_pixels(tmp_path / "gone.png")
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)).save(buffer, "JPEG")
-    for name, content in (("cut.jpg", buffer.getvalue()[:-300]), ("text.png", b"no picture")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(InvalidImageError, match=rf"{name}` cannot be read as an image: .*Replace it"):
-            load_pixels(tmp_path / name)
+    (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:-300])
+    with pytest.raises(InvalidImageError, match=r"cut\.jpg` cannot be read as an image: .*Replace it"):
+        load_pixels(tmp_path / "cut.jpg")
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    for read in (load_pixels, image_size):
+        with pytest.raises(InvalidImageError, match=r"text\.png` is in no picture format known to PIL or GDAL"):
+            read(tmp_path / "text.png")
+
+
+def test_size_comes_from_the_header_and_is_as_the_pixels_are(tmp_path):
+    rgb = np.zeros((5, 7, 3), dtype=np.uint8)
+    sideways = Image.Exif()
+    sideways[0x0112] = 6  # orientation: a viewer would show it 5 wide and 7 high
+    Image.fromarray(rgb).save(tmp_path / "turned.jpg", exif=sideways)
+    for image in (tmp_path / "turned.jpg", rgb, lambda: rgb):
+        assert image_size(image) == (5, 7)
+    assert load_pixels(tmp_path / "turned.jpg").shape == (5, 7, 3)
+
+
+def test_pixels_of_16_bits_are_stretched_instead_of_cut_off(tmp_path):
+    deep = np.linspace(1000, 3000, 64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    pixels = load_pixels(tmp_path / "deep.png")
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert pixels.shape == (8, 8, 3)
+
+
+def test_mask_is_read_when_asked_for_and_once_when_loaded():
+    reads = []
+
+    def read() -> np.ndarray:
+        reads.append(1)
+        return np.ones((4, 6), dtype=bool)
+
+    sample = Sample(np.zeros((4, 6, 3), dtype=np.uint8), "the ship", read, "0", category_mask=read)
+    assert not sample.is_absent
+    assert not reads
+    loaded = sample.loaded()
+    assert len(reads) == 2
+    assert loaded.target((4, 6)).all()
+    assert loaded.annotation().all()
+    assert loaded.category_target().shape == (4, 6)
+    assert len(reads) == 2
+    assert sample.target((4, 6)).all()
+    assert len(reads) == 3
+
+
+def test_mask_of_nearly_the_images_size_is_brought_to_it_by_the_nearest_pixel():
+    mask = np.zeros((100, 100), dtype=bool)
+    mask[50:, :] = True
+    sample = Sample(np.zeros((102, 100, 3), dtype=np.uint8), "below", mask, "0", category_mask=mask)
+    target = sample.target((102, 100))
+    assert target.shape == (102, 100)
+    assert not target[:51].any()
+    assert target[51:].all()
+    np.testing.assert_array_equal(sample.category_target((102, 100)), target)
+    assert sample.annotation().shape == sample.category_target().shape == (100, 100)
+
+
+def test_resized_target_is_one_nearest_step_from_the_annotation():
+    mask = np.random.default_rng(0).random((80, 80)) < 0.5
+    sample = Sample(np.zeros((81, 80, 3), dtype=np.uint8), "noise", mask, "0")
+    np.testing.assert_array_equal(sample.target((81, 80), (32, 32)), resize_mask(mask, (32, 32)))
+    # Pixel k of 4 looks at the source at (k + 0.5) * 8 / 4: columns 1, 3, 5, 7.
+    line = np.array([[0, 1, 0, 0, 0, 1, 0, 1]], dtype=bool)
+    np.testing.assert_array_equal(resize_mask(line, (1, 4)), [[True, False, True, True]])
+    assert sample.target((81, 80), (16, 24)).shape == (16, 24)
+    assert Sample(sample.image, "nothing", None, "0").target((81, 80), (16, 24)).shape == (16, 24)
+
+
+def test_mask_of_another_image_is_refused():
+    sample = Sample(np.zeros((9, 9, 3), dtype=np.uint8), "the ship", np.ones((8, 9), dtype=bool), "s-7")
+    with pytest.raises(InvalidInputError, match=r"received \(9, 9\) and \(8, 9\) in sample `s-7`"):
+        sample.target((9, 9))
+
+
+def test_errors_of_reading_name_the_sample_and_its_split(tmp_path):
+    def read() -> np.ndarray:
+        raise InvalidInputError("the mask is damaged.")
+
+    sample = Sample(tmp_path / "gone.png", "the ship", read, "s-7", split="val")
+    for access in (sample.pixels, sample.image_size):
+        with pytest.raises(DataNotFoundError, match=r"gone\.png`.* \(Met in sample `s-7` of split `val`\.\)"):
+            access()
+    with pytest.raises(InvalidInputError, match=r"the mask is damaged\. \(Met in sample `s-7` of split `val`\.\)"):
+        sample.target((4, 4))
 
 
 def test_sample_without_mask_has_an_empty_target():

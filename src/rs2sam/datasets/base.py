@@ -8,6 +8,7 @@ that path, and the form in which datasets with their own sentences arrive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +16,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.imaging import read_image
 
 Mask: TypeAlias = NDArray[np.bool_]
 """(H, W) bool, True = foreground."""
@@ -30,6 +32,8 @@ MaskSource: TypeAlias = "Mask | Callable[[], Mask] | None"
 
 # RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
 _MAX_MISFIT = 0.02
+# What PIL turns into 8-bit RGB without loss of range.
+_PLAIN_MODES = {"1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -205,16 +209,27 @@ class Sample:
         return self.mask is None
 
     def pixels(self) -> Pixels:
-        """Read the image: (H, W, 3) uint8, RGB."""
-        return load_pixels(self.image)
+        """Read the image: (H, W, 3) uint8, RGB.
+
+        Raises:
+            DataNotFoundError: there is no such file.
+            InvalidImageError: it cannot be read.
+        """
+        with self._named():
+            return load_pixels(self.image)
+
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image in pixels; of a file the header alone is read."""
+        with self._named():
+            return image_size(self.image)
 
     def loaded(self) -> Sample:
         """Return this sample with its masks read: they are decoded once, however often they are asked for."""
-        return replace(self, mask=_read(self.mask), category_mask=_read(self.category_mask))
+        return replace(self, mask=self._read(self.mask), category_mask=self._read(self.category_mask))
 
     def annotation(self) -> Mask | None:
         """Read the mask at the size in which it was annotated, which may differ from the image's; None if absent."""
-        return _read(self.mask)
+        return self._read(self.mask)
 
     def target(self, size_hw: tuple[int, int], resize_to: tuple[int, int] | None = None) -> Mask:
         """Read the mask, or make an empty one where nothing is meant.
@@ -252,7 +267,7 @@ class Sample:
         self, source: MaskSource, size_hw: tuple[int, int] | None, resize_to: tuple[int, int] | None
     ) -> Mask | None:
         """Read a mask, check that it fits the image, resize it."""
-        mask = _read(source)
+        mask = self._read(source)
         if mask is None:
             return None
         if size_hw is not None and not _fits(mask.shape, size_hw):
@@ -261,6 +276,20 @@ class Sample:
                 f"`{self.id}`. Check that it is this image's mask; if so, resize it (nearest) to the image's size."
             )
         return resize_mask(mask, resize_to or size_hw or mask.shape)
+
+    def _read(self, source: MaskSource) -> Mask | None:
+        """Read a mask source."""
+        with self._named():
+            return source() if callable(source) else source
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say in errors of reading which sample of which split they are about."""
+        try:
+            yield
+        except (DataNotFoundError, InvalidInputError) as error:
+            split = f" of split `{self.split}`" if self.split else ""
+            raise type(error)(f"{error} (Met in sample `{self.id}`{split}.)") from error
 
 
 def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:
@@ -280,40 +309,64 @@ def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:
     return np.asarray(picture) > 0
 
 
-def _read(source: MaskSource) -> Mask | None:
-    """Read a mask source."""
-    return source() if callable(source) else source
-
-
 def _fits(mask_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
     """Whether each side of a mask is the image's, up to the misfit that is known from published data."""
     return all(abs(m - s) <= _MAX_MISFIT * s for m, s in zip(mask_hw, size_hw, strict=True))
 
 
 def load_pixels(image: ImageSource) -> Pixels:
-    """Read an image source.
+    """Read an image source as it is stored: an EXIF orientation is not applied, since masks know nothing of it.
 
     Args:
-        image: file, (H, W, 3) uint8 array, or a function returning one.
+        image: file, (H, W, 3) uint8 array, or a function returning one. Files of more than 8 bits or of formats that
+            PIL does not know are read as `rs2sam.imaging` does it.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        DataNotFoundError: the file is not there.
-        InvalidImageError: the file is no image, or damaged.
+        DataNotFoundError: there is no such file.
+        InvalidImageError: it cannot be read; the message names it.
     """
     if isinstance(image, np.ndarray):
         return image
     if callable(image):
         return image()
-    try:
-        with Image.open(image) as file:
+    with _reading(image), Image.open(image) as file:
+        if (
+            file.mode in _PLAIN_MODES
+            and "transparency" not in file.info
+            and ";16" not in str(getattr(file, "tile", ""))
+        ):
             return np.asarray(file.convert("RGB"))
+    return read_image(image)
+
+
+def image_size(image: ImageSource) -> tuple[int, int]:
+    """Height and width of an image in pixels, from a file's header where it is one.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        InvalidImageError: it cannot be read.
+    """
+    if isinstance(image, Path):
+        with _reading(image), Image.open(image) as file:
+            return file.height, file.width
+    height, width = load_pixels(image).shape[:2]
+    return height, width
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what PIL raises about a file into errors that name it; pass over formats that only GDAL may know."""
+    try:
+        yield
+    except UnidentifiedImageError:
+        return
     except FileNotFoundError as error:
-        raise DataNotFoundError(f"no image `{image}`; bring it back, or take it out of the data set") from error
+        raise DataNotFoundError(f"no image `{path}`; bring it back, or take it out of the data set") from error
     # PIL reports broken PNG files as SyntaxError, impossible sizes as ValueError.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidImageError(
-            f"`{image}` cannot be read as an image: {error}. Replace it, or take it out of the data set."
+            f"`{path}` cannot be read as an image: {error}. Replace it, or take it out of the data set."
         ) from error
