@@ -1,0 +1,249 @@
+"""Measure a model on the fixed held-out sentences, and say how it fails.
+
+    python benchmarks/heldout.py ../shared/data compact benchmarks/results/heldout.json [--sheet out/heldout.jpg]
+
+The list is `heldout/sentences.jsonl`: images of no training split, wordings not of the training grammar. A
+failure is an IoU below 0.5, sorted by its first fitting cause: nothing found, found though absent, elsewhere, another
+object of the class, too much, too little, boundary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from rs2sam.datasets.base import AnnotatedImage
+from rs2sam.datasets.sources import read_sources
+from rs2sam.metrics import PixelCounts, SegmentationMetrics
+from rs2sam.segmenter import Segmenter
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine import describe_machine
+
+SENTENCES = Path(__file__).parent / "heldout" / "sentences.jsonl"
+FAILURE_IOU = 0.5
+ON_CLASS_SHARE = 0.5
+SIZE_BINS = ((0.0, 0.002), (0.002, 0.01), (0.01, 0.05), (0.05, 1.01))
+"""Of the target, as a share of the image."""
+NATIVE: Any = "native"
+SIDE, TEXT_HEIGHT, COLUMNS = 230, 44, 4
+
+
+class Outcome(NamedTuple):
+    """One sentence's result: counts of the model and of the two reference lines, and what went wrong."""
+
+    row: dict[str, Any]
+    counts: PixelCounts
+    everything: PixelCounts
+    class_only: PixelCounts
+    target_share: float
+    presence: float | None
+    cause: str
+
+    @property
+    def iou(self) -> float:
+        """Native IoU."""
+        return self.counts.iou("native")
+
+
+def target_of(row: dict[str, Any], image: AnnotatedImage) -> NDArray[np.bool_]:
+    """(H, W) bool, what the sentence means."""
+    if row["targets"] is None:
+        return np.zeros(image.size_hw, dtype=bool)
+    if row["is_region"]:
+        return image.category_mask(row["category"])
+    instances = image.of(row["category"])
+    return image.union(tuple(instances[index] for index in row["targets"]))
+
+
+def cause_of(mask: NDArray[np.bool_], target: NDArray[np.bool_], of_class: NDArray[np.bool_]) -> str:
+    """Why a mask is wrong, or "found" and "rightly nothing"."""
+    counts = PixelCounts.of(mask, target)
+    if not target.any():
+        return "found though absent" if mask.any() else "rightly nothing"
+    if counts.iou("native") >= FAILURE_IOU:
+        return "found"
+    found = np.count_nonzero(mask)
+    if not found:
+        return "nothing found"
+    others = np.count_nonzero(mask & of_class & ~target)
+    if counts.intersection + others < ON_CLASS_SHARE * found and counts.intersection < 0.3 * np.count_nonzero(target):
+        return "elsewhere"
+    if others > counts.intersection:
+        return "another object of the class"
+    covered, precise = counts.intersection / np.count_nonzero(target), counts.intersection / found
+    if covered >= 0.6 > precise:
+        return "too much"
+    return "too little" if precise >= 0.6 > covered else "boundary"
+
+
+def measured(
+    segmenter: Segmenter, rows: Sequence[dict[str, Any]], images: dict[tuple[str, str], AnnotatedImage], batch_size: int
+) -> list[Outcome]:
+    """Run the model over all sentences."""
+    outcomes = []
+    with tqdm(total=len(rows)) as progress:
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            shown = [images[row["source"], row["image"]] for row in batch]
+            pairs = [(image.pixels(), row["sentence"]) for image, row in zip(shown, batch, strict=True)]
+            answers = segmenter.segment_views(pairs, batch_size)
+            for row, image, answer in zip(batch, shown, answers, strict=True):
+                target, of_class = target_of(row, image), image.category_mask(row["category"])
+                outcomes.append(
+                    Outcome(
+                        row,
+                        PixelCounts.of(answer.mask, target),
+                        PixelCounts.of(np.ones_like(target), target),
+                        PixelCounts.of(of_class, target),
+                        float(target.mean()),
+                        answer.presence,
+                        cause_of(answer.mask, target, of_class),
+                    )
+                )
+            progress.update(len(batch))
+    return outcomes
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Metric rows and causes of failure, overall, by kind, class and size of the target."""
+
+    def row(chosen: Sequence[Outcome]) -> dict[str, Any]:
+        lines = {name: [getattr(o, name) for o in chosen] for name in ("counts", "everything", "class_only")}
+        figures = {name: SegmentationMetrics.of(counts, NATIVE) for name, counts in lines.items()}
+        return {
+            "model": figures["counts"].as_dict(),
+            "everything_mIoU": figures["everything"].miou,
+            "class_only_mIoU": figures["class_only"].miou,
+            "causes": dict(Counter(o.cause for o in chosen).most_common()),
+        }
+
+    rows = {"overall": row(outcomes)}
+    for key in ("kind", "category", "source"):
+        for name in dict.fromkeys(o.row[key] for o in outcomes):
+            rows[f"{key}: {name}"] = row([o for o in outcomes if o.row[key] == name])
+    for low, high in SIZE_BINS:
+        chosen = [o for o in outcomes if o.target_share > 0 and low <= o.target_share < high]
+        if chosen:
+            rows[f"size: {100 * low:g} to {min(100 * high, 100):g} % of the image"] = row(chosen)
+    return rows
+
+
+def presence_figures(outcomes: Sequence[Outcome]) -> dict[str, float] | None:
+    """Area under the curve and Brier score of the presence; None without that head."""
+    if any(o.presence is None for o in outcomes):
+        return None
+    scores = np.array([o.presence for o in outcomes], dtype=np.float64)
+    there = np.array([o.target_share > 0 for o in outcomes])
+    above = scores[there][:, None] - scores[~there]
+    return {
+        "auc": float((above > 0).mean() + 0.5 * (above == 0).mean()),
+        "brier": float(((scores - there) ** 2).mean()),
+    }
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Markdown, in percent."""
+    lines = [
+        "| | n | mIoU | oIoU | Pr@0.5 | everything | class only | failures, most frequent first |",
+        "|---" * 8 + "|",
+    ]
+    for name, row in rows.items():
+        model = row["model"]
+        shares = [model["mIoU"], model["oIoU"], model["Pr@0.5"], row["everything_mIoU"], row["class_only_mIoU"]]
+        causes = [f"{c} {n}" for c, n in row["causes"].items() if c not in ("found", "rightly nothing")]
+        cells = " | ".join(f"{100 * share:.1f}" for share in shares)
+        lines.append(f"| {name} | {model['n']} | {cells} | {', '.join(causes[:3])} |")
+    return "\n".join(lines)
+
+
+def sheet(
+    segmenter: Segmenter, outcomes: Sequence[Outcome], images: dict[tuple[str, str], AnnotatedImage], per_cause: int
+) -> Image.Image:
+    """Examples of every cause: green found, red too much, blue missed."""
+    chosen = []
+    for cause in sorted({o.cause for o in outcomes} - {"rightly nothing"}):
+        of_cause = [o for o in outcomes if o.cause == cause]
+        places = np.linspace(0, len(of_cause) - 1, min(per_cause, len(of_cause))).astype(int)
+        chosen += [of_cause[place] for place in places]
+    height = SIDE + TEXT_HEIGHT
+    canvas = Image.new("RGB", (COLUMNS * SIDE, -(-len(chosen) // COLUMNS) * height), "white")
+    for number, outcome in enumerate(chosen):
+        image = images[outcome.row["source"], outcome.row["image"]]
+        rgb, target = image.pixels().copy(), target_of(outcome.row, image)
+        (answer,) = segmenter.segment_views([(rgb, outcome.row["sentence"])])
+        marks = (
+            ((40, 220, 90), answer.mask & target),
+            ((255, 60, 40), answer.mask & ~target),
+            ((50, 120, 255), ~answer.mask & target),
+        )
+        for colour, where in marks:
+            rgb[where] = (0.45 * rgb[where] + 0.55 * np.array(colour)).astype(np.uint8)
+        x, y = number % COLUMNS * SIDE, number // COLUMNS * height
+        canvas.paste(Image.fromarray(rgb).resize((SIDE - 4, SIDE - 4)), (x, y))
+        text = f"{outcome.cause} ({outcome.iou:.2f}): {outcome.row['sentence']}"
+        ImageDraw.Draw(canvas).multiline_text(
+            (x + 2, y + SIDE - 2),
+            "\n".join(textwrap.wrap(text, 36)[:3]),
+            "black",
+            ImageFont.load_default(11),
+            spacing=1,
+        )
+    return canvas
+
+
+def main() -> None:
+    """Parse the command line, measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of annotated imagery")
+    parser.add_argument("model", help="name or folder")
+    parser.add_argument("output", type=Path, help="JSON file to write")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--every", type=int, default=1, help="only every n-th sentence, for a quick look")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--sheet", type=Path, help="picture with examples of every cause")
+    arguments = parser.parse_args()
+    rows = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()][:: arguments.every]
+    images = {(a.source, a.id): a for found in read_sources(arguments.data).values() for a in found}
+    segmenter = Segmenter.load(arguments.model, threads=arguments.threads)
+    outcomes = measured(segmenter, rows, images, arguments.batch_size)
+    figures = summary(outcomes)
+    presence = presence_figures(outcomes)
+    print(table(figures))
+    print(f"\npresence: {presence}")
+    samples = [
+        {
+            "id": o.row["id"],
+            "iou": round(o.iou, 4),
+            "cause": o.cause,
+            "presence": None if o.presence is None else round(o.presence, 4),
+        }
+        for o in outcomes
+    ]
+    content = {
+        "model": Path(arguments.model).name,
+        "protocol": NATIVE,
+        "machine": describe_machine(),
+        "presence": presence,
+        "rows": figures,
+        "samples": samples,
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if arguments.sheet is not None:
+        sheet(segmenter, outcomes, images, 4).save(arguments.sheet, quality=88)
+
+
+if __name__ == "__main__":
+    main()
