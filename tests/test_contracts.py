@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"rs2sam", "rs2sam.datasets"},
     {"rs2sam.evaluation"},
     {"rs2sam.training"},
-    {"rs2sam.cli"},
+    {"rs2sam.cli", "rs2sam.__main__"},
 ]
 COMMAND_LAYER = len(LAYERS)
 

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("rs2sam.cli_models", "List the models: where they are, how large, under which terms."),
     "convert": ("rs2sam.cli_models", "Convert a published checkpoint to this project's format."),
     "demo-scene": ("rs2sam.cli_demo", "Draw a georeferenced aerial scene to try rs2sam on."),
+    "evaluate": ("rs2sam.cli_evaluate", "Measure a model on a dataset; the report is a folder."),
+    "compare": ("rs2sam.cli_compare", "Compare two report folders of `rs2sam evaluate`: B against A."),
     "train": ("rs2sam.cli_train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
 }
 
