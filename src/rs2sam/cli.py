@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo-scene": ("rs2sam.cli_demo", "Draw a georeferenced aerial scene to try rs2sam on."),
     "evaluate": ("rs2sam.cli_evaluate", "Measure a model on a dataset; the report is a folder."),
     "compare": ("rs2sam.cli_compare", "Compare two report folders of `rs2sam evaluate`: B against A."),
+    "data": ("rs2sam.cli_data", "Look at, check, convert and make sets of images, sentences and masks."),
     "train": ("rs2sam.cli_train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
 }
 
@@ -67,8 +68,8 @@ class LazyGroup(click.Group):
             logging.getLogger(__name__).debug("traceback of the error below", exc_info=True)
             click.echo(f"error: {error}", err=True)
             ctx.exit(EXIT_ERROR)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+        except KeyboardInterrupt as stop:
+            click.echo(f"interrupted. {stop}" if stop.args else "interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
