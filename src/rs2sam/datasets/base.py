@@ -190,6 +190,8 @@ class Sample:
             reads only the class word would find at best. None where unknown. Read by `category_target`.
         ref_id: what is meant; several sentences about one target share it. None where the dataset has no such id.
         image_id: the image; all sentences about one image share it. None where the dataset has no such id.
+        raw_sentence: the sentence with the white space around it that its file has; None: the same as `sentence`. Read
+            by `published_sentence`.
     """
 
     image: ImageSource
@@ -202,6 +204,15 @@ class Sample:
     category_mask: MaskSource = None
     ref_id: str | None = None
     image_id: str | None = None
+    raw_sentence: str | None = None
+
+    @property
+    def published_sentence(self) -> str:
+        """The sentence as the published code passes it on.
+
+        RefSegRS keeps the newline of its lines there, and the published tokenizer makes an unknown token of it.
+        """
+        return self.sentence if self.raw_sentence is None else self.raw_sentence
 
     @property
     def is_absent(self) -> bool:
