@@ -31,13 +31,13 @@ class BackendOutput:
 
     Args:
         low_res_logits: (B, h, w) float32 mask logits at a quarter of the input's side; see `processing.resize_logits`.
-        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1].
+        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1], None where the model has none.
         presence_logits: (B,) float32 logit of "what the sentence names is there", None where the head is untrained.
         iou_scores: (B,) float32 predicted IoU in [0, 1], None where the head is untrained.
     """
 
     low_res_logits: FloatArray
-    pseudo_mask: FloatArray
+    pseudo_mask: FloatArray | None = None
     presence_logits: FloatArray | None = None
     iou_scores: FloatArray | None = None
 

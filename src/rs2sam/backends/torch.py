@@ -74,7 +74,7 @@ class TorchBackend:
             )
         return BackendOutput(
             low_res_logits=_array(output.low_res_logits[:, 0]),
-            pseudo_mask=_array(output.pseudo_mask[:, 0]),
+            pseudo_mask=None if output.pseudo_mask is None else _array(output.pseudo_mask[:, 0]),
             presence_logits=None if output.presence_logits is None else _array(output.presence_logits),
             iou_scores=None if output.iou_scores is None else _array(output.iou_scores),
         )

@@ -22,6 +22,8 @@ from transformers.models.sam2.configuration_sam2 import (
 from rs2sam.errors import InvalidInputError
 
 PresetName = Literal["large", "compact", "tiny"]
+FusionName = Literal["bidirectional", "one-directional", "linear", "none"]
+MaskPromptName = Literal["cls-attention", "plain", "none"]
 
 TRUNK_STRIDE = 4
 """Pixels per cell of the trunk's first map (SAM 2's patch embedding)."""
@@ -106,12 +108,22 @@ class RS2SamConfig(PreTrainedConfig):
         text_pad_id: token id that is masked wherever it stands; 3 for published weights, which pad with `<unk>`.
         mask_fusion_padding: mask padded tokens in the fusions too, so that a batch equals its samples. The published
             code does not; parity in padded batches needs False.
+        fusion: what the layer behind a block's attention does. `bidirectional`: image and text attend to each other;
+            `one-directional`: the image attends to the text, which stays as it is; `linear`: the bottleneck alone, no
+            text; `none`: no such layer.
+        trunk_fusion: the trunk has fusion layers and MLP adapters; False leaves SAM 2's own blocks.
+        decoder_fusion: the image attends to the text once more before the mask decoder.
+        mask_prompt: where the dense prompt comes from. `cls-attention`: the pseudo-mask as published; `plain`: the
+            pseudo-mask of the summary token itself; `none`: SAM 2's embedding of an absent mask.
         has_presence: the object-score head is trained, so the model reports `presence_logits`.
         has_score: the IoU head is trained, so the model reports `iou_scores`.
         initializer_gain: standard deviation of a linear layer's weights times the root of its fan-in.
 
+    The switches of the paper's ablations are `fusion`, `trunk_fusion`, `decoder_fusion` and `mask_prompt`; what one
+    removes has no weights. docs/ablate.md says what each is and where that is known from.
+
     Raises:
-        InvalidInputError: if sizes do not fit each other.
+        InvalidInputError: if sizes do not fit each other, or a switch is set to what it does not know.
     """
 
     model_type = "rs2sam"
@@ -144,6 +156,10 @@ class RS2SamConfig(PreTrainedConfig):
     mask_prompt_channels: int = 16
     text_pad_id: int = 1
     mask_fusion_padding: bool = True
+    fusion: FusionName = "bidirectional"
+    trunk_fusion: bool = True
+    decoder_fusion: bool = True
+    mask_prompt: MaskPromptName = "cls-attention"
     has_presence: bool = False
     has_score: bool = False
     initializer_gain: float = 0.64
@@ -153,6 +169,7 @@ class RS2SamConfig(PreTrainedConfig):
         for name in ("trunk_widths", "trunk_heads", "trunk_blocks", "trunk_windows", "trunk_global_blocks"):
             setattr(self, name, tuple(getattr(self, name)))
         super().__post_init__(**kwargs)
+        self._check_switches()
         self._check()
 
     @classmethod
@@ -237,6 +254,22 @@ class RS2SamConfig(PreTrainedConfig):
         # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.
         config._attn_implementation = self._attn_implementation
         return config
+
+    def _check_switches(self) -> None:
+        """Raise for the first switch that is set to nothing known, or that another one makes meaningless."""
+        for name, choices in (("fusion", FusionName), ("mask_prompt", MaskPromptName)):
+            if getattr(self, name) not in get_args(choices):
+                raise InvalidInputError(
+                    f"Configuration: `{name}` is one of {', '.join(get_args(choices))}; got {getattr(self, name)!r}."
+                )
+        for name in ("trunk_fusion", "decoder_fusion"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInputError(f"Configuration: `{name}` is true or false; got {getattr(self, name)!r}.")
+        if not self.trunk_fusion and self.fusion in ("one-directional", "linear"):
+            raise InvalidInputError(
+                f"Configuration: `fusion` {self.fusion!r} says what the trunk's fusion layers do, and `trunk_fusion` "
+                "false removes them. Leave one of the two out."
+            )
 
     def _check(self) -> None:
         """Raise for the first rule that the sizes break."""

@@ -21,7 +21,7 @@ PRODUCT_STD = 0.02
 
 
 class BidirectionalFusion(nn.Module):
-    """Adapter behind a block's attention, in which image and text attend to each other at width h = d/4.
+    """Layer behind a block's attention, in which image and text attend to each other at width h = d/4.
 
     ```
     z  = GELU(down(y));   t0 = text_in(T)
@@ -30,23 +30,30 @@ class BidirectionalFusion(nn.Module):
     T  = (1 - rate) T + rate * text_out(t1);   y' = up(z)
     ```
 
+    The paper's two simpler layers are this one with lines left out, and without their weights: `one-directional` ends
+    the text's way after the second line, `linear` has only `y' = up(GELU(down(y)))`.
+
     Args:
-        config: sizes.
+        config: sizes, and which of the three layers.
         width: width d of the block.
-        updates_text: False in the last block, whose text nobody reads: it then has no weights for it.
+        is_last: of the last block, whose text nobody reads: it is not updated there.
     """
 
-    def __init__(self, config: RS2SamConfig, width: int, updates_text: bool) -> None:
+    def __init__(self, config: RS2SamConfig, width: int, is_last: bool) -> None:
         super().__init__()
         hidden = int(width * config.adapter_ratio)
         self.rate = config.text_update_rate
         self.down = nn.Linear(width, hidden)
-        self.text_in = start_at(nn.Linear(config.decoder_width, hidden), std=1.0 / math.sqrt(config.decoder_width))
-        self.text_to_image = CrossAttention(config, hidden, config.adapter_heads)
+        self.text_in: nn.Linear | None = None
+        self.text_to_image: CrossAttention | None = None
+        if config.fusion != "linear":
+            unit_gain = 1.0 / math.sqrt(config.decoder_width)
+            self.text_in = start_at(nn.Linear(config.decoder_width, hidden), std=unit_gain)
+            self.text_to_image = CrossAttention(config, hidden, config.adapter_heads)
         self.up = start_at(nn.Linear(hidden, width), std=config.adapter_init_std)
         self.image_to_text: CrossAttention | None = None
         self.text_out: nn.Linear | None = None
-        if updates_text:
+        if config.fusion == "bidirectional" and not is_last:
             self.image_to_text = CrossAttention(config, hidden, config.adapter_heads)
             self.text_out = start_at(nn.Linear(hidden, config.decoder_width), std=TEXT_OUT_GAIN / math.sqrt(hidden))
 
@@ -62,6 +69,8 @@ class BidirectionalFusion(nn.Module):
             What is added to the image (B, N, d), and the text (B, L, C).
         """
         fused = F.gelu(self.down(image))  # (B, N, h)
+        if self.text_in is None or self.text_to_image is None:
+            return self.up(fused), text
         narrow_text = self.text_in(text)  # (B, L, h)
         fused = fused + self.text_to_image(fused, narrow_text, text_key_mask)
         if self.image_to_text is not None and self.text_out is not None:

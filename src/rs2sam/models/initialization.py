@@ -3,7 +3,7 @@
 | weights | start |
 |---|---|
 | linear layers and convolutions | truncated normal, standard deviation `initializer_gain` / sqrt(fan-in); bias 0 |
-| token, position and summary embeddings, position tables | the same, the width taken as fan-in |
+| token, position, summary and no-mask embeddings, position tables | the same, the width taken as fan-in |
 | layers marked by `start_at` | as marked |
 | input projections of cross attentions | Xavier uniform over the packed matrix; bias 0 |
 | prompt position frequencies | standard normal, as in SAM 2 |
@@ -87,7 +87,7 @@ def _initialize_bare_parameters(module: nn.Module, gain: float) -> None:
             init.xavier_uniform_(parameter)
         elif name in ("in_proj_bias", "no_memory_embedding"):
             init.zeros_(parameter)
-        elif name == "cls_token":
+        elif name in ("cls_token", "no_mask_embedding"):
             _truncated(parameter, gain / math.sqrt(parameter.shape[-1]))
         elif name in ("pos_embed", "pos_embed_window"):
             _truncated(parameter, gain / math.sqrt(parameter.shape[1]))

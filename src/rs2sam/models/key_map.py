@@ -196,7 +196,7 @@ DROPPED_PREFIXES: dict[str, str] = {
     f"{_SAM2}.obj_ptr_tpos_proj.": _VIDEO,
     f"{_SAM2}.sam_prompt_encoder.point_embeddings.": "prompts by points and boxes; the prompt is a sentence",
     f"{_SAM2}.sam_prompt_encoder.not_a_point_embed.": "prompts by points and boxes; the prompt is a sentence",
-    f"{_SAM2}.sam_prompt_encoder.no_mask_embed.": "absent mask prompt; the pseudo-mask is always there",
+    f"{_SAM2}.sam_prompt_encoder.no_mask_embed.": "absent mask prompt; the pseudo-mask takes its place",
     f"{_BEIT3}.vision_embed.mask_token": "BEiT-3's masked pretraining",
     "meo_linear.": "created by the published code and never used",
 }

@@ -19,15 +19,18 @@ class MaskPromptGenerator(nn.Module):
 
     `m = mask_linear(cls * attention(q=cls, k=v=patches));  P = sigmoid(mask_product(patches * m))`
 
+    With `config.mask_prompt` "plain" the attention is left out: `m = mask_linear(cls)`.
+
     Args:
-        config: sizes.
+        config: sizes and which of the two; a model whose prompt is "none" has no generator.
     """
 
     def __init__(self, config: RS2SamConfig) -> None:
         super().__init__()
         self.grid = config.union_grid
         width = config.union_width
-        self.cls_attention = ProductFusion(config, width, config.mask_prompt_heads)
+        has_attention = config.mask_prompt == "cls-attention"
+        self.cls_attention = ProductFusion(config, width, config.mask_prompt_heads) if has_attention else None
         self.mask_linear = start_at(nn.Linear(width, width), std=1.0 / math.sqrt(width))
         self.mask_product = start_at(nn.Linear(width, 1), std=1.0 / math.sqrt(width))
 
@@ -41,6 +44,7 @@ class MaskPromptGenerator(nn.Module):
         Returns:
             `pseudo_mask` (B, 1, g, g) in [0, 1].
         """
-        mask_token = self.mask_linear(self.cls_attention(cls, patches))  # (B, 1, D)
+        attended = cls if self.cls_attention is None else self.cls_attention(cls, patches)  # (B, 1, D)
+        mask_token = self.mask_linear(attended)  # (B, 1, D)
         logits = self.mask_product(patches * mask_token)  # (B, N, 1)
         return logits.sigmoid().transpose(1, 2).unflatten(2, (self.grid, self.grid))

@@ -121,15 +121,19 @@ class _TensorsOnly(nn.Module):
         self, pixel_values: Tensor, union_pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor
     ) -> tuple[Tensor, ...]:
         output = self.model(pixel_values, union_pixel_values, input_ids, attention_mask)
-        heads = (output.presence_logits, output.iou_scores)
-        trained = tuple(head for head in heads if head is not None)
-        return (output.low_res_logits[:, 0], output.pseudo_mask[:, 0], *trained)
+        pseudo_mask = None if output.pseudo_mask is None else output.pseudo_mask[:, 0]
+        optional = (pseudo_mask, output.presence_logits, output.iou_scores)
+        return (output.low_res_logits[:, 0], *(value for value in optional if value is not None))
 
 
 def _output_names(config: RS2SamConfig) -> list[str]:
     """Names of the graph's outputs, as the fields of `BackendOutput`."""
-    heads = {"presence_logits": config.has_presence, "iou_scores": config.has_score}
-    return ["low_res_logits", "pseudo_mask", *(name for name, trained in heads.items() if trained)]
+    optional = {
+        "pseudo_mask": config.mask_prompt != "none",
+        "presence_logits": config.has_presence,
+        "iou_scores": config.has_score,
+    }
+    return ["low_res_logits", *(name for name, is_given in optional.items() if is_given)]
 
 
 def export_graph(model: RS2SamModel) -> Any:

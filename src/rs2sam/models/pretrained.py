@@ -28,8 +28,19 @@ __all__ = ["initialize_from_beit3", "initialize_from_sam2"]
 
 logger = logging.getLogger(__name__)
 
-_SAM2_PARTS = ("trunk", "neck", "no_memory_embedding", "image_positions", "mask_embed", "mask_decoder")
+_SAM2_PARTS = (
+    "trunk",
+    "neck",
+    "no_memory_embedding",
+    "no_mask_embedding",
+    "image_positions",
+    "mask_embed",
+    "mask_decoder",
+)
 _ADAPTERS = (".fusion.", ".mlp_adapter.")
+
+_META_NO_MASK = "sam_prompt_encoder.no_mask_embed.weight"
+"""Of use to models without mask prompt only, so no name that published checkpoints of this model map."""
 
 _HUB_NAMES = {
     "vision_encoder.backbone.": "trunk.",
@@ -37,6 +48,7 @@ _HUB_NAMES = {
     "no_memory_embedding": "no_memory_embedding",
     "shared_image_embedding.": "image_positions.",
     "prompt_encoder.mask_embed.": "mask_embed.",
+    "prompt_encoder.no_mask_embed.weight": "no_mask_embedding",
     "mask_decoder.": "mask_decoder.",
 }
 """Prefixes in the hub's SAM 2 folders -> prefixes here; what follows is the same, both being transformers' modules."""
@@ -46,7 +58,7 @@ _HUB_DROPPED = {
     "prompt_encoder.shared_embedding.": "position frequencies of point prompts, equal to the image's in SAM 2",
     "prompt_encoder.point_embed.": "prompts by points and boxes; the prompt is a sentence",
     "prompt_encoder.not_a_point_embed.": "prompts by points and boxes; the prompt is a sentence",
-    "prompt_encoder.no_mask_embed.": "absent mask prompt; the pseudo-mask is always there",
+    "prompt_encoder.no_mask_embed.": "absent mask prompt; the pseudo-mask takes its place",
     "mask_downsample.": _VIDEO,
     "memory_attention.": _VIDEO,
     "memory_encoder.": _VIDEO,
@@ -100,7 +112,7 @@ def initialize_from_sam2(model: RS2SamModel, path: str | Path) -> ConversionRepo
     if any(name.startswith("image_encoder.trunk.") for name in checkpoint.specs):
 
         def own_name(name: str) -> str | None:
-            return keys.own(f"visual_model.{name}")
+            return keys.own(f"visual_model.{name}") if name != _META_NO_MASK else "no_mask_embedding"
 
         def reason_dropped(name: str) -> str | None:
             return keys.reason_dropped(f"visual_model.{name}")
@@ -113,7 +125,12 @@ def initialize_from_sam2(model: RS2SamModel, path: str | Path) -> ConversionRepo
             f"hub's folders): {path} has {', '.join(list(checkpoint.specs)[:4])}, ... ."
         )
     _warn_of_other_windows(model.config)
-    return _fill(model, checkpoint, own_name, reason_dropped, is_asked_for=_is_sam2)
+
+    def reason_dropped_here(name: str) -> str | None:
+        needless = model.mask_embed is None and (own_name(name) or "").startswith("mask_embed.")
+        return "mask prompts; `mask_prompt` is none" if needless else reason_dropped(name)
+
+    return _fill(model, checkpoint, own_name, reason_dropped_here, is_asked_for=_is_sam2)
 
 
 def initialize_from_beit3(model: RS2SamModel, path: str | Path) -> ConversionReport:

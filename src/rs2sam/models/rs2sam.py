@@ -41,7 +41,7 @@ class RS2SamOutput(ModelOutput):
     low_res_logits: Tensor | None = None
     """(B, 1, S/4, S/4) logits as the decoder makes them."""
     pseudo_mask: Tensor | None = None
-    """(B, 1, g, g) the mask prompt, in [0, 1]."""
+    """(B, 1, g, g) the mask prompt, in [0, 1], or None where the configuration has none."""
     sentence_weight: Tensor | None = None
     """(B,) weight of the sentence in the published boundary loss; nothing else reads it."""
     presence_logits: Tensor | None = None
@@ -88,14 +88,20 @@ class RS2SamModel(PreTrainedModel):
             start_at(nn.Linear(union_width, width), std=unit_gain),
         )
         self.sentence_weight = nn.Linear(width, 1)
-        self.mask_prompt = MaskPromptGenerator(config)
+        has_mask_prompt = config.mask_prompt != "none"
+        self.mask_prompt = MaskPromptGenerator(config) if has_mask_prompt else None
         self.trunk = RS2SamTrunk(config)
         self.neck = RS2SamNeck(config.neck_config())
         self.no_memory_embedding = nn.Parameter(torch.empty(1, 1, width))
         self.image_positions = Sam2PositionalEmbedding(config.prompt_config())
-        self.mask_embed = Sam2MaskEmbedding(config.prompt_config())
-        start_at(self.mask_embed.conv1, std=0.5, bias_std=0.5)
-        self.decoder_fusion = ProductFusion(config, width, config.decoder_heads)
+        self.mask_embed: Sam2MaskEmbedding | None = None
+        self.no_mask_embedding: nn.Parameter | None = None
+        if has_mask_prompt:
+            self.mask_embed = Sam2MaskEmbedding(config.prompt_config())
+            start_at(self.mask_embed.conv1, std=0.5, bias_std=0.5)
+        else:
+            self.no_mask_embedding = nn.Parameter(torch.empty(1, width))
+        self.decoder_fusion = ProductFusion(config, width, config.decoder_heads) if config.decoder_fusion else None
         self.mask_decoder = Sam2MaskDecoder(config.mask_decoder_config())
         for tokens in (self.mask_decoder.iou_token, self.mask_decoder.mask_tokens, self.mask_decoder.obj_score_token):
             start_at(tokens, std=1.0)
@@ -132,7 +138,7 @@ class RS2SamModel(PreTrainedModel):
         sentence_weight = self.sentence_weight(text[:, 0]).squeeze(-1)  # (B,)
 
         # (3) Mask prompt: a soft mask of the patches that agree with the summary token.
-        pseudo_mask = self.mask_prompt(union.cls, union.patches)  # (B, 1, g, g)
+        pseudo_mask = None if self.mask_prompt is None else self.mask_prompt(union.cls, union.patches)  # (B, 1, g, g)
 
         # (4, 5) Trunk with the sentence in every block, then the neck.
         text_key_mask = self.fusion_key_mask(text_padding_mask, text.dtype)  # (B, 1, 1, L) or None
@@ -203,20 +209,23 @@ class RS2SamModel(PreTrainedModel):
         text: Tensor,
         text_key_mask: Tensor | None,
         sentence_prompt: Tensor,
-        pseudo_mask: Tensor,
+        pseudo_mask: Tensor | None,
     ) -> Decoded:
         """Step 6: levels, text before the trunk (B, L, C), prompts (B, 1, C) and (B, 1, g, g) to logits and scores."""
-        height, width = levels.image_embedding.shape[-2:]
+        image = levels.image_embedding  # (B, C, h, w)
+        height, width = image.shape[-2:]
         position = self.image_position_encoding(height, width)  # (1, C, h, w)
-        fused = self.decoder_fusion(
-            levels.image_embedding.flatten(2).transpose(1, 2),  # (B, h * w, C)
-            text,
-            position=position.flatten(2).transpose(1, 2),
-            key_mask=text_key_mask,
-        )
+        if self.decoder_fusion is not None:
+            fused = self.decoder_fusion(
+                image.flatten(2).transpose(1, 2),  # (B, h * w, C)
+                text,
+                position=position.flatten(2).transpose(1, 2),
+                key_mask=text_key_mask,
+            )
+            image = fused.transpose(1, 2).unflatten(2, (height, width))
         masks, iou_scores, _, presence_logits = self.mask_decoder(
-            image_embeddings=fused.transpose(1, 2).unflatten(2, (height, width)),  # (B, C, h, w)
-            image_positional_embeddings=position.expand(fused.shape[0], -1, -1, -1),
+            image_embeddings=image,
+            image_positional_embeddings=position.expand(image.shape[0], -1, -1, -1),
             sparse_prompt_embeddings=sentence_prompt[:, None],  # (B, 1, 1, C)
             dense_prompt_embeddings=self.embed_mask_prompt(pseudo_mask, height, width),
             multimask_output=False,
@@ -227,8 +236,14 @@ class RS2SamModel(PreTrainedModel):
         )
         return Decoded(masks[:, 0], iou_scores[:, 0, 0], presence_logits[:, 0, 0])
 
-    def embed_mask_prompt(self, pseudo_mask: Tensor, height: int, width: int) -> Tensor:
-        """Dense prompt (B, C, height, width) of a pseudo-mask (B, 1, g, g), fed as a probability."""
+    def embed_mask_prompt(self, pseudo_mask: Tensor | None, height: int, width: int) -> Tensor:
+        """Dense prompt (B, C, height, width) of a pseudo-mask (B, 1, g, g), fed as a probability.
+
+        A model without mask prompt says "no mask" as SAM 2 does: the same (1, C, height, width) for every sample.
+        """
+        if pseudo_mask is None or self.mask_embed is None:
+            assert self.no_mask_embedding is not None
+            return self.no_mask_embedding.reshape(1, -1, 1, 1).expand(-1, -1, height, width)
         size_hw = (MASK_INPUT_CELLS * height, MASK_INPUT_CELLS * width)
         return self.mask_embed(F.interpolate(pseudo_mask, size=size_hw, mode="bilinear"))
 

@@ -30,7 +30,7 @@ from rs2sam.models.fusion import BidirectionalFusion, MlpAdapter
 
 
 class RS2SamBlock(Sam2MultiScaleBlock):
-    """A SAM 2 block with a fusion adapter behind its attention and an adapter beside its MLP.
+    """A SAM 2 block with a fusion layer behind its attention and an adapter beside its MLP, as far as switched on.
 
     Args:
         config: sizes.
@@ -45,8 +45,9 @@ class RS2SamBlock(Sam2MultiScaleBlock):
     ) -> None:
         super().__init__(sam2_config, stage_idx=stage, block_idx=index_in_stage, total_block_idx=index)
         is_last = index == sum(config.trunk_blocks) - 1
-        self.fusion = BidirectionalFusion(config, self.dim_out, updates_text=not is_last)
-        self.mlp_adapter = MlpAdapter(config, self.dim_out)
+        has_fusion = config.trunk_fusion and config.fusion != "none"
+        self.fusion = BidirectionalFusion(config, self.dim_out, is_last) if has_fusion else None
+        self.mlp_adapter = MlpAdapter(config, self.dim_out) if config.trunk_fusion else None
 
     def forward(self, hidden_states: Tensor, text: Tensor, text_key_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run the block.
@@ -64,11 +65,15 @@ class RS2SamBlock(Sam2MultiScaleBlock):
         if self.dim != self.dim_out:
             shortcut = do_pool(self.proj(normed), self.query_stride)
         attended = self._attend(normed, shortcut.shape[1:3])  # (B, H, W, d)
-        height, width = attended.shape[1:3]
-        fused, text = self.fusion(attended.flatten(1, 2), text, text_key_mask)
-        hidden_states = shortcut + attended + fused.unflatten(1, (height, width))
+        hidden_states = shortcut + attended
+        if self.fusion is not None:
+            fused, text = self.fusion(attended.flatten(1, 2), text, text_key_mask)
+            hidden_states = hidden_states + fused.unflatten(1, attended.shape[1:3])
         normed = self.layer_norm2(hidden_states)
-        return hidden_states + self.mlp(normed) + self.mlp_adapter(normed), text
+        hidden_states = hidden_states + self.mlp(normed)
+        if self.mlp_adapter is not None:
+            hidden_states = hidden_states + self.mlp_adapter(normed)
+        return hidden_states, text
 
     def _attend(self, normed: Tensor, out_hw: torch.Size) -> Tensor:
         """Attention in windows or over the whole map: (B, H, W, d) of the input to (B, *out_hw, d) of the output."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.trunk import RS2SamBlock
+from rs2sam.training.lora import low_rank_factors
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,17 @@ class ParameterGroups:
     """The parameters of a model, every one in exactly one group."""
 
     new: list[nn.Parameter]
-    """Of modules that the paper adds; they train at the higher rate."""
+    """Of modules that the paper adds, and of low-rank changes; they train at the higher rate."""
     pretrained: list[nn.Parameter]
     """Of modules that SAM 2 or BEiT-3 bring and that train along."""
     frozen: list[nn.Parameter]
-    """Trunk, adapters excepted, and neck."""
+    """Trunk, adapters excepted, and neck; weights of the union encoder that have low-rank changes."""
 
 
 def new_modules(model: RS2SamModel) -> list[nn.Module]:
     """Modules that the paper adds and trains at the higher rate: adapters, decoder fusion, mask prompt generator."""
-    return [*_adapters(model), model.decoder_fusion, model.mask_prompt]
+    parts = (model.decoder_fusion, model.mask_prompt)
+    return [*_adapters(model), *(part for part in parts if part is not None)]
 
 
 def frozen_modules(model: RS2SamModel) -> list[nn.Module]:
@@ -41,14 +43,16 @@ def parameter_groups(model: RS2SamModel, freeze_trunk: bool = True) -> Parameter
     """Put every parameter of `model` into one group.
 
     Args:
-        model: any size.
+        model: any size; with low-rank changes (`lora.add_lora`) the union encoder's own weights are frozen.
         freeze_trunk: as published; False trains trunk and neck with the pretrained rest, as from scratch.
 
     Returns:
         The groups, in the model's own order. Nothing is frozen yet: see `freeze`.
     """
-    new = _ids(new_modules(model))
-    frozen = _ids(frozen_modules(model)) - new if freeze_trunk else set()
+    factors = low_rank_factors(model)
+    new = _ids([*new_modules(model), *factors])
+    still = [*(frozen_modules(model) if freeze_trunk else ()), *([model.union_encoder] if factors else ())]
+    frozen = _ids(still) - new
     parameters = list(model.parameters())
     return ParameterGroups(
         new=[parameter for parameter in parameters if id(parameter) in new],
@@ -66,9 +70,9 @@ def freeze(groups: ParameterGroups) -> None:
 
 
 def _adapters(model: RS2SamModel) -> list[nn.Module]:
-    """The two adapters of every block."""
+    """The two adapters of every block, as far as the model's switches leave them."""
     blocks = cast("Iterable[RS2SamBlock]", model.trunk.blocks)
-    return [adapter for block in blocks for adapter in (block.fusion, block.mlp_adapter)]
+    return [adapter for block in blocks for adapter in (block.fusion, block.mlp_adapter) if adapter is not None]
 
 
 def _ids(modules: Iterable[nn.Module]) -> set[int]:
