@@ -25,17 +25,20 @@ _FILL = 0.42
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
 
-def overlay(pixels: NDArray[np.float32], masks: Sequence[tuple[NDArray[np.bool_], Colour]]) -> Image.Image:
+def overlay(
+    pixels: NDArray[np.float32], masks: Sequence[tuple[NDArray[np.bool_], Colour]], fill: float = _FILL
+) -> Image.Image:
     """Tint and outline masks over an image.
 
     Args:
         pixels: (H, W, 3) float32 in [0, 255], RGB; changed in place.
         masks: (H, W) bool each, with its colour.
+        fill: strength of the tint in [0, 1].
     """
     outlines = []
     for mask, rgb in masks:
         colour = np.array(rgb, dtype=np.float32)
-        pixels[mask] += _FILL * (colour - pixels[mask])
+        pixels[mask] += fill * (colour - pixels[mask])
         outlines.append((dilate(mask, 5) & ~dilate(mask, 3), dilate(mask, 3) & ~erode(mask, 3), colour))
     # Outlines go on top of all tints; a dark rim sets them off from bright ground.
     for rim, line, colour in outlines:

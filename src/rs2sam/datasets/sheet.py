@@ -22,6 +22,8 @@ _MAT: Colour = (230, 231, 228)
 _PLATE: Colour = (28, 32, 36)
 # Neither vegetation, soil, roofs, pools nor colour-infrared pictures show it.
 _TARGET: Colour = (255, 0, 220)
+# Weak, so that small objects can be recognised below it.
+_FILL = 0.25
 _NOTHING = "nothing is meant"
 
 
@@ -128,7 +130,7 @@ def draw_tile(tile: Tile, side: int) -> Image.Image:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     resample = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
     pixels = np.asarray(Image.fromarray(tile.rgb).resize(size, resample)).astype(np.float32)
-    image = overlay(pixels, [(mask_at(mask, size), colour) for mask, colour in tile.masks])
+    image = overlay(pixels, [(mask_at(mask, size), colour) for mask, colour in tile.masks], _FILL)
     if tile.note:
         _draw_note(image, tile.note)
     font = font_for(tile.sentence, _TEXT_SIZE)
