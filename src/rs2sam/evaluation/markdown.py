@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rs2sam.evaluation.published import COLUMNS
+from rs2sam.evaluation.published import COLUMNS, published_size
+from rs2sam.evaluation.results import UNKNOWN
 
 Summary = Mapping[str, Any]
 Cell = str
@@ -60,9 +61,22 @@ def published_note(summary: Summary) -> str | None:
         return None
     if summary["run"]["protocol"] != "published":
         return "Published rows are under the protocol `published`; this evaluation is not, so compare with care."
-    if summary["run"]["limit"] is not None:
-        return "Published rows are of the whole split; this evaluation is of a part of it."
+    whole = published_size(summary["run"]["dataset"], summary["run"]["split"])
+    if summary["run"]["num_samples"] != whole:
+        return f"Published rows are of {whole} samples; this evaluation is of {summary['run']['num_samples']}."
     return None
+
+
+def group_tables(summary: Summary) -> list[tuple[str, Table]]:
+    """Heading and table of each grouping that the dataset allows."""
+    return [
+        (heading, group_table(summary[key], heading))
+        for key, heading in _GROUPINGS
+        if [row["name"] for row in summary[key]] != [UNKNOWN]
+    ]
+
+
+_GROUPINGS = (("by_kind", "kind of sentence"), ("by_category", "category"), ("by_size", "size of target"))
 
 
 def group_table(rows: Sequence[Mapping[str, Any]], heading: str) -> Table:
@@ -147,8 +161,8 @@ def as_markdown(summary: Summary) -> str:
     """The content of `report.md`."""
     note = published_note(summary)
     parts = [f"# {title(summary)}", subtitle(summary), main_table(summary).as_markdown(), *([note] if note else [])]
-    for key, heading in (("by_kind", "kind of sentence"), ("by_category", "category"), ("by_size", "size of target")):
-        parts += [f"## By {heading}", group_table(summary[key], heading).as_markdown()]
+    for heading, table in group_tables(summary):
+        parts += [f"## By {heading}", table.as_markdown()]
     if summary["threshold_sweep"]:
         parts += ["## Threshold", sweep_table(summary["threshold_sweep"]).as_markdown()]
     if calibration_lines(summary):

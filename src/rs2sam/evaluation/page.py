@@ -14,7 +14,7 @@ from rs2sam.evaluation.markdown import (
     Summary,
     Table,
     calibration_lines,
-    group_table,
+    group_tables,
     main_table,
     published_note,
     subtitle,
@@ -22,6 +22,7 @@ from rs2sam.evaluation.markdown import (
     time_line,
     title,
 )
+from rs2sam.evaluation.results import UNKNOWN
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2328; background: #fff; max-width: 1180px; margin: 2rem auto;
@@ -62,8 +63,7 @@ def as_page(summary: Summary, galleries: Mapping[str, Sequence[Picture]]) -> str
         *([f'<p class="warn">{_code(note)}</p>'] if note else []),
         _section("Plots", f'<div class="plots">{"".join(_plots(summary))}</div>', *_calibration_notes(summary)),
     ]
-    for key, heading in (("by_kind", "kind of sentence"), ("by_category", "category"), ("by_size", "size of target")):
-        parts.append(_section(f"By {heading}", _table(group_table(summary[key], heading))))
+    parts += [_section(f"By {heading}", _table(table)) for heading, table in group_tables(summary)]
     parts.append(
         '<p class="note">Size is the target\'s share of the image. '
         f"“whole image”: {LINE_NAMES['everything']}; “class only”: {LINE_NAMES['class_only']} (mIoU).</p>"
@@ -198,7 +198,7 @@ def _gallery(pictures: Sequence[Picture], protocol: Any) -> str:
         said = f"IoU {one.counts.iou(protocol):.3f}"
         said += "" if one.presence is None else f", presence {one.presence:.2f}"
         said += "" if one.score is None else f", predicted IoU {one.score:.2f}"
-        about = ", ".join(dict.fromkeys(word for word in (one.kind, one.category) if word != "unknown"))
+        about = ", ".join(dict.fromkeys(word for word in (one.kind, one.category) if word != UNKNOWN))
         words = " · ".join([said, *([about] if about else []), one.id])
         shown.append(
             f'<figure><img src="{picture.data_url}" alt="{escape(one.sentence, quote=True)}">'

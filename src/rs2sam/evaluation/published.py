@@ -18,6 +18,18 @@ _OTHERS_TEST_MIOU: dict[str, dict[str, float]] = {
     "rrsisd": {"LGCE": 59.37, "RMSIN": 64.20, "RSRefSeg 2": 69.17, "EviSAM3": 70.65},
     "refsegrs": {"LGCE": 59.96, "RMSIN": 62.58, "RSRefSeg 2": 77.39, "EviSAM3": 80.56},
 }
+_NUM_SAMPLES: dict[tuple[str, str], int] = {
+    ("refsegrs", "val"): 431,
+    ("refsegrs", "test"): 1817,
+    ("rrsisd", "val"): 1740,
+    ("rrsisd", "test"): 3481,
+}
+"""Sentences of each split: Yuan et al., arXiv 2306.08625 (RefSegRS); Liu et al., arXiv 2312.12470 (RRSIS-D)."""
+
+
+def published_size(dataset: str, split: str | None) -> int | None:
+    """Samples of the split that published rows are of; None where nothing is published."""
+    return _NUM_SAMPLES.get((dataset, split or ""))
 
 
 def published_rows(dataset: str, split: str | None) -> list[dict[str, float | str]]:

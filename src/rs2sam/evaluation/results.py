@@ -10,6 +10,8 @@ import numpy as np
 
 from rs2sam.metrics import PixelCounts, Protocol, SegmentationMetrics
 
+UNKNOWN = "unknown"
+"""Kind or category of a sample that has none."""
 SWEEP_THRESHOLDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Foreground probabilities at which masks are also counted."""
 MASK_PROBABILITY = 0.5
@@ -23,8 +25,8 @@ class SampleResult:
     Args:
         id: of the sample.
         sentence: its referring expression.
-        kind: kind of expression, or "unknown".
-        category: class of the target, or "unknown".
+        kind: kind of expression, or `UNKNOWN`.
+        category: class of the target, or `UNKNOWN`.
         is_empty: nothing is meant.
         counts: of the model.
         everything: of the line that marks the whole image; its intersection is the target's area, its union the

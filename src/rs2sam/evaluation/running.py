@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from rs2sam.datasets.base import Mask, Pixels, Sample
 from rs2sam.errors import InvalidInputError
-from rs2sam.evaluation.results import MASK_PROBABILITY, SWEEP_THRESHOLDS, EvaluationReport, SampleResult
+from rs2sam.evaluation.results import MASK_PROBABILITY, SWEEP_THRESHOLDS, UNKNOWN, EvaluationReport, SampleResult
 from rs2sam.metrics import PixelCounts, Protocol
 from rs2sam.segmenter import Segmentation, Segmenter
 
@@ -107,8 +107,8 @@ def count_sample(
     return SampleResult(
         id=sample.id,
         sentence=sample.sentence,
-        kind=sample.kind or "unknown",
-        category=sample.category or "unknown",
+        kind=sample.kind or UNKNOWN,
+        category=sample.category or UNKNOWN,
         # A small target may vanish when it is resized; it is meant all the same.
         is_empty=annotation is None or not annotation.any(),
         counts=counts,

@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from rs2sam.datasets.base import Mask, Sample
+from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
+from rs2sam.evaluation.results import SWEEP_THRESHOLDS
+from rs2sam.evaluation.running import count_sample
 from rs2sam.metrics import PixelCounts
 from rs2sam.segmenter import Segmentation
-
-SIDE = 4
-
-
-class StandIn:
-    """Answers with the mask and presence that a function gives for a sentence and a size."""
-
-    image_size = 8
-
-    def __init__(self, answer: Callable[[str, tuple[int, int]], tuple[Mask, float | None]]) -> None:
-        self.answer = answer
-        self.batches: list[int] = []
-
-    def segment_views(self, pairs, batch_size, size_hw=None) -> list[Segmentation]:
-        self.batches.append(len(pairs))
-        results = []
-        for rgb, sentence in pairs:
-            mask, presence = self.answer(sentence, size_hw or rgb.shape[:2])
-            results.append(Segmentation(sentence, mask, mask.astype(np.float32), presence, presence))
-        return results
-
-
-def rows(count: int, size_hw: tuple[int, int] = (SIDE, SIDE)) -> Mask:
-    """The first rows of an image."""
-    mask = np.zeros(size_hw, dtype=bool)
-    mask[:count] = True
-    return mask
-
-
-def sample(sentence: str, mask: Mask | None, **fields) -> Sample:
-    return Sample(np.zeros((SIDE, SIDE, 3), np.uint8), sentence, mask, id=sentence, **fields)
-
-
-def two_rows(_: str, size_hw: tuple[int, int]) -> tuple[Mask, float]:
-    return rows(2, size_hw), 0.5
+from tests.evaluation.stand_in import SIDE, StandIn, rows, sample, two_rows
 
 
 def result(kind: str, empty: bool, presence: float | None) -> SampleResult:
@@ -179,3 +147,33 @@ def test_wrong_input_is_refused():
         evaluate(StandIn(two_rows), [sample("a", rows(1))], batch_size=0)
     with pytest.raises(InvalidInputError, match=r"must have one shape, received \(4, 4\) and \(5, 5\)"):
         evaluate(StandIn(two_rows), [sample("a", rows(1, (5, 5)))])
+
+
+def test_every_threshold_is_counted_and_the_middle_one_is_the_mask():
+    probability = np.zeros((SIDE, SIDE), np.float32)
+    probability[0], probability[1], probability[2] = 0.95, 0.65, 0.15
+    # The mask comes from the logit; where a probability rounds to 0.5 the two may differ.
+    answer = Segmentation("s", rows(2), probability, None, None)
+    found = count_sample(sample("s", rows(1)), (SIDE, SIDE), answer)
+    assert found.counts == PixelCounts(4, 8)
+    expected = {0.1: (4, 12), 0.2: (4, 8), 0.5: (4, 8), 0.6: (4, 8), 0.7: (4, 4), 0.9: (4, 4)}
+    counted = dict(zip(SWEEP_THRESHOLDS, found.sweep, strict=True))
+    assert {t: counted[t] for t in expected} == {t: PixelCounts(*pair) for t, pair in expected.items()}
+
+
+def test_an_image_that_cannot_be_read_stops_the_evaluation_with_its_error():
+    def broken():
+        raise InvalidInputError("image 7 is broken")
+
+    samples = [sample("a", rows(1)), Sample(broken, "b", rows(1), id="b")]
+    model = StandIn(two_rows)
+    with pytest.raises(InvalidInputError, match="image 7 is broken"):
+        evaluate(model, samples, batch_size=1)
+    assert model.batches == [1]
+
+
+def test_image_and_seconds_are_kept():
+    (found,) = evaluate(StandIn(two_rows), [sample("a", rows(2), image_id="scene")]).results
+    assert found.image_id == "scene"
+    assert found.seconds >= 0
+    assert found.target_share == 0.5
