@@ -66,8 +66,8 @@ def _read_split(root: Path, split: str, path: Path) -> list[Sample]:
         sentence = phrase.strip()
         if not name or not sentence:
             raise InvalidInputError(
-                f"`{path}`, line {number}: a line is `<image name> <phrase>`, received {line!r}. Add what is missing or "
-                "remove the line."
+                f"`{path}`, line {number}: a line is `<image name> <phrase>`, received {line!r}. Complete the line or "
+                "remove it."
             )
         stem = name.removesuffix(".tif")
         samples.append(
