@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.check import TokenCounter, check_samples
+from rs2sam.datasets.check import TokenCounter, check_dataset, check_samples
 from rs2sam.datasets.check_report import RULES, Distribution
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from tests.datasets.make_formats import write_coco, write_jsonl, write_refsegrs, write_rrsisd
 
 
 def picture(path, seed, side=64):
@@ -91,8 +92,8 @@ def test_masks_that_cannot_be_read_are_told_from_missing_ones(samples, tmp_path)
 
         return read
 
-    samples.append(Sample(samples[0].image, "x", raising(DataNotFoundError("no mask")), "5"))
-    samples.append(Sample(samples[0].image, "y", raising(InvalidInputError("bad runs")), "6"))
+    samples.append(Sample(samples[0].image, "x", raising(DataNotFoundError("no mask")), "5", split="train"))
+    samples.append(Sample(samples[0].image, "y", raising(InvalidInputError("bad runs")), "6", split="train"))
     report = check(samples, tmp_path)
 
     assert {(f.rule, f.where, f.message) for f in report.findings} == {
@@ -201,6 +202,13 @@ def test_a_set_without_splits_has_no_leakage(samples, tmp_path):
     assert list(report.splits) == ["(none)"]
 
 
+def test_samples_outside_all_splits_are_told_once(samples, tmp_path):
+    extra = [Sample(samples[0].image, text, square(), text) for text in ("the left wall", "the right wall")]
+    (finding,) = check([*samples, *extra], tmp_path).findings
+    assert (finding.rule, finding.where, finding.severity) == ("no-split", "the left wall", "warning")
+    assert finding.message == "2 samples, this the first"
+
+
 def test_text_and_json_say_the_same(samples, tmp_path):
     samples.append(Sample(samples[0].image, "x", square(), "5", split="test"))
     report = check(samples, tmp_path, tokens=TokenCounter("toy", 9, len))
@@ -234,6 +242,55 @@ def test_nothing_at_all_is_reported_as_nothing(tmp_path):
 
 def test_every_rule_is_an_error_or_a_warning():
     assert {severity for severity, _ in RULES.values()} == {"error", "warning"}
+
+
+@pytest.mark.parametrize(
+    ("write", "num_samples", "expected"),
+    [
+        (write_rrsisd, 7, ["mask-resized", "mask-resized"]),  # the two odd-sized images
+        (write_refsegrs, 6, ["empty-mask"]),
+        (write_jsonl, 6, ["leakage"]),  # image 2 is in val and in test
+        (write_coco, 4, []),
+    ],
+)
+def test_every_format_is_recognised_and_read(tmp_path, write, num_samples, expected):
+    report = check_dataset(write(tmp_path))
+    assert report.format == write.__name__.removeprefix("write_")
+    assert report.num_samples == num_samples
+    assert rules(report) == expected
+
+
+def test_a_malformed_line_is_named_and_the_others_are_read(tmp_path):
+    write_jsonl(tmp_path)
+    lines = tmp_path / "annotations.jsonl"
+    lines.write_text("{\n" + lines.read_text() + '{"image": "images/0.png", "mask": null}\n')
+    report = check_dataset(tmp_path)
+
+    assert report.num_samples == 6
+    places = [finding.where for finding in report.findings if finding.rule == "unreadable-annotation"]
+    assert places == [f"{lines}:1", f'{lines}:8, "sentence"']
+
+
+def test_a_file_without_one_good_line_is_reported_too(tmp_path):
+    (tmp_path / "a.jsonl").write_text("nothing good\n")
+    report = check_dataset(tmp_path)
+    assert (report.num_samples, rules(report)) == (0, ["unreadable-annotation"])
+
+
+def test_a_polygon_that_leaves_its_image_is_worth_a_look(tmp_path):
+    write_jsonl(tmp_path)
+    entry = {"image": "images/0.png", "sentence": "the corner", "segmentation": [[-9, 0, 20, 0, 20, 20]]}
+    (tmp_path / "annotations.jsonl").write_text(json.dumps({**entry, "id": "corner"}) + "\n")
+
+    (finding,) = check_dataset(tmp_path).findings
+    assert (finding.rule, finding.where, finding.severity) == ("mask-outside", "corner", "warning")
+
+
+def test_a_damaged_annotation_as_a_whole_is_an_error_at_once(tmp_path):
+    write_coco(tmp_path)
+    (tmp_path / "instances.json").write_text("{")
+    with pytest.raises(InvalidInputError, match="cannot be read as JSON"):
+        check_dataset(tmp_path)
 
 
 def test_distribution():

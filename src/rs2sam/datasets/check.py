@@ -9,7 +9,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from rs2sam.datasets.check_report import NO_SPLIT, DataReport, Distribution, Fin
 from rs2sam.datasets.duplicates import Thumbnail, file_digest, near_pairs, pixel_digest, thumbnail
 from rs2sam.datasets.masks import reaches_outside
 from rs2sam.datasets.reading import open_dataset
-from rs2sam.errors import DataNotFoundError, MissingDependencyError, RS2SAMError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, RS2SAMError
 
 Progress: TypeAlias = Callable[[Iterable["_Look"], int], Iterable["_Look"]]
 """Wraps an iterable of known length, to show how far it is."""
@@ -95,8 +95,10 @@ def check_dataset(
         DataNotFoundError: there is nothing, or nothing of a known format.
         InvalidInputError: the annotation as a whole cannot be read.
     """
-    dataset = open_dataset(root, data_format)
-    return check_samples(dataset.samples(), root, dataset.format, tokens, workers, progress)
+    wrong: list[InvalidInputError] = []
+    dataset = open_dataset(root, data_format, wrong.append)
+    report = check_samples(dataset.samples(), root, dataset.format, tokens, workers, progress)
+    return replace(report, findings=(*map(_unreadable, wrong), *report.findings))
 
 
 def check_samples(
@@ -130,6 +132,7 @@ def check_samples(
         *(finding for look in looks for finding in look.findings),
         *_sentence_findings(samples, counted, tokens),
         *_repeated_ids(samples),
+        *_without_split(samples),
         *_repeated_sentences(looks),
         *_equal_files(looks),
         *_look_alikes(looks),
@@ -227,6 +230,13 @@ def _repeated_ids(samples: Sequence[Sample]) -> Iterator[Finding]:
             yield Finding("repeated-id", name, f"{count:,} samples")
 
 
+def _without_split(samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Samples that neither training nor evaluation would take."""
+    without = [sample.id for sample in samples if sample.split is None]
+    if 0 < len(without) < len(samples):
+        yield Finding("no-split", without[0], f"{len(without):,} samples, this the first")
+
+
 def _repeated_sentences(looks: Sequence[_Look]) -> Iterator[Finding]:
     """One question about one image that is asked, and perhaps answered differently, more than once."""
     for look in looks:
@@ -307,6 +317,12 @@ def _shown_name(sample: Sample, root: Path) -> str:
         return Path(os.path.abspath(sample.image)).relative_to(os.path.abspath(root)).as_posix()
     except ValueError:
         return str(sample.image)
+
+
+def _unreadable(error: InvalidInputError) -> Finding:
+    """An entry that the reader left out; its message begins with the place."""
+    where, _, message = str(error).partition(": ")
+    return Finding("unreadable-annotation", where, message)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 Severity: TypeAlias = Literal["error", "warning"]
 
 RULES: Mapping[str, tuple[Severity, str]] = {
-    "unreadable-annotation": ("error", "an entry of the annotation cannot be read"),
+    "unreadable-annotation": ("error", "an entry of the annotation cannot be read, and was left out"),
     "missing-image": ("error", "an image is not there"),
     "unreadable-image": ("error", "an image cannot be read"),
     "missing-mask": ("error", "a mask is not there"),
@@ -24,6 +24,7 @@ RULES: Mapping[str, tuple[Severity, str]] = {
     "repeated-id": ("error", "samples share one id"),
     "leakage": ("error", "one image (equal files) is in several splits"),
     "near-duplicate": ("warning", "images of different splits look alike (perceptual hash, turned and mirrored too)"),
+    "no-split": ("warning", "samples are in no split, though others are"),
     "repeated-image": ("warning", "one image (equal files) is there under several names"),
     "repeated-sentence": ("warning", "one sentence is asked of one image more than once"),
     "empty-mask": ("warning", "a mask has no pixel; write null where nothing is meant"),

@@ -48,11 +48,12 @@ def jsonl_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.jsonl"))
 
 
-def read_jsonl(path: Path) -> list[Sample]:
+def read_jsonl(path: Path, on_error: Callable[[InvalidInputError], None] | None = None) -> list[Sample]:
     """Read referring JSONL; pixels and masks stay on disk.
 
     Args:
         path: a file, or a folder of `*.jsonl`.
+        on_error: receives what is wrong with a line, which is then left out; None: it is raised.
 
     Returns:
         One sample a line, in the order of the files.
@@ -64,19 +65,28 @@ def read_jsonl(path: Path) -> list[Sample]:
     files = jsonl_files(path)
     samples: list[Sample] = []
     seen: dict[str, str] = {}
+    left_out = 0
     for file in files:
         for number, line in enumerate(_lines(file), start=1):
             if not line.strip():
                 continue
             where = f"{file}:{number}"
-            sample = _parse(line, file, number, where)
-            if sample.id in seen:
-                raise InvalidInputError(
-                    f"{where}: an `id` is one sample's only, received {sample.id!r} again; it is at {seen[sample.id]}"
-                )
+            try:
+                sample = _parse(line, file, number, where)
+                if sample.id in seen:
+                    raise InvalidInputError(
+                        f"{where}: an `id` is one sample's only, received {sample.id!r} again; it is at "
+                        f"{seen[sample.id]}"
+                    )
+            except InvalidInputError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+                left_out += 1
+                continue
             seen[sample.id] = where
             samples.append(sample)
-    if not samples:
+    if not samples and not left_out:
         raise DataNotFoundError(
             f"no referring JSONL found: `{path}` is no file or folder of `*.jsonl` with at least one line"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.coco import instance_files, read_coco
@@ -16,6 +17,9 @@ from rs2sam.datasets.jsonl import jsonl_files, read_jsonl
 from rs2sam.datasets.refsegrs import phrase_files, read_refsegrs
 from rs2sam.datasets.rrsisd import REFS_FILE, read_rrsisd
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+
+OnError: TypeAlias = Callable[[InvalidInputError], None]
+"""Receives what is wrong with one entry of a data set."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class DatasetFormat:
         looks_like: what a folder of it holds, for people.
         recognise: whether a path is of it.
         read: the reader.
+        read_on: a reader that hands over what is wrong with an entry, and reads on; None: there is none.
     """
 
     looks_like: str
     recognise: Callable[[Path], bool]
     read: Callable[[Path], list[Sample]]
+    read_on: Callable[[Path, OnError], list[Sample]] | None = None
 
 
 FORMATS: dict[str, DatasetFormat] = {
@@ -47,6 +53,7 @@ FORMATS: dict[str, DatasetFormat] = {
     "jsonl": DatasetFormat(
         "`*.jsonl` with lines {image, sentence, mask | segmentation}, or such a file itself",
         lambda path: bool(jsonl_files(path)),
+        read_jsonl,
         read_jsonl,
     ),
     "coco": DatasetFormat(
@@ -95,12 +102,14 @@ class ReferringData:
         return len(self.entries)
 
 
-def open_dataset(root: Path | str, format: str | None = None) -> ReferringData:
+def open_dataset(root: Path | str, format: str | None = None, on_error: OnError | None = None) -> ReferringData:
     """Read a data set of referring expressions.
 
     Args:
         root: its folder; for JSON lines also the file.
         format: a name in `FORMATS`; None: recognised.
+        on_error: receives what is wrong with an entry, which is then left out, where the format's reader can go on;
+            None: the first error is raised.
 
     Raises:
         DataNotFoundError: there is nothing at `root`, or of no known format; the message says what each looks like.
@@ -113,7 +122,9 @@ def open_dataset(root: Path | str, format: str | None = None) -> ReferringData:
         format = _recognised(path)
     elif format not in FORMATS:
         raise DataNotFoundError(f"no data set format `{format}`. Known are:\n{_descriptions()}")
-    return ReferringData(format, path, tuple(FORMATS[format].read(path)))
+    chosen = FORMATS[format]
+    samples = chosen.read(path) if on_error is None or chosen.read_on is None else chosen.read_on(path, on_error)
+    return ReferringData(format, path, tuple(samples))
 
 
 def _recognised(path: Path) -> str:
