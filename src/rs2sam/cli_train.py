@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -23,14 +24,11 @@ def train(recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) 
     """
     for library in ("torch", "transformers", "accelerate", "yaml"):
         require(library, "train", "training")
-    from rs2sam.training.draws import NUM_CLASSES, referring_draw
     from rs2sam.training.recipe import load_recipe
-    from rs2sam.training.trainer import check_run
-    from rs2sam.training.trainer import train as run
+    from rs2sam.training.trainer import run_recipe
 
-    loaded = load_recipe(recipe, overrides)
-    check_run(loaded, output, resume)  # before the images are read, which takes minutes
-    run(loaded, referring_draw(loaded.data, loaded.seed), NUM_CLASSES, output, resume)
+    # torchrun and accelerate start one process a device and tell each how many they are.
+    run_recipe(load_recipe(recipe, overrides), output, resume, int(os.environ.get("WORLD_SIZE", "1")))
     click.echo(f"saved: {output / 'model'}", err=True)
 
 

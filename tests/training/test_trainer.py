@@ -18,7 +18,7 @@ from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
 from rs2sam.training.objective import TrainingModel
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
-from rs2sam.training.trainer import RS2SamTrainer, check_run, train
+from rs2sam.training.trainer import RS2SamTrainer, check_run, train, training_arguments
 from tests.small_model import COMPACT, IMAGE_SIZE
 from tests.training.toy import NUM_CLASSES, toy_draw, toy_init, toy_recipe
 
@@ -43,11 +43,12 @@ def batch(init: Path, size: int = 2) -> dict[str, torch.Tensor]:
 def trainer(recipe: Recipe, output: Path) -> RS2SamTrainer:
     model = training_model(recipe)
     dataset = ReferringDataset(toy_draw, Processor.from_folder(str(recipe.init)), recipe.steps * recipe.batch_size)
-    return RS2SamTrainer(recipe, model, dataset, None, output)
+    return RS2SamTrainer(recipe, model, dataset, None, training_arguments(recipe, output))
 
 
 def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
     inputs = batch(init, 3)
+    assert inputs.pop("ids") == ["toy-0", "toy-1", "toy-2"]
     shapes = {name: tuple(value.shape) for name, value in inputs.items()}
     length = shapes.pop("input_ids")[1]
     assert shapes.pop("attention_mask") == (3, length)

@@ -25,7 +25,9 @@ def toy_draw(index: int) -> TrainingDraw:
     mask[top : top + 24, left : left + 24] = True
     rgb = np.where(mask[..., None], 220, rng.integers(20, 60, (IMAGE_SIZE, IMAGE_SIZE, 3))).astype(np.uint8)
     known = np.array([True, index % 2 == 0])
-    return TrainingDraw(rgb, SENTENCES[index % len(SENTENCES)], mask, np.stack([mask, ~mask]), known, index % 2)
+    return TrainingDraw(
+        rgb, SENTENCES[index % len(SENTENCES)], mask, np.stack([mask, ~mask]), known, index % 2, f"toy-{index}"
+    )
 
 
 def toy_recipe(init: Path, **changes: Any) -> Recipe:

@@ -149,4 +149,5 @@ class MovingAverage(nn.Module):
         updates = int(self.updates)
         decay = min(self.decay, (1 + updates) / (10 + updates))
         for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
-            average.lerp_(current.detach(), 1 - decay)
+            if current.requires_grad:  # what is frozen is its own average
+                average.lerp_(current.detach(), 1 - decay)

@@ -1,26 +1,123 @@
-"""Training examples for a recipe: annotated real images and rendered scenes, varied, each with a sentence."""
+"""Training examples for a recipe, drawn by index, and the samples that it is validated on.
+
+Two kinds: the samples of a referring data set, which has an end and so epochs; and annotated real images and rendered
+scenes, varied, with sentences made by rules, without end.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.mixture import ReferringMixture, of_split, semantic
+from rs2sam.datasets.base import AnnotatedImage, Sample
+from rs2sam.datasets.mixture import ReferringMixture, evaluation_samples, of_split, semantic
+from rs2sam.datasets.reading import open_dataset
 from rs2sam.datasets.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
 from rs2sam.training.examples import TrainingDraw
-from rs2sam.training.recipe import DataRecipe
+from rs2sam.training.recipe import DataRecipe, Recipe
 
 logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
 NUM_CLASSES = len(CATEGORIES)
+NUM_VALIDATION_SCENES = 24
+"""Rendered scenes that a run on rendered scenes is validated on."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a run is fed with.
+
+    Args:
+        draw: index -> training example, the same in every process.
+        num_classes: K of the examples' labels; 0 where classes are not annotated.
+        epoch_size: examples in one pass over the data; 0: it has no end.
+        validation: what the run is validated on; empty where the recipe does not ask for it.
+    """
+
+    draw: Callable[[int], TrainingDraw]
+    num_classes: int
+    epoch_size: int = 0
+    validation: Sequence[Sample] = ()
+
+
+def examples_of(recipe: Recipe) -> Examples:
+    """Opens or makes the data of a recipe.
+
+    Raises:
+        DataNotFoundError: a folder is not there, holds no data set, or not the split.
+        InvalidInputError: the data set is malformed, or none of the named sources is there.
+    """
+    data = recipe.data
+    asked = bool(recipe.validate.every_steps or recipe.validate.every_epochs)
+    if data.dataset is None:
+        validation = _rule_made_validation(recipe) if asked else []
+        return Examples(referring_draw(data, recipe.seed), NUM_CLASSES, validation=validation)
+    found = open_dataset(data.dataset)
+    draw = DatasetDraw(found.samples(data.train_split), data, recipe.seed)
+    validation = found.samples(data.val_split) if asked else []
+    return Examples(draw, 0, len(draw), validation)
+
+
+class DatasetDraw:
+    """Training examples from a referring data set: index -> example, shuffled anew in every pass.
+
+    Index i is example i mod n of pass i // n, so that what is drawn depends on the seed alone: neither on the batch
+    size nor on the number of processes or workers.
+
+    Args:
+        samples: of the training split; pixels and masks are read when they are drawn.
+        recipe: side, variation and whether a reference's sentences take turns.
+        seed: of order, sentences and variation.
+
+    Raises:
+        InvalidInputError: there is no sample.
+    """
+
+    def __init__(self, samples: Sequence[Sample], recipe: DataRecipe, seed: int) -> None:
+        if not samples:
+            raise InvalidInputError(f"a training split must have samples: {recipe.dataset!r} has none; name another")
+        self.samples = samples
+        self.recipe = recipe
+        self.seed = seed
+        references: dict[str, list[int]] = {}
+        for number, sample in enumerate(samples):
+            shared = sample.ref_id if recipe.one_sentence_per_ref else None
+            references.setdefault(f"ref {shared}" if shared is not None else f"sample {number}", []).append(number)
+        self.references = list(references.values())
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Examples in one pass."""
+        return len(self.references)
+
+    def __call__(self, index: int) -> TrainingDraw:
+        """Draws one example."""
+        epoch, position = divmod(index, len(self))
+        number = self.number(epoch, position)
+        side = self.recipe.side
+        sample = self.samples[number]
+        rgb = sample.pixels()
+        mask = sample.target((rgb.shape[0], rgb.shape[1]), resize_to=(side, side))
+        return TrainingDraw(rgb, sample.sentence, mask, id=sample.id)
+
+    def number(self, epoch: int, position: int) -> int:
+        """Which sample stands at a position of a pass."""
+        if self._order[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            self._order = epoch, rng.permutation(len(self)).tolist()
+        reference = self._order[1][position]
+        sentences = self.references[reference]
+        if len(sentences) == 1:
+            return sentences[0]
+        return sentences[int(np.random.default_rng((self.seed, epoch, reference)).integers(len(sentences)))]
 
 
 def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDraw]:
@@ -33,14 +130,9 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     Raises:
         InvalidInputError: a name in `recipe.weights` is no data set under `recipe.root`.
     """
-    weights = {name: share for name, share in recipe.weights.items() if share > 0}
-    wanted = set(weights)
-    sources: dict[str, Sequence[AnnotatedImage]] = {}
-    if wanted - {SYNTHETIC}:
-        if recipe.root is None:
-            raise InvalidInputError(f"`data.root` must name the folder of {sorted(wanted - {SYNTHETIC})}; set it")
-        sources.update(_real(Path(recipe.root), wanted - {SYNTHETIC}))
-    if SYNTHETIC in wanted:
+    sources = _sources(recipe, "train")
+    weights = {name: recipe.weights[name] for name in sources}
+    if SYNTHETIC in sources:
         sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
     mixture = ReferringMixture(
         sources,
@@ -57,22 +149,51 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
         annotated, expression = mixture.draw_contrast(index) if recipe.contrast else mixture.draw(index)
         rgb, labels, known = semantic(annotated)
         return TrainingDraw(
-            rgb, expression.sentence, expression.mask(annotated), labels, known, CATEGORIES.index(expression.category)
+            rgb,
+            expression.sentence,
+            expression.mask(annotated),
+            labels,
+            known,
+            CATEGORIES.index(expression.category),
+            id=f"{annotated.source}/{annotated.id}",
         )
 
     return draw
 
 
-def _real(root: Path, names: set[str]) -> Mapping[str, Sequence[AnnotatedImage]]:
-    """The training split of the named data sets."""
-    found = of_split(read_sources(root), "train")
+def _sources(recipe: DataRecipe, split: str) -> dict[str, Sequence[AnnotatedImage]]:
+    """The sources that have a share, with their images of a split; the rendered one is still empty."""
+    wanted = {name for name, share in recipe.weights.items() if share > 0}
+    real = wanted - {SYNTHETIC}
+    sources: dict[str, Sequence[AnnotatedImage]] = {}
+    if real:
+        if recipe.root is None:
+            raise InvalidInputError(f"`data.root` must name the folder of {sorted(real)}; set it")
+        sources.update(_real(Path(recipe.root), real, split))
+    return sources | ({SYNTHETIC: ()} if SYNTHETIC in wanted else {})
+
+
+def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[AnnotatedImage]]:
+    """One split of the named data sets."""
+    found = of_split(read_sources(root), split)
     unknown = sorted(names - set(found))
     if unknown:
         raise InvalidInputError(
-            f"`data.weights` names {unknown}, which `{root}` does not hold; it holds {sorted(found)}. "
-            "Correct `data.root` or the names."
+            f"`data.weights` names {unknown}, of which `{root}` holds no images of the split {split!r}; it holds "
+            f"{sorted(found)}. Correct `data.root` or the names."
         )
     return {name: found[name] for name in names}
+
+
+def _rule_made_validation(recipe: Recipe) -> list[Sample]:
+    """A fixed list of sentences about real images of the validation split, or about rendered scenes without any."""
+    data = recipe.data
+    sources = _sources(data, data.val_split)
+    if set(sources) == {SYNTHETIC}:
+        # Scenes of another seed than those that are trained on.
+        scenes = [_rendered(recipe.seed + 1, index, data.side) for index in range(NUM_VALIDATION_SCENES)]
+        sources = {SYNTHETIC: [replace(scene, split=data.val_split) for scene in scenes]}
+    return evaluation_samples({k: v for k, v in sources.items() if v}, data.val_split)
 
 
 def _rendered(seed: int, index: int, side: int) -> AnnotatedImage:

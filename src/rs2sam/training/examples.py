@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from PIL import Image
 from torch.utils.data import Dataset
 
 from rs2sam.processing import Processor
@@ -23,20 +23,22 @@ class TrainingDraw:
     """One training example before it becomes the model's input.
 
     Args:
-        rgb: (S, S, 3) uint8.
+        rgb: (H, W, 3) uint8 at any size; the model's two inputs are both resized from it.
         sentence: the referring expression.
         mask: (S, S) bool target, all False where nothing is meant.
-        labels: (K, S, S) bool, every class's pixels.
-        known: (K,) bool, True = `labels` of this class are complete.
-        category: index in [0, K) of the class that the sentence names, whether it is there or not.
+        labels: (K, S, S) bool, every class's pixels; None where classes are not annotated.
+        known: (K,) bool, True = `labels` of this class are complete; None with `labels`.
+        category: index in [0, K) of the class that the sentence names, whether it is there or not; -1: not known.
+        id: names the example in messages.
     """
 
     rgb: NDArray[np.uint8]
     sentence: str
     mask: NDArray[np.bool_]
-    labels: NDArray[np.bool_]
-    known: NDArray[np.bool_]
-    category: int
+    labels: NDArray[np.bool_] | None = None
+    known: NDArray[np.bool_] | None = None
+    category: int = -1
+    id: str = ""
 
 
 class ReferringDataset(Dataset[dict[str, Any]]):
@@ -61,19 +63,34 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         images = self.processor.images(drawn.rgb)
         return {"pixel_values": images.pixel_values, "union_pixel_values": images.union_pixel_values, "drawn": drawn}
 
-    def collate(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Stacks examples; sentences are padded to the longest of the batch."""
+    def collate(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Stacks examples; sentences are padded to the longest of the batch.
+
+        Returns:
+            Tensors by name, and `ids`, a list of texts. `labels` and `known` are there where every example has them.
+        """
         drawn: list[TrainingDraw] = [example["drawn"] for example in examples]
         text = self.processor.sentences([one.sentence for one in drawn])
+        side = self.processor.config.image_size
         arrays = {
             "pixel_values": np.stack([example["pixel_values"] for example in examples]),
             "union_pixel_values": np.stack([example["union_pixel_values"] for example in examples]),
             "input_ids": text.input_ids,
             "attention_mask": text.attention_mask,
             "target": np.stack([one.mask for one in drawn]),
-            "labels": np.stack([one.labels for one in drawn]),
-            "known": np.stack([one.known for one in drawn]),
             "category": np.array([one.category for one in drawn], dtype=np.int64),
-            "rgb": np.stack([one.rgb.transpose(2, 0, 1) for one in drawn]),
+            "rgb": np.stack([_resized(one.rgb, side).transpose(2, 0, 1) for one in drawn]),
         }
-        return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+        labels = [one.labels for one in drawn if one.labels is not None]
+        known = [one.known for one in drawn if one.known is not None]
+        if len(labels) == len(known) == len(drawn):
+            arrays |= {"labels": np.stack(labels), "known": np.stack(known)}
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+        return tensors | {"ids": [one.id for one in drawn]}
+
+
+def _resized(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The image as the trunk sees it, before normalisation: (H, W, 3) to (side, side, 3)."""
+    if rgb.shape[:2] == (side, side):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR))

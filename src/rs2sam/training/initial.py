@@ -2,65 +2,143 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.hub import KNOWN_MODELS, resolve_model
 from rs2sam.models import RS2SamConfig, RS2SamModel
-from rs2sam.processing import Processor
+from rs2sam.models.conversion import load_published
+from rs2sam.models.pretrained import initialize_from_beit3, initialize_from_sam2
+from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
+from rs2sam.processing import ProcessingConfig, Processor
 from rs2sam.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+def check_start(recipe: Recipe) -> None:
+    """Finds out at once, without reading anything, whether what a run starts from is there.
+
+    Raises:
+        DataNotFoundError: a file that the recipe names is missing.
+        InvalidInputError: a new model has no tokenizer.
+    """
+    named = {"init_sam2": recipe.init_sam2, "init_beit3": recipe.init_beit3, "tokenizer": recipe.tokenizer}
+    if recipe.init is None:
+        named["token_embeddings"] = recipe.token_embeddings
+    elif recipe.init not in KNOWN_MODELS and "/" not in recipe.init:  # else the hub may have it
+        named["init"] = recipe.init
+    require_present(named)
+    if recipe.tokenizer is None and (recipe.init is None or Path(recipe.init).is_file()):
+        start = f"built from the preset `{recipe.preset}`" if recipe.init is None else f"in the file `{recipe.init}`"
+        raise InvalidInputError(
+            f"a model {start} needs `tokenizer`: a folder with `tokenizer.json` and `preprocessor_config.json`, or "
+            "BEiT-3's `beit3.spm`; set it, or `init` to a saved model"
+        )
+
+
+def require_present(named: Mapping[str, str | None]) -> None:
+    """Raises for the first path of a recipe, by the name of its key, that is given and not there."""
+    for name, path in named.items():
+        if path is not None and not Path(path).exists():
+            raise DataNotFoundError(
+                f"`{name}` = `{path}` is not there; correct it in the recipe or with `--set {name}=`"
+            )
 
 
 def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
-    """The model and processor that a run starts from.
+    """The model, in float32, and the processor that a run starts from.
 
     Raises:
-        DataNotFoundError: `init` or `tokenizer` is no model folder.
-        CheckpointError: the weights of `init` are damaged or incomplete.
+        DataNotFoundError: `init` or another file that the recipe names is not there.
+        CheckpointError: weights are damaged, incomplete, or of another size.
         InvalidInputError: the token embeddings have another shape than the model's table, or the tokenizer has more
             tokens than it has rows.
     """
-    folder = require_tokenizer(recipe)
-    if recipe.init is not None and not Path(recipe.init).is_dir():
-        raise DataNotFoundError(f"`init` = `{recipe.init}` is no folder; give the folder of a saved model")
-    processor = Processor.from_folder(folder)
-    num_tokens = processor.tokenizer.get_vocab_size()
+    check_start(recipe)
     if recipe.init is not None:
-        model = load_model(recipe.init)
+        model, folder = _loaded(recipe)
+        model = _changed(model, recipe.config)
+        tokenizer, processing = _text_conventions(recipe.tokenizer or str(folder), model.config)
     else:
-        config = RS2SamConfig.preset(recipe.preset)
-        config.vocab_size = max(config.vocab_size, num_tokens)
-        model = RS2SamModel(config)
-        if recipe.token_embeddings is not None:
-            _load_token_embeddings(model, Path(recipe.token_embeddings))
+        config = RS2SamConfig.preset(recipe.preset, **recipe.config)
+        tokenizer, processing = _text_conventions(str(recipe.tokenizer), config)
+        config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
+        model = _built(recipe, config)
     config = model.config
+    num_tokens = tokenizer.get_vocab_size()
     if num_tokens > config.vocab_size:
         raise InvalidInputError(
-            f"the tokenizer in `{folder}` has {num_tokens} tokens, the model in `{recipe.init}` knows "
+            f"the tokenizer in `{recipe.tokenizer}` has {num_tokens} tokens, the model in `{recipe.init}` knows "
             f"{config.vocab_size}; leave `tokenizer` out to take the model's own"
         )
     sizes = replace(
-        processor.config,
+        processing,
         image_size=config.image_size,
         union_image_size=config.union_image_size,
-        max_text_tokens=min(processor.config.max_text_tokens, config.max_text_tokens),
+        max_text_tokens=min(processing.max_text_tokens, config.max_text_tokens),
     )
-    return model, Processor(sizes, processor.tokenizer)
+    return model, Processor(sizes, tokenizer)
 
 
-def require_tokenizer(recipe: Recipe) -> str:
-    """The folder that the tokenizer is read from."""
-    folder = recipe.tokenizer or recipe.init
-    if folder is None:
-        raise InvalidInputError(
-            f"a model built from the preset `{recipe.preset}` needs `tokenizer`, a folder with `tokenizer.json` and "
-            "`preprocessor_config.json`; set it, or `init` to a saved model"
+def _loaded(recipe: Recipe) -> tuple[RS2SamModel, Path | None]:
+    """The model of `init`, and the folder of its tokenizer where it has one."""
+    name = str(recipe.init)
+    if Path(name).is_file():
+        return load_published(name, dtype=torch.float32), None
+    # Converting published weights needs a tokenizer beside them; with one of the recipe's they are read as they are.
+    location = resolve_model(name, convert=recipe.tokenizer is None)
+    if location.layout == "published":
+        return load_published(location.folder, dtype=torch.float32), location.folder
+    return load_model(location.folder), location.folder
+
+
+def _built(recipe: Recipe, config: RS2SamConfig) -> RS2SamModel:
+    """A model with random weights, and those of its parts that the recipe names."""
+    model = RS2SamModel(config)
+    if recipe.init_sam2 is not None:
+        initialize_from_sam2(model, recipe.init_sam2)
+    if recipe.init_beit3 is not None:
+        initialize_from_beit3(model, recipe.init_beit3)
+    if recipe.token_embeddings is not None:
+        _load_token_embeddings(model, Path(recipe.token_embeddings))
+    return model
+
+
+def _changed(model: RS2SamModel, changes: Mapping[str, Any]) -> RS2SamModel:
+    """A loaded model with changes to its configuration; parameters that it then has no weights for start anew."""
+    if not changes:
+        return model
+    values = {name: getattr(model.config, name) for name in RS2SamConfig.__annotations__}
+    changed = RS2SamModel(RS2SamConfig(**{**values, **changes}))
+    wanted = changed.state_dict()
+    held = {name: tensor for name, tensor in model.state_dict().items() if name in wanted}
+    fitting = {name: tensor for name, tensor in held.items() if wanted[name].shape == tensor.shape}
+    changed.load_state_dict(fitting, strict=False)
+    anew = sorted(wanted.keys() - fitting.keys())
+    if anew:
+        logger.warning(
+            "`config` = %s: %d tensors have no weights in `init` and start anew, e.g. `%s`", changes, len(anew), anew[0]
         )
-    return folder
+    return changed
+
+
+def _text_conventions(path: str, config: RS2SamConfig) -> tuple[Tokenizer, ProcessingConfig]:
+    """Tokenizer and conventions of a model folder, or of BEiT-3's SentencePiece file as the published code has them."""
+    if Path(path).is_file():
+        processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)
+        return load_published_tokenizer(path), processing
+    processor = Processor.from_folder(path)
+    return processor.tokenizer, processor.config
 
 
 def _load_token_embeddings(model: RS2SamModel, path: Path) -> None:

@@ -16,10 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rs2sam.errors import InvalidInputError
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.models.trunk import Levels
 from rs2sam.models.union_encoder import UnionFeatures
 from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
+from rs2sam.training.groups import ParameterGroups, freeze, parameter_groups
+from rs2sam.training.lora import add_lora, low_rank_factors, plain_model
 from rs2sam.training.losses import rs2sam_loss
 from rs2sam.training.recipe import Recipe
 from rs2sam.training.teacher import CHANNELS
@@ -41,7 +44,7 @@ class TrainingModel(nn.Module):
     All of a step is in `forward`, since that is what mixed precision and training on several GPUs wrap.
 
     Args:
-        model: the model that is kept.
+        model: the model that is kept; prepared as the recipe says: frozen parts, low-rank changes, checkpointing.
         recipe: decides which heads and terms exist.
         num_classes: K of the semantic head.
     """
@@ -49,8 +52,18 @@ class TrainingModel(nn.Module):
     def __init__(self, model: RS2SamModel, recipe: Recipe, num_classes: int) -> None:
         super().__init__()
         config: RS2SamConfig = model.config
+        if recipe.auxiliary.pseudo_mask and config.mask_prompt == "none":
+            raise InvalidInputError(
+                f"`auxiliary.pseudo_mask` = {recipe.auxiliary.pseudo_mask} needs a pseudo-mask, and the model's "
+                "`mask_prompt` is none; set one of the two"
+            )
         self.recipe = recipe
         self.rs2sam = model
+        if recipe.lora_rank:
+            add_lora(model, recipe.lora_rank)
+        freeze(self.groups())
+        if recipe.activation_checkpointing:
+            checkpoint_activations(model)
         self.semantic = SemanticHead((config.decoder_width,) * 3, num_classes) if recipe.auxiliary.semantic else None
         weights = recipe.auxiliary
         needs_union = weights.patch_semantic or weights.sentence_class
@@ -64,10 +77,30 @@ class TrainingModel(nn.Module):
 
     @property
     def result(self) -> RS2SamModel:
-        """The weights to keep: the moving average where there is one."""
+        """The weights to keep, on their device: the moving average where there is one, low-rank changes not merged."""
         return cast("RS2SamModel", self.average.model) if self.average is not None else self.rs2sam
 
-    def forward(self, inputs: Mapping[str, Tensor], features: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
+    def groups(self) -> ParameterGroups:
+        """The model's parameters by how they train; the heads are in none."""
+        return parameter_groups(self.rs2sam, freeze_trunk=self.recipe.freeze_trunk)
+
+    def plain_result(self, state: Mapping[str, Tensor] | None = None) -> RS2SamModel:
+        """The weights to keep as they are saved: a plain model.
+
+        Args:
+            state: the state dict of all of this, where parameters are spread over processes; by default its own.
+
+        Returns:
+            `result` itself if there is nothing to do, else a copy on the CPU.
+        """
+        if state is None and not low_rank_factors(self.result):
+            return self.result
+        prefix = "rs2sam." if self.average is None else "average.model."
+        state = self.state_dict() if state is None else state
+        kept = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        return plain_model(self.rs2sam.config, kept)
+
+    def forward(self, inputs: Mapping[str, Any], features: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
         """The recipe's loss of one batch.
 
         Args:
@@ -93,7 +126,7 @@ class TrainingModel(nn.Module):
     def auxiliary_losses(
         self,
         seen: Observed,
-        pseudo_mask: Tensor,
+        pseudo_mask: Tensor | None,
         inputs: Mapping[str, Tensor],
         features: tuple[Tensor, Tensor] | None,
     ) -> dict[str, Tensor]:
@@ -101,12 +134,13 @@ class TrainingModel(nn.Module):
 
         Args:
             seen: what the model made on the way.
-            pseudo_mask: (B, 1, g, g).
+            pseudo_mask: (B, 1, g, g), None where the model has no mask prompt.
             inputs: a batch of `ReferringDataset.collate`.
             features: the teacher's, where distillation is on.
         """
         losses = {}
         if self.recipe.auxiliary.pseudo_mask:
+            assert pseudo_mask is not None
             shares = F.interpolate(inputs["target"][:, None].float(), pseudo_mask.shape[-2:], mode="area")
             # Mixed precision forbids this function, even on float32.
             with torch.autocast(pseudo_mask.device.type, enabled=False):
@@ -121,7 +155,7 @@ class TrainingModel(nn.Module):
         if self.distillation is not None:
             assert features is not None
             maps = [seen.maps[stage].permute(0, 3, 1, 2) for stage in (2, 3)]
-            patches = seen.union.patches.transpose(1, 2).unflatten(2, pseudo_mask.shape[-2:])
+            patches = seen.union.patches.transpose(1, 2).unflatten(2, (self.rs2sam.config.union_grid,) * 2)
             losses["distillation"] = self.distillation.loss([*maps, patches], [*features, features[0]])
         return losses
 
@@ -139,3 +173,10 @@ class TrainingModel(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def checkpoint_activations(model: RS2SamModel) -> None:
+    """Have blocks and layers compute their activations again in the backward pass instead of keeping them."""
+    # transformers 5.17 has the old name only; the old name warns where the new one exists.
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})

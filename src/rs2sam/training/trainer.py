@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,19 +10,21 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, get_scheduler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from rs2sam.datasets.base import Sample
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
+from rs2sam.training.draws import examples_of
 from rs2sam.training.examples import ReferringDataset, TrainingDraw
-from rs2sam.training.groups import parameter_groups
-from rs2sam.training.initial import require_tokenizer, starting_point
+from rs2sam.training.initial import check_start, require_present, starting_point
 from rs2sam.training.objective import TrainingModel
-from rs2sam.training.recipe import Recipe
+from rs2sam.training.optimization import make_optimizer, make_schedule
+from rs2sam.training.recipe import Recipe, resolved
 from rs2sam.training.teacher import EfficientNetLite0
 
-__all__ = ["RS2SamTrainer", "check_run", "train"]
+__all__ = ["RS2SamTrainer", "check_run", "run_recipe", "train", "training_arguments"]
 
 
 class RS2SamTrainer(Trainer):
@@ -33,7 +35,7 @@ class RS2SamTrainer(Trainer):
         model: what is trained.
         dataset: where examples come from.
         teacher: EfficientNet-lite0, where `auxiliary.distillation` is above 0.
-        output_dir: folder of checkpoints and logs.
+        arguments: of transformers' Trainer.
     """
 
     optimizer: torch.optim.Optimizer | None
@@ -45,16 +47,18 @@ class RS2SamTrainer(Trainer):
         model: TrainingModel,
         dataset: ReferringDataset,
         teacher: EfficientNetLite0 | None,
-        output_dir: Path,
+        arguments: TrainingArguments,
     ) -> None:
         self.recipe = recipe
         self._seen: dict[str, list[Tensor]] = {}
+        callbacks: list[TrainerCallback] = [_EpochCallback(recipe.epochs)] if recipe.epochs else []
+        callbacks += [_AverageCallback()] if model.average is not None else []
         super().__init__(
             model=model,
-            args=_arguments(recipe, output_dir),
+            args=arguments,
             train_dataset=dataset,
             data_collator=dataset.collate,
-            callbacks=[_AverageCallback()] if model.average is not None else [],
+            callbacks=callbacks,
         )
         self.teacher = None if teacher is None else teacher.to(self.args.device)
 
@@ -81,35 +85,24 @@ class RS2SamTrainer(Trainer):
         return SequentialSampler(cast("ReferringDataset", self.train_dataset))
 
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
-        """AdamW over new, pretrained and training-time parameters; vectors and embedding tables do not decay."""
+        """AdamW as the recipe says."""
         if self.optimizer is None:
-            recipe, training = self.recipe.optimizer, self.model
-            groups = parameter_groups(training.rs2sam, freeze_trunk=False)
-            kept = {id(parameter) for parameter in (*groups.new, *groups.pretrained)}
-            heads = [p for p in training.parameters() if p.requires_grad and id(p) not in kept]
-            embeddings = {id(m.weight) for m in training.rs2sam.modules() if isinstance(m, nn.Embedding)}
-            members = []
-            for parameters, rate in (
-                (groups.new, recipe.new_learning_rate),
-                (groups.pretrained, recipe.learning_rate),
-                (heads, recipe.new_learning_rate),
-            ):
-                for decays in (True, False):
-                    chosen = [p for p in parameters if (p.dim() > 1 and id(p) not in embeddings) == decays]
-                    if chosen:
-                        decay = recipe.weight_decay if decays else 0.0
-                        members.append({"params": chosen, "lr": rate, "weight_decay": decay})
-            self.optimizer = torch.optim.AdamW(members)
+            self.optimizer = make_optimizer(cast("TrainingModel", self.model), self.recipe)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Linear warm-up, then cosine or constant."""
+        """The rates' course as the recipe says."""
         if self.lr_scheduler is None:
-            recipe = self.recipe.optimizer
-            name = "cosine" if recipe.schedule == "cosine" else "constant_with_warmup"
-            warmup = min(recipe.warmup_steps, num_training_steps)
-            self.lr_scheduler = get_scheduler(name, optimizer or self.optimizer, warmup, num_training_steps)
+            self.lr_scheduler = make_schedule(optimizer or self.optimizer, self.recipe, num_training_steps)
         return self.lr_scheduler
+
+    def plain_result(self) -> RS2SamModel:
+        """The weights to keep as a plain model; every process has to call it, the first one has the result."""
+        training = cast("TrainingModel", self.model)
+        if not self.is_fsdp_enabled:
+            return training.plain_result()
+        state = self.accelerator.get_state_dict(self.model_wrapped)
+        return training.plain_result(state) if self.is_world_process_zero() else training.result
 
 
 class _AverageCallback(TrainerCallback):
@@ -123,41 +116,82 @@ class _AverageCallback(TrainerCallback):
         training.average.update(training.rs2sam)
 
 
+class _EpochCallback(TrainerCallback):
+    """Counts epochs as passes over the data: for Trainer, which sees one long list of indices, a run has one."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
+    ) -> None:
+        """Corrects what logs and checkpoints show."""
+        state.epoch = self.epochs * state.global_step / state.max_steps
+
+
+def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, num_processes: int = 1) -> RS2SamModel:
+    """Opens the data of a recipe, trains, and saves.
+
+    Args:
+        recipe: the run.
+        output_dir: as for `train`.
+        resume: as for `train`.
+        num_processes: that train together; this one is one of them.
+
+    Raises:
+        DataNotFoundError: as for `train`, or the data is not there.
+        InvalidInputError: as for `train`, or the data has no such split or source.
+    """
+    check_run(recipe, output_dir, resume)  # before images are read, which takes minutes
+    examples = examples_of(recipe)
+    recipe = resolved(recipe, examples.epoch_size, num_processes)
+    return train(recipe, examples.draw, examples.num_classes, output_dir, resume, examples.validation)
+
+
 def train(
     recipe: Recipe,
     draw: Callable[[int], TrainingDraw],
     num_classes: int,
     output_dir: Path,
     resume: bool = False,
+    validation: Sequence[Sample] = (),
 ) -> RS2SamModel:
     """Trains and saves a model.
 
     Args:
-        recipe: the run.
+        recipe: the run, `steps` in it or 1000.
         draw: index -> example at `recipe.data.side`.
         num_classes: K of the examples' labels.
         output_dir: receives checkpoints, and in `model/` the result with its processor.
         resume: continue from the last checkpoint in `output_dir`; with the same recipe the result is that of a run
             that was never interrupted.
+        validation: what is measured during the run, where the recipe asks for it.
+
+    Returns:
+        The weights that were saved; with parameters spread over processes, in the first process only.
 
     Raises:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
         InvalidInputError: `output_dir` holds another run, or parts of the recipe do not fit each other.
     """
     check_run(recipe, output_dir, resume)
+    recipe = resolved(recipe, epoch_size=0)
+    arguments = training_arguments(recipe, output_dir)
     torch.manual_seed(recipe.seed)
-    model, processor = starting_point(recipe)
+    with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
+        model, processor = starting_point(recipe)
     if recipe.data.side > model.config.image_size:
         raise InvalidInputError(
             f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
         )
     training = TrainingModel(model, recipe, num_classes)
     sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
-    dataset = ReferringDataset(draw, sized, recipe.steps * recipe.batch_size)
+    samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
+    dataset = ReferringDataset(draw, sized, recipe.steps * samples_a_step)
     teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
-    trainer = RS2SamTrainer(recipe, training, dataset, teacher, output_dir)
+    trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
     trainer.train(resume_from_checkpoint=resume or None)
-    result = training.result.eval()
+    result = trainer.plain_result().eval()
     if trainer.is_world_process_zero():
         result.save_pretrained(output_dir / "model")
         processor.save(output_dir / "model")
@@ -171,17 +205,10 @@ def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
         InvalidInputError: a new run would mix with the checkpoints of another, or a new model has no tokenizer.
     """
-    named = {"init": recipe.init, "tokenizer": recipe.tokenizer}
+    check_start(recipe)
+    require_present({"data.dataset": recipe.data.dataset})
     if recipe.auxiliary.distillation:
-        named["teacher"] = recipe.teacher
-    if recipe.init is None:
-        named["token_embeddings"] = recipe.token_embeddings
-    for name, path in named.items():
-        if path is not None and not Path(path).exists():
-            raise DataNotFoundError(
-                f"`{name}` = `{path}` is not there; correct it in the recipe or with `--set {name}=`"
-            )
-    require_tokenizer(recipe)
+        require_present({"teacher": recipe.teacher})
     begun = any(output_dir.glob("checkpoint-*"))
     if resume and not begun:
         raise DataNotFoundError(f"no checkpoint in `{output_dir}` to resume from; start without resuming")
@@ -190,12 +217,15 @@ def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
         raise InvalidInputError(f"`{output_dir}` holds the checkpoints of a run; resume it, or give another folder")
 
 
-def _arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
+def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
     """What Trainer needs to know."""
+    if recipe.precision == "bf16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        raise InvalidInputError("`precision` = bf16 needs a GPU that has bf16, which this one has not; set float32")
     return TrainingArguments(
         output_dir=str(output_dir),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
         learning_rate=recipe.optimizer.learning_rate,
         max_grad_norm=recipe.optimizer.max_grad_norm,
         dataloader_num_workers=recipe.data.num_workers,
@@ -208,5 +238,9 @@ def _arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["target"],
         report_to=[],
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        bf16=recipe.precision == "bf16",
+        use_cpu=not torch.accelerator.is_available(),
+        # Heads that no loss reads get no gradient, which processes must know of each other.
+        ddp_find_unused_parameters=True,
+        ddp_broadcast_buffers=False,
     )
