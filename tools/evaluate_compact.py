@@ -25,10 +25,10 @@ from rs2sam.datasets.base import Sample
 from rs2sam.datasets.mixture import evaluation_samples, of_split
 from rs2sam.datasets.sources import read_sources
 from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
+from rs2sam.evaluation.gallery import against_target
 from rs2sam.segmenter import Segmenter
 
 SUCCESS_IOU, FAILURE_IOU = 0.6, 0.3
-COLOURS = {"found": (40, 220, 90), "too much": (255, 60, 40), "missed": (50, 120, 255)}
 TEXT_HEIGHT, FONT = 48, ImageFont.load_default(13)
 
 
@@ -71,19 +71,16 @@ def chosen(results: Sequence[SampleResult], report: EvaluationReport, *, good: b
 
 def tile(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], target: NDArray[np.bool_], side: int) -> Image.Image:
     """The image left, the answer against the target over it right."""
-    shown = rgb.copy()
-    for name, where in (("found", mask & target), ("too much", mask & ~target), ("missed", ~mask & target)):
-        shown[where] = (0.45 * rgb[where] + 0.55 * np.array(COLOURS[name])).astype(np.uint8)
     canvas = Image.new("RGB", (2 * side, side + TEXT_HEIGHT), "white")
     canvas.paste(Image.fromarray(rgb).resize((side, side)), (0, 0))
-    canvas.paste(Image.fromarray(shown).resize((side, side)), (side, 0))
+    canvas.paste(against_target(rgb, mask, target).resize((side, side)), (side, 0))
     return canvas
 
 
 def draw_sheet(
     segmenter: Segmenter, samples: Sequence[Sample], report: EvaluationReport, count: int, columns: int, side: int
 ) -> Image.Image:
-    """Successes above, failures below: green found, red too much, blue missed."""
+    """Successes above, failures below: green found, orange too much, blue missed."""
     indices = [*chosen(report.results, report, good=True, count=count)]
     num_good_rows = -(-len(indices) // columns)
     bad = chosen(report.results, report, good=False, count=count)

@@ -87,7 +87,7 @@ def test_damaged_lines_are_named(tmp_path):
 
 def test_damaged_objects_are_named(tmp_path):
     file = tmp_path / "run.json"
-    with pytest.raises(DataNotFoundError, match="run.json is not there"):
+    with pytest.raises(DataNotFoundError, match=r"run\.json is not there"):
         read_object(file, "origin")
     for content, message in (("{", "is no JSON"), ("[]", "received list")):
         file.write_text(content)
@@ -108,7 +108,13 @@ def test_masks_are_saved_as_black_and_white_pictures(tmp_path):
 
 @pytest.mark.parametrize(
     ("sample_id", "name"),
-    [("scene-1.a", "scene-1.a"), ("../../etc/passwd", "etc_passwd-"), ("...", "sample-"), ("A", "A-"), ("船", "sample-")],
+    [
+        ("scene-1.a", "scene-1.a"),
+        ("../../etc/passwd", "etc_passwd-"),
+        ("...", "sample-"),
+        ("A", "A-"),
+        ("船", "sample-"),
+    ],
 )
 def test_names_of_files_from_ids(sample_id, name):
     assert safe_name(sample_id).startswith(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 440, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 26, 46
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
 
@@ -157,15 +157,13 @@ def _bars(bars: Bars, x: Axis, y: Axis) -> list[str]:
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:
-    """Names of the lines that have one, lower left inside the drawing."""
+    """Names of the lines that have one, in a row above the drawing."""
     parts = []
     named = [(one, COLOURS[place]) for place, one in enumerate(lines) if one.label]
-    for row, (line, colour) in enumerate(named):
-        height = HEIGHT - _BOTTOM - 12 - 16 * (len(named) - 1 - row)
-        dash = ' stroke-dasharray="4 4"' if line.dashed else ""
-        stroke = "#999" if line.dashed else colour
-        parts.append(f'<path d="M{_LEFT + 10} {height - 4}h18" stroke="{stroke}" stroke-width="2"{dash}/>')
-        parts.append(_text(_LEFT + 34, height, line.label, "start"))
+    for place, (line, colour) in enumerate(named):
+        left = _LEFT + 90 * place
+        parts.append(f'<path d="M{left} 10h18" stroke="{colour}" stroke-width="2"/>')
+        parts.append(_text(left + 24, 14, line.label, "start"))
     return parts
 
 

@@ -72,7 +72,8 @@ def evaluate_batches(
     size_hw = (segmenter.image_size,) * 2 if protocol == "published" else None
     for batch in _read_ahead(batches):
         start = time.perf_counter()
-        answers = segmenter.segment_views([(rgb, one.sentence) for rgb, one in batch], len(batch), size_hw=size_hw)
+        pairs = [(rgb, one.published_sentence if protocol == "published" else one.sentence) for rgb, one in batch]
+        answers = segmenter.segment_views(pairs, len(batch), size_hw=size_hw)
         seconds = (time.perf_counter() - start) / len(batch)
         yield [
             (count_sample(sample, (rgb.shape[0], rgb.shape[1]), answer, size_hw, seconds), answer)
