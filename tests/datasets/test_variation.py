@@ -22,7 +22,7 @@ from rs2sam.datasets.variation import (
 from rs2sam.datasets.wording import FLIP_LEFT_RIGHT, Turn
 from rs2sam.errors import InvalidInputError
 
-EVERYTHING = Variation(flip=0.5, quarter_turn=0.5, crop=0.5, jitter=0.2, mosaic=0.3, black_squares=0.5)
+EVERYTHING = Variation(flip=0.5, quarter_turn=0.5, crop=0.5, jitter=0.2, mosaic=0.3, complete=True, black_squares=0.5)
 SIDE = 32
 
 
@@ -164,15 +164,23 @@ def test_colours_that_are_named_keep_their_hue() -> None:
     assert not np.allclose(free / free[0], (1, 0.5, 0.2), atol=0.02)
 
 
-def mosaic_of(samples: list[Sample]) -> VariedSample:
-    return draw_varied(samples, 0, 0, 0, SIDE, Variation(mosaic=1.0))
+def mosaic_of(samples: list[Sample], *, complete: bool) -> VariedSample:
+    return draw_varied(samples, 0, 0, 0, SIDE, Variation(mosaic=1.0, complete=complete))
+
+
+def is_mosaic(varied: VariedSample) -> bool:
+    return varied.image.shape == (SIDE, SIDE, 3)
 
 
 OTHERS = [sample(i, "the " + name, name) for i, name in enumerate(("tank", "dam", "pool"), start=1)]
+DENIALS = [sample(i, "the ships", "ship", mask=None) for i in (1, 2, 3)]
 
 
-def test_a_mosaic_shows_the_target_in_one_quarter_and_other_classes_in_the_rest() -> None:
-    varied = mosaic_of([sample(0), *OTHERS])
+@pytest.mark.parametrize(("others", "complete"), [(OTHERS, True), ([*OTHERS, *DENIALS], False), (DENIALS, False)])
+def test_a_mosaic_shows_the_target_in_one_quarter_and_no_other_of_its_class(
+    others: list[Sample], complete: bool
+) -> None:
+    varied = mosaic_of([sample(0), *others], complete=complete)
     half = SIDE // 2
     quarters = [(slice(y, y + half), slice(x, x + half)) for y in (0, half) for x in (0, half)]
     meant = [quarter for quarter in quarters if varied.mask[quarter].any()]
@@ -181,28 +189,33 @@ def test_a_mosaic_shows_the_target_in_one_quarter_and_other_classes_in_the_rest(
     np.testing.assert_array_equal(varied.rgb[meant[0]], small.rgb)
     np.testing.assert_array_equal(varied.mask[meant[0]], small.mask)
     shown = {varied.rgb[quarter].tobytes() for quarter in quarters}
-    assert shown == {draw_varied([one], 0, 0, 0, half, Variation()).rgb.tobytes() for one in (sample(0), *OTHERS)}
+    assert shown == {draw_varied([one], 0, 0, 0, half, Variation()).rgb.tobytes() for one in (sample(0), *others)}
 
 
 @pytest.mark.parametrize(
-    ("first", "others"),
+    ("first", "others", "complete"),
     [
-        (sample(0, "the ship on the left"), OTHERS),
-        (sample(0, "the largest ship"), OTHERS),
-        (sample(0, category=None), OTHERS),
-        (sample(0), OTHERS[:2]),
-        (sample(0), [*OTHERS[:2], sample(3, category="ship")]),
-        (sample(0), [*OTHERS[:2], sample(3, category=None)]),
-        # The third image is known to show ships, by another sentence about it.
-        (sample(0), [*OTHERS, sample(3, "the ship", "ship")]),
-        # Ships were seen beside dams, so a dam's image may hold one that nobody named.
-        (sample(0), [*OTHERS, sample(9, category="ship"), sample(9, category="dam")]),
-        (sample(0, "the cargo ship", "cargo ship"), [*OTHERS[:2], sample(3, category="ships")]),
-        (sample(0, mask=block(box=(5, 5, 6, 6))), OTHERS),  # a target of one pixel vanishes at half size
+        (sample(0, "the ship on the left"), OTHERS, True),
+        (sample(0, "the largest ship"), OTHERS, True),
+        (sample(0, category=None), OTHERS, True),
+        (sample(0), OTHERS[:2], True),
+        (sample(0), [*OTHERS[:2], sample(3, category="ship")], True),
+        (sample(0), [*OTHERS[:2], sample(3, category=None)], True),
+        # The third image shows ships too, as another sentence says.
+        (sample(0), [*OTHERS, sample(3, "the ship", "ship")], True),
+        (sample(0, "the cargo ship", "cargo ship"), [*OTHERS[:2], sample(3, category="ships")], True),
+        (sample(0, "the ship, no tank"), OTHERS, True),
+        # A target of one pixel vanishes at half size.
+        (sample(0, mask=block(box=(5, 5, 6, 6))), OTHERS, True),
+        # That an image names other classes does not say that it shows nothing else.
+        (sample(0), OTHERS, False),
+        # Where no red ship is there may be a white one.
+        (sample(0), [*DENIALS[:2], sample(3, "the red ship", "ship", mask=None)], False),
+        (sample(0, category="tank"), DENIALS, False),
     ],
 )
-def test_no_mosaic_where_the_sentence_may_turn_false(first: Sample, others: list[Sample]) -> None:
-    assert_equal(mosaic_of([first, *others]), draw_varied([first], 0, 0, 0, SIDE, Variation()))
+def test_no_mosaic_where_the_sentence_may_turn_false(first: Sample, others: list[Sample], complete: bool) -> None:
+    assert not is_mosaic(mosaic_of([first, *others], complete=complete))
 
 
 def test_black_squares_are_of_the_published_number_and_size() -> None:
@@ -239,7 +252,8 @@ def test_a_fixed_fifth_of_the_references_gets_black_squares_in_the_image_only() 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"flip": 1.5}, {"crop": -0.1}, {"smallest_crop": 0.0}, {"jitter": "much"}, {"mosaic": True}]
+    "changes",
+    [{"flip": 1.5}, {"crop": -0.1}, {"smallest_crop": 0.0}, {"jitter": "much"}, {"mosaic": True}, {"complete": 1.0}],
 )
 def test_shares_outside_their_range_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match=r"variation\.\w+.*received"):

@@ -75,6 +75,7 @@ PLAIN_SENTENCES = st.lists(st.sampled_from(LOOKALIKES.split()), min_size=1, max_
         ("in an upper corner", FLIP_UP_DOWN, "in a lower corner"),
         ("cars driving clockwise", FLIP_UP_DOWN, "cars driving counterclockwise"),
         ("cars driving clockwise", QUARTER, "cars driving clockwise"),
+        ("the car furthest right", QUARTER, "the car furthest up"),
         ("the upper half", QUARTER, "the left-hand half"),
         ("the second ship from the left", FLIP_LEFT_RIGHT, "the second ship from the right"),
         ("a car turning left", FLIP_LEFT_RIGHT, "a car turning right"),

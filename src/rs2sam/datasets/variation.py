@@ -10,7 +10,6 @@ Shapes: S side of the result, H, W sides of an image [px].
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -29,7 +28,8 @@ _BLACK_SQUARES = (20, 60)
 _BLACK_SQUARE_SIDE = 32
 
 _COMPANIONS = 3
-_MAX_COMPANION_TRIES = 24
+# "The ship", asked for in vain, denies all ships; "the red ship" does not.
+_ANY_OF_A_CLASS = frozenset(("the", "a", "an", "any", "all", "every"))
 # End of the seed of choices that are made once; the seeds of samples are shorter.
 _ONCE = (0, 0, 1)
 
@@ -45,8 +45,9 @@ class Variation:
         smallest_crop: smallest side of such a part, as a share of the image's side.
         jitter: strength of changes of brightness, contrast and colour, as a share; of brightness alone where the
             sentence names a colour.
-        mosaic: share of samples shown at half size beside three images of other classes, none of which any image of the
-            data set has together with the meant one. Datasets that leave much unnamed are better without it.
+        mosaic: share of samples shown at half size beside three images that are known not to show the meant class.
+        complete: whether the data set names every object of its classes in every image. Then an image is known not to
+            show a class that it does not name; else only where a sentence asks for the class in vain.
         black_squares: share of references whose images get 20 to 60 black squares of 32 px each time they are drawn;
             which references is settled once. The published RRSIS-D training has 0.2.
     """
@@ -57,11 +58,16 @@ class Variation:
     smallest_crop: float = 0.6
     jitter: float = 0.0
     mosaic: float = 0.0
+    complete: bool = False
     black_squares: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
+            if entry.name == "complete":
+                if not isinstance(value, bool):
+                    raise InvalidInputError(f"`variation.complete` must be true or false, received {value!r}.")
+                continue
             is_share = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
             if not is_share or (entry.name == "smallest_crop" and value == 0):
                 raise InvalidInputError(
@@ -105,7 +111,7 @@ class VariedSamples:
         self.seed = seed
         self.side = side
         self.variation = variation
-        self._companies: dict[str, frozenset[str]] = {}
+        self._without: dict[frozenset[str], list[tuple[str, int]]] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -170,30 +176,31 @@ class VariedSamples:
         return canvas, mask, sample.sentence
 
     def _companions(self, sample: Sample, rng: np.random.Generator) -> list[Sample] | None:
-        """Draw samples of three images of which nothing lets expect that they show what is meant; None if none come."""
-        assert sample.category is not None
-        meant = _words(sample.sentence) | self._company(sample.category)
-        taken = {_image_key(sample)}
+        """Draw samples of three other images that are known not to show what is meant; None if there are fewer."""
+        images = self._images_without(_words(sample.category or ""))
         found: list[Sample] = []
-        for position in rng.integers(len(self.samples), size=_MAX_COMPANION_TRIES):
-            candidate = self.samples[int(position)]
-            key = _image_key(candidate)
-            shown = self._shown[key]
-            if key not in taken and shown is not None and not shown & meant:
-                taken.add(key)
-                found.append(candidate)
+        for place in rng.permutation(len(images)):
+            key, position = images[int(place)]
+            if key != _image_key(sample) and not (self._shown[key] or frozenset()) & _words(sample.sentence):
+                found.append(self.samples[position])
                 if len(found) == _COMPANIONS:
                     return found
         return None
 
-    def _company(self, category: str) -> frozenset[str]:
-        """Words of a class and of all classes that share an image with it: where airports are, airplanes may be."""
-        if category not in self._companies:
-            words = _words(category)
-            self._companies[category] = words.union(
-                *(shown for shown in self._shown.values() if shown and shown & words)
-            )
-        return self._companies[category]
+    def _images_without(self, category: frozenset[str]) -> list[tuple[str, int]]:
+        """Images that are known not to show a class, each with the position of one of its samples."""
+        if category not in self._without:
+            self._without[category] = [
+                (key, position)
+                for key, position in self._first.items()
+                if category in self._denied[key] or (self.variation.complete and self._names_others(key, category))
+            ]
+        return self._without[category]
+
+    def _names_others(self, key: str, category: frozenset[str]) -> bool:
+        """Whether all that is named in an image is known by its class, and shares no word with this one."""
+        shown = self._shown[key]
+        return bool(category) and shown is not None and not shown & category
 
     @cached_property
     def _squared(self) -> frozenset[str]:
@@ -204,15 +211,29 @@ class VariedSamples:
         return frozenset(references[int(position)] for position in chosen)
 
     @cached_property
+    def _first(self) -> Mapping[str, int]:
+        """Image -> position of a sample of it."""
+        return {_image_key(sample): position for position, sample in enumerate(self.samples)}
+
+    @cached_property
     def _shown(self) -> Mapping[str, frozenset[str] | None]:
-        """Image -> words of all classes that samples name in it; None where one of them has no words for its class."""
-        named: dict[str, list[str | None]] = defaultdict(list)
+        """Image -> words of all classes that samples find in it; None where one of them has no words for its class."""
+        shown: dict[str, frozenset[str] | None] = dict.fromkeys(self._first, frozenset())
         for sample in self.samples:
-            named[_image_key(sample)].append(sample.category)
-        return {
-            key: None if None in names else frozenset().union(*(_words(name or "") for name in names)) or None
-            for key, names in named.items()
-        }
+            words, before = _words(sample.category or ""), shown[_image_key(sample)]
+            if not sample.is_absent:
+                shown[_image_key(sample)] = before | words if words and before is not None else None
+        return shown
+
+    @cached_property
+    def _denied(self) -> Mapping[str, set[frozenset[str]]]:
+        """Image -> classes, by their words, that a sentence asks for in vain, without asking for a special one."""
+        denied: dict[str, set[frozenset[str]]] = {key: set() for key in self._first}
+        for sample in self.samples:
+            words = _words(sample.category or "")
+            if sample.is_absent and _words(sample.sentence) - _ANY_OF_A_CLASS <= words:
+                denied[_image_key(sample)].add(words)
+        return denied
 
 
 def draw_varied(
