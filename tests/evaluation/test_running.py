@@ -52,6 +52,14 @@ def test_empty_prediction_on_empty_target_counts_by_protocol():
         assert metrics.protocol == protocol
 
 
+def test_published_protocol_hands_on_the_sentence_as_its_file_has_it():
+    heard = []
+    model = StandIn(lambda sentence, size_hw: (heard.append(sentence) or rows(1, size_hw), None))
+    for protocol in ("published", "native"):
+        evaluate(model, [sample("the ship", rows(1), raw_sentence="the ship\n"), sample("all", rows(1))], protocol)
+    assert heard == ["the ship\n", "all", "the ship", "all"]
+
+
 def test_published_protocol_counts_at_the_models_size_with_the_target_resized_nearest():
     target = np.zeros((SIDE, SIDE), dtype=bool)
     target[1, 2] = True
