@@ -22,6 +22,7 @@ MAY_CHANGE = (
     "validate.every_steps",
     "validate.every_epochs",
     "validate.batch_size",
+    "tensorboard",
 )
 """What may differ when a run is resumed, since no weight depends on it."""
 
@@ -31,7 +32,7 @@ def record_recipe(recipe: Recipe, output_dir: Path) -> None:
     import yaml
 
     output_dir.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(_plain(recipe), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(plain_values(recipe), sort_keys=False, allow_unicode=True)
     write_text(output_dir / RECIPE_FILE, f"# What this run was started with.\n{text}")
 
 
@@ -52,7 +53,7 @@ def require_same_recipe(recipe: Recipe, output_dir: Path) -> None:
     if not path.is_file():
         logger.warning("`%s` is not there, so nobody can tell whether the run began with this recipe", path)
         return
-    before, now = _flat(_plain(load_recipe(path))), _flat(_plain(recipe))
+    before, now = _flat(plain_values(load_recipe(path))), _flat(plain_values(recipe))
     # Before the data is opened, a recipe that counts in epochs does not know its steps.
     free = MAY_CHANGE if recipe.steps else (*MAY_CHANGE, "steps")
     different = [
@@ -68,14 +69,14 @@ def require_same_recipe(recipe: Recipe, output_dir: Path) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as YAML knows them."""
+def plain_values(value: Any) -> Any:
+    """Dataclasses, mappings and tuples as YAML knows them: dictionaries and lists."""
     if dataclasses.is_dataclass(value):
-        return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+        return {entry.name: plain_values(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain_values(entry) for entry in value]
     return value
 
 
