@@ -21,7 +21,7 @@ _GAP = 14
 _MAT: Colour = (230, 231, 228)
 _PLATE: Colour = (28, 32, 36)
 # Neither vegetation, soil, roofs, pools nor colour-infrared pictures show it.
-_TARGET: Colour = (255, 0, 220)
+TARGET_COLOUR: Colour = (255, 0, 220)
 # Weak, so that small objects can be recognised below it.
 _FILL = 0.25
 _NOTHING = "nothing is meant"
@@ -77,7 +77,7 @@ def sample_tile(sample: Sample) -> Tile:
     target = sample.target((rgb.shape[0], rgb.shape[1]))
     parts = [sample.id, *(part for part in (sample.split, sample.category, sample.kind) if part)]
     note = _NOTHING if sample.is_absent else ("" if target.any() else "the mask is empty")
-    return Tile(rgb, [(target, _TARGET)], sample.sentence, " · ".join(parts), note)
+    return Tile(rgb, [(target, TARGET_COLOUR)], sample.sentence, " · ".join(parts), note)
 
 
 def draw_sheet(

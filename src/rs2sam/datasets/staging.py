@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rs2sam.errors import InvalidInputError, RS2SAMError
@@ -33,7 +33,8 @@ def staged_file(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise _not_writable(out, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it never came to be, or its folder did not
+            partial.unlink()
 
 
 def check_file_free(out: Path, *, overwrite: bool) -> None:
