@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,3 +171,17 @@ def test_components_add_up_to_the_mask():
     mask = np.random.default_rng(0).random((40, 50)) < 0.3
     parts = connected_components(mask)
     np.testing.assert_array_equal(np.sum(parts, axis=0), mask)
+
+
+def test_published_sentence_is_the_raw_one_where_it_differs():
+    sample = Sample(np.zeros((4, 6, 3), dtype=np.uint8), "the ship", None, "0")
+    assert sample.published_sentence == "the ship"
+    assert replace(sample, raw_sentence="the ship\n").published_sentence == "the ship\n"
+
+
+def test_images_larger_than_pil_admits_are_named(tmp_path, monkeypatch):
+    Image.new("RGB", (20, 20)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (load_pixels, image_size):
+        with pytest.raises(InvalidImageError, match=r"huge\.png` cannot be read as an image: .*exceeds limit"):
+            read(tmp_path / "huge.png")

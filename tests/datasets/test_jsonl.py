@@ -280,3 +280,18 @@ def test_wrong_arguments_are_refused(root, tmp_path):
         write_jsonl([samples[0], samples[0]], tmp_path / "out")
     with pytest.raises(InvalidInputError, match="one of copy, link, reference; received 'move'"):
         write_jsonl(samples, tmp_path / "out", image_mode="move")
+
+
+def test_lines_of_the_documentation_are_read(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    lines = text.split("```json\n")[1].split("```")[0]
+    (tmp_path / "data.jsonl").write_text(lines)
+    for name in ("images/7.png", "images/8.png", "masks/7.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (6, 4) if name.endswith("8.png") else (512, 300), 1).save(tmp_path / name)
+    samples = read_jsonl(tmp_path)
+    areas = [int(sample.target(sample.image_size()).sum()) for sample in samples]
+    assert areas[0] == 512 * 300
+    assert areas[1] == pytest.approx(511 * 80, rel=0.02)
+    assert areas[2:] == [4, 0]
+    assert [sample.is_absent for sample in samples] == [False, False, False, True]

@@ -278,3 +278,10 @@ def test_missing_and_damaged_masks_are_named(tmp_path):
             read(tmp_path / "cut.png")
         with pytest.raises(InvalidImageError, match=r"mask `.*text\.png` is in no picture format"):
             read(tmp_path / "text.png")
+
+
+def test_masks_larger_than_pil_admits_are_named(tmp_path, monkeypatch):
+    Image.new("L", (20, 20)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InvalidImageError, match=r"mask `.*huge\.png` cannot be read: .*exceeds limit"):
+        read_mask(tmp_path / "huge.png")

@@ -181,3 +181,13 @@ def test_pickle_of_something_else_is_refused(root):
     (root / REFS_FILE).write_bytes(pickle.dumps({"refs": []}))
     with pytest.raises(InvalidInputError, match="must hold a list of refs, received dict"):
         read_rrsisd(root)
+
+
+def test_python_2_text_in_another_encoding_may_not_run_anything_either(tmp_path):
+    path = tmp_path / "refs.p"
+    path.write_bytes(b"\x80\x02]U\x01\xdfacposix\nsystem\n(U\x01xtRa.")
+    with pytest.raises(InvalidInputError, match=r"received `posix\.system`"):
+        read_plain_pickle(path)
+    path.write_bytes(b"\x80\x02]U\x01\xdfa(")
+    with pytest.raises(InvalidInputError, match="cannot be read as a pickle"):
+        read_plain_pickle(path)

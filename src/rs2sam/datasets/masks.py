@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class SegmentationMask:
         exactly_once: drop pixels that more than one segment covers, as published masks of RRSIS-D do.
     """
 
-    segmentations: tuple[Any, ...]
+    segmentations: tuple[Any, ...] = field(repr=False)
     where: str
     size_hw: tuple[int, int] | None = None
     image: Path | None = None
