@@ -204,8 +204,11 @@ class TensorBoard:
         """Loss, terms, rates and pace as curves."""
         curves = {f"loss/{name}": value for name, value in loss_terms(entry).items()}
         curves["loss/total"] = entry["loss"]
-        curves.update({f"rate/{name}": entry[name] for name in ("learning_rate", "new_learning_rate")})
-        curves.update({f"run/{name}": entry[name] for name in ("grad_norm", "samples_per_second") if name in entry})
+        for group, names in (
+            ("rate", ("learning_rate", "new_learning_rate")),
+            ("run", ("grad_norm", "samples_per_second")),
+        ):
+            curves.update({f"{group}/{name}": entry[name] for name in names if name in entry})
         self._write(curves, entry["step"])
 
     def validated(self, entry: Entry, sheet: Image.Image | None) -> None:

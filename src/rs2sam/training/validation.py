@@ -19,10 +19,12 @@ import numpy as np
 import torch
 import torch.distributed
 from PIL import Image
+from tqdm import tqdm
 
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.datasets.base import Sample
-from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
+from rs2sam.evaluation import EvaluationReport, SampleResult
+from rs2sam.evaluation.running import evaluate_batches, split_batches
 from rs2sam.metrics import Protocol
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.processing import Processor
@@ -48,11 +50,13 @@ class ValidationSettings:
         protocol: at which size, and what an empty union counts; see `rs2sam.metrics`.
         batch_size: samples that the model reads at once.
         bf16: whether the model computes in bfloat16 where autocast has it so, as in the training.
+        quiet: no bar, even on a terminal.
     """
 
     protocol: Protocol = "native"
     batch_size: int = 8
     bf16: bool = False
+    quiet: bool = False
 
 
 class Validator:
@@ -150,14 +154,24 @@ class Validator:
         """The report on all samples, in every process."""
         settings, able = self.settings, _everywhere(segmenter is not None)
         answering = [rank for rank, answers in enumerate(able) if answers]
-        results: tuple[SampleResult, ...] = ()
+        results: list[SampleResult] = []
         if segmenter is not None:
-            share = self.samples[answering.index(_rank()) :: len(answering)]
-            results = evaluate(segmenter, share, settings.protocol, settings.batch_size).results if share else ()
+            results = self._results(segmenter, self.samples[answering.index(_rank()) :: len(answering)])
         shares = _everywhere(results)
         count = len(answering)
         ordered = (shares[answering[place % count]][place // count] for place in range(len(self.samples)))
         return EvaluationReport(tuple(ordered), settings.protocol)
+
+    def _results(self, segmenter: Segmenter, share: Sequence[Sample]) -> list[SampleResult]:
+        """What this process answers, with a bar that goes when it is done."""
+        results: list[SampleResult] = []
+        batches = split_batches(share, self.settings.batch_size)
+        quiet = self.settings.quiet or _rank() > 0
+        with tqdm(total=len(share), desc="validate", leave=False, disable=quiet or None) as progress:
+            for outcomes in evaluate_batches(segmenter, batches, self.settings.protocol):
+                results.extend(result for result, _ in outcomes)
+                progress.update(len(outcomes))
+        return results
 
     def _sheet(self, segmenter: Segmenter, report: EvaluationReport, step: int) -> Image.Image:
         """Some samples, always the same, at their images' own size; their IoU is that of the report."""
