@@ -207,3 +207,13 @@ def test_most_published_sentences_can_be_turned() -> None:
     for turn, share in ((FLIP_LEFT_RIGHT, 0.98), (FLIP_UP_DOWN, 0.9), (QUARTER, 0.8)):
         offered = [reword(sentence, turn) is not None for sentence in sentences]
         assert np.mean(offered) > share
+
+
+def test_the_table_of_the_docs_is_what_happens() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "variation.md").read_text(encoding="utf-8")
+    rows = [row.strip("| \n").split(" | ") for row in page.split("## What happens to words")[1].splitlines()]
+    rows = [row for row in rows if len(row) == 3][1:]
+    assert len(rows) == 10
+    for sentence, mirrored, turned in rows:
+        for turn, expected in ((FLIP_LEFT_RIGHT, mirrored), (QUARTER, turned)):
+            assert reword(sentence, turn) == {"unchanged": sentence, "not offered": None}.get(expected, expected)

@@ -81,19 +81,22 @@ class VariedSample:
     """A sample as it is trained on.
 
     Args:
-        rgb: (S, S, 3) uint8, `image` resized bilinearly (antialiased when shrinking, aspect ratio not kept).
+        image: (H, W, 3) uint8, the varied image before it is resized. The published code resizes each of the model's
+            two inputs from here, not one from the other.
         sentence: the referring expression, true of this image.
         mask: (S, S) bool, the target, resized by the nearest pixel.
         sample_id: `Sample.id`.
-        image: (H, W, 3) uint8, the varied image before it is resized. The published code resizes each of the model's
-            two inputs from here, not one from the other.
     """
 
-    rgb: Pixels
+    image: Pixels
     sentence: str
     mask: Mask
     sample_id: str
-    image: Pixels
+
+    @property
+    def rgb(self) -> Pixels:
+        """The image at the mask's size, (S, S, 3) uint8: antialiased bilinear, aspect ratio not kept."""
+        return _resized(self.image, self.mask.shape)
 
 
 class VariedSamples:
@@ -136,7 +139,7 @@ class VariedSamples:
         image, mask, sentence = mosaic if mosaic else self._moved(sample, image, rng)
         if self.variation.jitter > 0:
             image = recolour(image, sentence, rng, self.variation.jitter)
-        return VariedSample(_resized(image, (self.side, self.side)), sentence, mask, sample.id, image)
+        return VariedSample(image, sentence, mask, sample.id)
 
     def _moved(self, sample: Sample, image: Pixels, rng: np.random.Generator) -> tuple[Pixels, Mask, str]:
         """Crop and turn: image (h, w, 3), mask (S, S), sentence."""
