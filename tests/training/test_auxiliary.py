@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
+from rs2sam.training.auxiliary import (
+    DistillationHead,
+    MovingAverage,
+    SemanticHead,
+    UnionHead,
+    pseudo_mask_loss,
+    semantic_loss,
+)
 
 LOG2 = math.log(2)
 
@@ -22,6 +29,19 @@ def test_semantic_loss_by_hand():
     # overlap 0.5, so dice = 1 - (2 * 0.5 + 1) / (2 + 1 + 1) = 0.5.
     loss = semantic_loss(torch.zeros(1, 1, 2, 2), labels([[1, 0], [0, 0]]), torch.tensor([[True]]))
     assert loss.item() == pytest.approx(4 * LOG2 + 0.5)
+
+
+def test_pseudo_mask_loss_by_hand():
+    # One patch of 2 x 2 pixels, one of which is meant: -(1/4 log p + 3/4 log(1 - p)).
+    target = torch.tensor([[[1, 0], [0, 0]]])
+    assert pseudo_mask_loss(torch.full((1, 1, 1, 1), 0.5), target).item() == pytest.approx(LOG2)
+    expected = -(0.25 * math.log(0.2) + 0.75 * math.log(0.8))
+    assert pseudo_mask_loss(torch.full((1, 1, 1, 1), 0.2), target).item() == pytest.approx(expected)
+
+
+def test_pseudo_mask_loss_passes_on_what_is_not_a_number():
+    assert pseudo_mask_loss(torch.full((1, 1, 1, 1), math.nan), torch.ones(1, 2, 2)).isnan()
+    assert pseudo_mask_loss(torch.zeros(1, 1, 1, 1), torch.ones(1, 2, 2)).isfinite()
 
 
 def test_semantic_loss_of_an_absent_class_is_its_cross_entropy_alone():

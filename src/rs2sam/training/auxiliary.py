@@ -103,6 +103,22 @@ class DistillationHead(nn.Module):
         return torch.stack(terms).mean()
 
 
+def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy of the pseudo-mask with the target's share of every patch.
+
+    Args:
+        pseudo_mask: (B, 1, g, g) in [0, 1].
+        target: (B, S, S), 0 or 1; averaged down to g x g.
+
+    Returns:
+        Scalar; not a number where the pseudo-mask is not. `F.binary_cross_entropy` would end the process instead, and
+        mixed precision forbids it.
+    """
+    shares = F.interpolate(target[:, None].float(), pseudo_mask.shape[-2:], mode="area")
+    probability = pseudo_mask.float().clamp(1e-6, 1 - 1e-6)
+    return -(shares * probability.log() + (1 - shares) * (1 - probability).log()).mean()
+
+
 def semantic_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     """Cross entropy plus Dice per class, over the classes whose annotation is complete in an image.
 

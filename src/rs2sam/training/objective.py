@@ -12,15 +12,20 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.models.trunk import Levels
 from rs2sam.models.union_encoder import UnionFeatures
-from rs2sam.training.auxiliary import DistillationHead, MovingAverage, SemanticHead, UnionHead, semantic_loss
+from rs2sam.training.auxiliary import (
+    DistillationHead,
+    MovingAverage,
+    SemanticHead,
+    UnionHead,
+    pseudo_mask_loss,
+    semantic_loss,
+)
 from rs2sam.training.groups import ParameterGroups, freeze, parameter_groups
 from rs2sam.training.lora import add_lora, low_rank_factors, plain_model
 from rs2sam.training.losses import rs2sam_loss
@@ -141,10 +146,7 @@ class TrainingModel(nn.Module):
         losses = {}
         if self.recipe.auxiliary.pseudo_mask:
             assert pseudo_mask is not None
-            shares = F.interpolate(inputs["target"][:, None].float(), pseudo_mask.shape[-2:], mode="area")
-            # Mixed precision forbids this function, even on float32.
-            with torch.autocast(pseudo_mask.device.type, enabled=False):
-                losses["pseudo_mask"] = F.binary_cross_entropy(pseudo_mask.float().clamp(1e-6, 1 - 1e-6), shares)
+            losses["pseudo_mask"] = pseudo_mask_loss(pseudo_mask, inputs["target"])
         if self.semantic is not None:
             logits = self.semantic((seen.levels.feat_s0, seen.levels.feat_s1, seen.levels.image_embedding))
             losses["semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])
