@@ -43,8 +43,8 @@ CHECK_EPILOG = """\b
 Errors (exit code 1): what cannot be read, masks of another size, blank or too
 long sentences, equal ids, one image in several splits (leakage).
 Warnings (exit code 0): images of different splits that look alike, equal
-files or questions, empty masks, polygons that leave the image, masks that
-are nearly of the image's size.
+files or questions, samples in no split, empty masks, polygons that leave the
+image, images that viewers turn (EXIF), masks nearly of the image's size.
 """
 
 CONVERT_EPILOG = """\b

@@ -115,6 +115,17 @@ def test_masks_of_another_size(samples, tmp_path):
     assert all("image 64 x 64 px" in finding.message for finding in report.findings)
 
 
+def test_an_image_that_viewers_turn_is_worth_a_look(samples, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(generate_scene(np.random.default_rng(9), side=64).pixels())
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    samples.append(Sample(tmp_path / "turned.jpg", "x", square(), "5", split="train"))
+
+    (finding,) = check(samples, tmp_path).findings
+    assert (finding.rule, finding.where, finding.message) == ("turned-image", "turned.jpg", "orientation 6")
+
+
 def test_empty_masks_are_counted_and_are_not_absent_targets(samples, tmp_path):
     samples.append(Sample(samples[0].image, "x", np.zeros((64, 64), np.bool_), "5", split="train"))
     report = check(samples, tmp_path)

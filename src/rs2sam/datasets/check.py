@@ -14,6 +14,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
+from PIL import ExifTags, Image
+
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.check_report import NO_SPLIT, DataReport, Distribution, Finding, SplitCounts
 from rs2sam.datasets.duplicates import Thumbnail, file_digest, near_pairs, pixel_digest, thumbnail
@@ -173,8 +175,20 @@ def _look(look: _Look) -> _Look:
     except (RS2SAMError, OSError) as error:
         rule = "missing-image" if isinstance(error, FileNotFoundError) else "unreadable-image"
         look.findings.append(Finding(rule, look.name, _reason(error)))
+    orientation = _exif_orientation(first.image) if look.size_hw and isinstance(first.image, Path) else 1
+    if orientation != 1:
+        look.findings.append(Finding("turned-image", look.name, f"orientation {orientation}"))
     look.areas = [_area(sample, look) for sample in look.samples]
     return look
+
+
+def _exif_orientation(path: Path) -> int:
+    """Orientation 1 to 8 of a readable image, 1 = as stored."""
+    try:
+        with Image.open(path) as picture:
+            return int(picture.getexif().get(ExifTags.Base.Orientation) or 1)
+    except (OSError, SyntaxError, ValueError):  # GDAL reads it, PIL does not: such files have no orientation
+        return 1
 
 
 def _area(sample: Sample, look: _Look) -> int | None:

@@ -28,6 +28,7 @@ RULES: Mapping[str, tuple[Severity, str]] = {
     "repeated-image": ("warning", "one image (equal files) is there under several names"),
     "repeated-sentence": ("warning", "one sentence is asked of one image more than once"),
     "empty-mask": ("warning", "a mask has no pixel; write null where nothing is meant"),
+    "turned-image": ("warning", "an image asks viewers to turn it (EXIF); it is read as stored, as its mask has to be"),
     "mask-outside": ("warning", "a mask reaches beyond its image"),
     "mask-resized": ("warning", "a mask is nearly of its image's size and is brought to it by the nearest pixel"),
 }
