@@ -243,7 +243,7 @@ _CLAUSE_ENDS = (
 _UPRIGHT = "(?:upper|lower|top|bottom)"
 _SIDEWARD = "(?:left|right)"
 _AND = r"\W*(?:and|or|,|/)\W*(?:the )?"
-_STOREY = r"(?:levels?|floors?|decks?|storeys?|story|stories|terraces?|surfaces?|layers?|class)\b"
+_STOREY = r"(?:levels?|floors?|decks?|storeys?|story|stories|terraces?|surfaces?|layers?|reaches|class)\b"
 _ORDINAL = r"(?:first|second|third|fourth|fifth|last|former|latter)\b"
 _TURNING = r"(?:turn|curv|bend|veer|swerv|fork|branch|bear)(?:e?s|ed|ing|e)?"
 _HEADED = r"\b(?:facing|faces|pointing|points|pointed|heading|heads|headed|moving|moves|oriented|directed|nose)"
@@ -266,9 +266,15 @@ _DONE = (
 )
 
 _ARTICLE = re.compile(r"\b([aA])n?(?= $)")
-# Bridges are over rivers whichever way the picture lies.
+# Bridges are over rivers, and clouds above forests, whichever way the picture lies.
 _CROSSING = re.compile(
-    r"\b(?:bridge|overpass|viaduct|flyover|tunnel|underpass|crosse?s|crossing|spans?|spanning)", re.I
+    r"\b(?:bridge|overpass|viaduct|flyover|tunnel|underpass|crosse?s|crossing|spans?|spanning|cloud|platform|ceiling"
+    r"|canopy|(?:bill)?board)",
+    re.IGNORECASE,
+)
+_GROUND = (
+    r"(?:the )?(?:\w+ ){0,2}(?:ground|grass|grassland|lawn|land|sand|field of|forest|water|sea|river|roads?|street"
+    r"|tracks?|rails?|railways?)\b"
 )
 # "Upper and lower left" are two corners, but only one is written in full.
 _ENUMERATED_CORNERS = re.compile(
@@ -299,6 +305,7 @@ _RULES = _rules(
     (rf"\b(?P<dir>at the top|on the left|at the bottom|on the right)(?={_CLAUSE_ENDS})", _AT),
     (rf"\bon the (?:top|bottom)(?={_CLAUSE_ENDS})", _held(_UP)),
     (rf"{_SIDE}(?= of {_IMAGE})", _ADJECTIVE),
+    (rf"\b(?:above|below)(?= {_GROUND})", _held(_UP)),
     (rf"\b(?P<dir>above|below|to the left of|to the right of)(?= {_DETERMINER}| and (?:above|below|to the) )", _BESIDE),
     (r"\b(?:what|all|little|nothing|much)\b.{0,20}\bleft of\b", _held(_UP, _LEFT)),
     (r"\b(?P<dir>left|right)(?= of\b)", _ONLY_FLIPPED["sideways"]),
@@ -319,7 +326,7 @@ _RULES = _rules(
     (rf"\b(?P<dir>upper|lower)\b(?=[- ]{_PLACE})", _HAND),
     (r"\bthe (?:very )?(?P<dir>upper|lower)\b(?= \w)", _HAND),
     (rf"{_SIDE}(?=[- ]{_PLACE})", _ADJECTIVE),
-    (rf"\b(?:the|its|very|far|extreme|center|centre|middle|central)[- ]{_SIDE}", _ADJECTIVE),
+    (rf"\b(?:the|very|far|extreme|center|centre|middle|central)[- ]{_SIDE}", _ADJECTIVE),
     (rf"{_SIDE}(?=(?: and| or| to|,)(?: the)? (?:top|left|bottom|right)\b)", _ADJECTIVE),
     (rf"\b(?:top|left|bottom|right)(?: and| or| to|,)(?: the)? {_SIDE}", _ADJECTIVE),
     (rf"\b(?:from|towards?) {_SIDE}", _ADJECTIVE),
