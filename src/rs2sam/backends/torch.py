@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from transformers.utils import logging
 
 from rs2sam.backends import BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError
@@ -91,7 +94,8 @@ def load_model(folder: str | Path, dtype: torch.dtype = torch.float32) -> RS2Sam
         CheckpointError: the weights cannot be read, or some are missing, left over or of other shapes.
     """
     try:
-        model, report = RS2SamModel.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        with no_progress_bars():
+            model, report = RS2SamModel.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"The weights in {folder} cannot be loaded: {error}. Write the folder again with `rs2sam convert`."
@@ -105,6 +109,18 @@ def load_model(folder: str | Path, dtype: torch.dtype = torch.float32) -> RS2Sam
             "Write the folder again with `rs2sam convert`."
         )
     return cast("RS2SamModel", model)
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Without transformers' bars for files that it reads and writes, which appear whether anyone watches or not."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _array(tensor: Tensor) -> FloatArray:

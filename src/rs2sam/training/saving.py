@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transformers.utils import logging
-
+from rs2sam.backends.torch import no_progress_bars
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.training.checkpoints import sync_tree
@@ -27,7 +26,7 @@ def save_model(model: RS2SamModel, processor: Processor, card: str, folder: Path
         folder: where.
     """
     with replaced_folder(folder) as temporary:
-        with _no_bars():
+        with no_progress_bars():
             model.save_pretrained(temporary)
         processor.save(temporary)
         (temporary / CARD_FILE).write_text(card, encoding="utf-8")
@@ -52,18 +51,6 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without transformers' bar for every file that it writes."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def restore_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 An entry is one line of the log, a mapping ready for JSON. `step` is in every entry. An entry of training has `epoch`,
 `loss`, the loss terms before weighting, `learning_rate`, `new_learning_rate`, `grad_norm`, `samples_per_second` and
-`seconds`; one of a validation has `validation`, the metric row, with `best` and `seconds`.
+`seconds` since the start; one of a validation has `validation`, the metric row, and `best`.
 """
 
 from __future__ import annotations

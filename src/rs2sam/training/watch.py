@@ -139,8 +139,9 @@ class Watch(TrainerCallback):
                 self.validator.begin(step)
         for sink in self._sinks:
             sink.begin(step, state.max_steps)
-        seconds = [entry["seconds"] for entry in read_log(self.output_dir / LOG_FILE)] if self._sinks else []
-        self._pace.begin(step, samples_per_step(args), seconds[-1] if seconds else 0.0)
+        entries = read_log(self.output_dir / LOG_FILE) if self._sinks else []
+        seconds = max((entry["seconds"] for entry in entries if "seconds" in entry), default=0.0)
+        self._pace.begin(step, samples_per_step(args), seconds)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
@@ -213,7 +214,6 @@ class Watch(TrainerCallback):
             "step": found["step"],
             "validation": found["rows"]["overall"]["model"],
             "best": found["best"],
-            "seconds": found["seconds"],
         }
         for sink in self._sinks:
             sink.validated(entry, sheet)
