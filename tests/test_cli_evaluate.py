@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from rs2sam.cli import main
-from rs2sam.cli_evaluate import choose_split
+from rs2sam.cli_evaluate import choose_split, model_title
 from rs2sam.errors import InvalidInputError
 from rs2sam.segmenter import Segmentation
 from tests.datasets import make_formats
@@ -191,6 +191,14 @@ def test_split_that_is_meant():
     assert choose_split("val", ("val",)) == "val"
     with pytest.raises(InvalidInputError, match=r"no split `test`. Name one of its splits \(train, val\)"):
         choose_split(None, ("train", "val"))
+
+
+def test_a_model_is_called_by_what_tells_it_from_others(tmp_path):
+    for name in ("run-7/model", "run-7/checkpoint-100", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+        assert model_title(str(tmp_path / name)) == name
+    assert model_title("owner/model") == "owner/model"
+    assert model_title("compact") == "compact"
 
 
 def test_two_processes_give_the_figures_of_one(data, tmp_path):

@@ -136,7 +136,7 @@ class _Run:
         split = choose_split(self.split, data.splits)
         samples = spread_evenly(data.samples(split), self.limit)
         name = root.resolve().name
-        model = Path(self.model).name
+        model = model_title(self.model)
         folder = self.folder or Path(safe_name(f"evaluation-{name}-{split or 'all'}-{model}".lower()))
         options = RunOptions(
             batch_size=self.batch_size,
@@ -189,7 +189,7 @@ class _Run:
             from rs2sam.hub import resolve_model
 
             return RunIdentity(
-                model=Path(self.model).name,
+                model=model_title(self.model),
                 weights_sha256=hash_folder(resolve_model(self.model).folder),
                 data=data,
                 dataset=form,
@@ -201,6 +201,17 @@ class _Run:
             )
 
         return identity
+
+
+def model_title(name: str) -> str:
+    """What a report calls a model: its name, or of a folder the last part that says something."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return name
+    parts = folder.resolve().parts
+    # A training run calls them all alike.
+    alike = parts[-1] in ("model", "best") or parts[-1].startswith("checkpoint-")
+    return "/".join(parts[-2:]) if alike else parts[-1]
 
 
 def choose_split(wanted: str | None, splits: tuple[str, ...]) -> str | None:

@@ -94,11 +94,14 @@ def test_the_seed_alone_decides_the_draws():
 
 
 def test_groups_have_differences_of_their_own():
-    before = [result("a", (10, 100), kind="class"), result("b", (50, 100), kind="position")]
-    after = [dataclasses.replace(before[0], counts=PixelCounts(30, 100)), before[1]]
-    by_kind = compare(side("a", before), side("b", after))["by_kind"]
-    assert [(row["name"], row["n"]) for row in by_kind] == [("class", 1), ("position", 1)]
-    assert [row["difference"] for row in by_kind] == pytest.approx([0.2, 0.0])
+    before = [result(f"c{k}", (10, 100), kind="class") for k in range(5)]
+    before += [result(f"p{k}", (50, 100), kind="position") for k in range(4)]
+    after = [dataclasses.replace(one, counts=PixelCounts(30, 100)) for one in before[:5]] + before[5:]
+    by_class, by_position = compare(side("a", before), side("b", after))["by_kind"]
+    assert (by_class["name"], by_class["n"]) == ("class", 5)
+    assert (by_class["difference"], by_class["low"], by_class["high"]) == pytest.approx((0.2, 0.2, 0.2))
+    # Four are too few for an interval.
+    assert (by_position["n"], by_position["difference"], by_position["low"]) == (4, 0.0, None)
 
 
 def test_other_samples_are_refused_with_counts_or_left_out_on_demand():

@@ -73,6 +73,20 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
         RunFolder(tmp_path / "out").open(IDENTITY, **START)
 
 
+def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.open(IDENTITY, **START)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.open", full)
+    with pytest.raises(
+        InvalidInputError, match=r"samples.jsonl cannot be written \(No space left on device\).*--resume"
+    ):
+        folder.append([result("a", (1, 2))], "native")
+
+
 def test_damaged_lines_are_named(tmp_path):
     file = tmp_path / "samples.jsonl"
     file.write_text(json.dumps(result("a", (1, 2)).as_record("native")) + "\n{}\n")

@@ -22,6 +22,8 @@ from rs2sam.evaluation.run_folder import RUN_FILE, SAMPLES_FILE, read_object, re
 from rs2sam.metrics import PRECISION_THRESHOLDS, Protocol, SegmentationMetrics
 
 DEFAULT_DRAWS, CONFIDENCE = 2000, 0.95
+MIN_DRAWN = 5
+"""A group of fewer images has no interval: too few to say how far others would differ."""
 _DRAWS_AT_ONCE = 200
 Array = NDArray[np.float64]
 
@@ -170,6 +172,10 @@ class _Bootstrap:
         self._seed = seed
         self._draws = draws
 
+    def num_drawn(self, inside: NDArray[np.bool_]) -> int:
+        """How many clusters have one of these samples, (n,) bool."""
+        return len(np.unique(self._clusters[inside]))
+
     def sums(self, columns: Array) -> Array:
         """Sums over the samples of each draw.
 
@@ -193,7 +199,7 @@ class _Bootstrap:
 
 
 def _interval(differences: Array) -> tuple[float | None, float | None]:
-    """Percentiles that hold the middle of the draws; None where no draw has such a sample."""
+    """Percentiles that hold the middle of the draws; None where there is none."""
     known = differences[np.isfinite(differences)]
     if not known.size:
         return None, None
@@ -249,9 +255,11 @@ def _group_rows(
     num, drawn_a, drawn_b = np.split(sums, 3, axis=1)
     rows = []
     for place, name in enumerate(names):
-        a, b = (float(values[member[:, place] > 0].mean()) for values in ious)
+        inside = member[:, place] > 0
+        a, b = (float(values[inside].mean()) for values in ious)
         differences = _ratio(drawn_b[:, place] - drawn_a[:, place], num[:, place])
-        rows.append({**_row(name, a, b, differences), "n": int(member[:, place].sum())})
+        few = bootstrap.num_drawn(inside) < MIN_DRAWN
+        rows.append({**_row(name, a, b, differences[:0] if few else differences), "n": int(inside.sum())})
     return rows
 
 

@@ -13,7 +13,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,14 @@ class RunFolder:
         elif there:
             self._check(identity)
             return self._finished()
-        self.path.mkdir(parents=True, exist_ok=True)
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / RUN_FILE, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
         return []
 
     def append(self, results: Sequence[SampleResult], protocol: Protocol) -> None:
         """Write a batch to the disk before the next one starts."""
-        with self._part.open("a", encoding="utf-8") as file:
+        with _writing(self._part), self._part.open("a", encoding="utf-8") as file:
             file.writelines(_line(result, protocol) for result in results)
             file.flush()
 
@@ -95,10 +97,11 @@ class RunFolder:
     def save_mask(self, sample_id: str, mask: Mask) -> None:
         """Save a prediction as PNG: 255 found, 0 not."""
         path = self.mask_path(sample_id)
-        path.parent.mkdir(exist_ok=True)
         temporary = path.with_name(f".{path.name}")
-        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, format="PNG")
-        temporary.replace(path)
+        with _writing(path):
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, format="PNG")
+            temporary.replace(path)
 
     def _check(self, identity: Mapping[str, Any]) -> None:
         """Whether the folder holds an evaluation of the same thing."""
@@ -188,8 +191,21 @@ def read_object(path: Path, origin: str) -> dict[str, Any]:
 def write_whole(path: Path, content: str) -> None:
     """Write a text file under a temporary name and rename it: it is there whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)
+    with _writing(path):
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A full disk or a closed folder is said in words."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path} cannot be written ({error.strerror or error}). Make room or choose another folder; an evaluation "
+            "goes on by --resume."
+        ) from error
 
 
 def safe_name(sample_id: str) -> str:
