@@ -185,6 +185,10 @@ def loaded_after(statement: str) -> set[str]:
         ("import rs2sam.raster.tiling", {"torch", "onnxruntime", "rasterio", "shapely"}),
         ("from rs2sam.segmenter import Segmenter", {"torch", "transformers"}),
         (
+            "import rs2sam.evaluation.campaign, rs2sam.evaluation.comparing",
+            {"torch", "transformers", "accelerate", "onnxruntime"},
+        ),
+        (
             "from rs2sam.raster import read_scene, segment_scene, write_outputs",
             {"torch", "transformers", "onnxruntime"},
         ),
