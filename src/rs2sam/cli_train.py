@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -17,7 +16,8 @@ from rs2sam.errors import require
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the output folder.")
-def train(recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) -> None:
+@click.pass_context
+def train(ctx: click.Context, recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) -> None:
     """Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model.
 
     Example: rs2sam train recipes/compact.yaml --set data.root=DIR -o runs/compact
@@ -27,9 +27,10 @@ def train(recipe: Path, output: Path, overrides: tuple[str, ...], resume: bool) 
     from rs2sam.training.recipe import load_recipe
     from rs2sam.training.trainer import run_recipe
 
-    # torchrun and accelerate start one process a device and tell each how many they are.
-    run_recipe(load_recipe(recipe, overrides), output, resume, int(os.environ.get("WORLD_SIZE", "1")))
-    click.echo(f"saved: {output / 'model'}", err=True)
+    quiet = bool((ctx.obj or {}).get("quiet"))
+    run_recipe(load_recipe(recipe, overrides), output, resume, quiet=quiet)
+    if not quiet:
+        click.echo(f"saved: {output / 'model'}", err=True)
 
 
 if __name__ == "__main__":

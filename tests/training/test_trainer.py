@@ -20,7 +20,7 @@ from rs2sam.training.objective import TrainingModel
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
 from rs2sam.training.trainer import RS2SamTrainer, check_run, train, training_arguments
 from tests.small_model import COMPACT, IMAGE_SIZE
-from tests.training.toy import NUM_CLASSES, toy_draw, toy_init, toy_recipe
+from tests.training.toy import NUM_CLASSES, TOY, toy_draw, toy_init, toy_recipe
 
 ALL_TERMS = {"cross_entropy", "dice", "boundary", "presence", "score"}
 
@@ -183,10 +183,11 @@ def test_schedule_warms_up_every_group_and_then_holds_or_falls(init, tmp_path, s
 
 def test_log_reports_the_mean_of_every_term(init, tmp_path):
     run = trainer(toy_recipe(init), tmp_path)
-    run._seen = {"dice": [torch.tensor(1.0), torch.tensor(2.0)]}
+    run.terms.add({"dice": torch.tensor(1.0)})
+    run.terms.add({"dice": torch.tensor(2.0)})
     run.log({"loss": 3.0})
     assert run.state.log_history[-1]["dice"] == 1.5
-    assert not run._seen
+    assert not run.terms.state()
 
 
 def states(folder: Path) -> dict[str, torch.Tensor]:
@@ -197,9 +198,9 @@ def states(folder: Path) -> dict[str, torch.Tensor]:
 def test_resumed_run_equals_the_uninterrupted_one(init, tmp_path, ema_decay):
     optimizer = OptimizerRecipe(1e-3, 1e-3, warmup_steps=1, ema_decay=ema_decay)
     recipe = toy_recipe(init, auxiliary=AuxiliaryRecipe(0.5, 0.5), optimizer=optimizer)
-    train(recipe, toy_draw, NUM_CLASSES, tmp_path / "whole")
+    train(recipe, TOY, tmp_path / "whole")
     shutil.copytree(tmp_path / "whole" / "checkpoint-2", tmp_path / "broken" / "checkpoint-2")
-    train(recipe, toy_draw, NUM_CLASSES, tmp_path / "broken", resume=True)
+    train(recipe, TOY, tmp_path / "broken", resume=True)
     whole, resumed, start = (states(tmp_path / name) for name in ("whole/model", "broken/model", str(init)))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert any(not torch.equal(whole[name], start[name]) for name in whole)
@@ -214,7 +215,9 @@ def test_result_is_the_moving_average_where_there_is_one(init, tmp_path):
 
 
 def test_result_folder_holds_model_and_processor_at_the_models_own_size(init, tmp_path):
-    result = train(toy_recipe(init, steps=1, data=DataRecipe(side=32, num_workers=0)), half_draw, NUM_CLASSES, tmp_path)
+    result = train(
+        toy_recipe(init, steps=1, data=DataRecipe(side=32, num_workers=0)), replace(TOY, draw=half_draw), tmp_path
+    )
     assert not result.training
     processor = Processor.from_folder(tmp_path / "model")
     assert processor.config == Processor.from_folder(init).config
@@ -251,7 +254,7 @@ def test_incomplete_weights_are_no_starting_point(init, tmp_path):
 
 def test_side_above_the_models_own_is_refused(init, tmp_path):
     with pytest.raises(InvalidInputError, match="at most the model's own 64 px, received 96"):
-        train(toy_recipe(init, data=DataRecipe(side=96)), toy_draw, NUM_CLASSES, tmp_path)
+        train(toy_recipe(init, data=DataRecipe(side=96)), TOY, tmp_path)
 
 
 def test_check_run_names_what_is_missing_before_anything_is_read(init, tmp_path):
@@ -280,5 +283,5 @@ def test_examples_come_in_the_order_of_their_numbers(init, tmp_path):
         seen.append(index)
         return toy_draw(index)
 
-    train(recipe, draw, 2, tmp_path)
+    train(recipe, replace(TOY, draw=draw), tmp_path)
     assert seen == list(range(6))

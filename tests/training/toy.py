@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rs2sam.training.examples import TrainingDraw
+from rs2sam.training.examples import Examples, TrainingDraw
 from rs2sam.training.losses import LossSettings
 from rs2sam.training.recipe import DataRecipe, OptimizerRecipe, Recipe
 from tests.small_model import IMAGE_SIZE, write_small_model
@@ -28,6 +28,9 @@ def toy_draw(index: int) -> TrainingDraw:
     return TrainingDraw(
         rgb, SENTENCES[index % len(SENTENCES)], mask, np.stack([mask, ~mask]), known, index % 2, f"toy-{index}"
     )
+
+
+TOY = Examples(toy_draw, NUM_CLASSES)
 
 
 def toy_recipe(init: Path, **changes: Any) -> Recipe:

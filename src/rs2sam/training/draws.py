@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from rs2sam.datasets.mixture import ReferringMixture, evaluation_samples, of_spl
 from rs2sam.datasets.reading import open_dataset
 from rs2sam.datasets.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
+from rs2sam.datasets.variation import VariedSamples
 from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import InvalidInputError
-from rs2sam.training.examples import TrainingDraw
+from rs2sam.training.examples import Examples, TrainingDraw
 from rs2sam.training.recipe import DataRecipe, Recipe
 
 logger = logging.getLogger(__name__)
@@ -29,23 +30,6 @@ SYNTHETIC = "synthetic"
 NUM_CLASSES = len(CATEGORIES)
 NUM_VALIDATION_SCENES = 24
 """Rendered scenes that a run on rendered scenes is validated on."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What a run is fed with.
-
-    Args:
-        draw: index -> training example, the same in every process.
-        num_classes: K of the examples' labels; 0 where classes are not annotated.
-        epoch_size: examples in one pass over the data; 0: it has no end.
-        validation: what the run is validated on; empty where the recipe does not ask for it.
-    """
-
-    draw: Callable[[int], TrainingDraw]
-    num_classes: int
-    epoch_size: int = 0
-    validation: Sequence[Sample] = ()
 
 
 def examples_of(recipe: Recipe) -> Examples:
@@ -58,12 +42,26 @@ def examples_of(recipe: Recipe) -> Examples:
     data = recipe.data
     asked = bool(recipe.validate.every_steps or recipe.validate.every_epochs)
     if data.dataset is None:
-        validation = _rule_made_validation(recipe) if asked else []
-        return Examples(referring_draw(data, recipe.seed), NUM_CLASSES, validation=validation)
+        rule_made = validation_samples(recipe) if asked else []
+        counts = {data.val_split: len(rule_made)} if asked else {}
+        return Examples(referring_draw(data, recipe.seed), NUM_CLASSES, validation=rule_made, counts=counts)
     found = open_dataset(data.dataset)
-    draw = DatasetDraw(found.samples(data.train_split), data, recipe.seed)
+    training = found.samples(data.train_split)
     validation = found.samples(data.val_split) if asked else []
-    return Examples(draw, 0, len(draw), validation)
+    draw = DatasetDraw(training, data, recipe.seed)
+    counts = {data.train_split or "all": len(training)} | ({data.val_split: len(validation)} if asked else {})
+    return Examples(draw, epoch_size=len(draw), validation=validation, counts=counts)
+
+
+def validation_samples(recipe: Recipe) -> list[Sample]:
+    """What a model of this recipe is measured on, whether or not the run does so itself.
+
+    Raises:
+        DataNotFoundError: as for `examples_of`.
+        InvalidInputError: as for `examples_of`.
+    """
+    data = recipe.data
+    return _rule_made_validation(recipe) if data.dataset is None else open_dataset(data.dataset).samples(data.val_split)
 
 
 class DatasetDraw:
@@ -84,8 +82,7 @@ class DatasetDraw:
     def __init__(self, samples: Sequence[Sample], recipe: DataRecipe, seed: int) -> None:
         if not samples:
             raise InvalidInputError(f"a training split must have samples: {recipe.dataset!r} has none; name another")
-        self.samples = samples
-        self.recipe = recipe
+        self.samples = VariedSamples(samples, seed, recipe.side, recipe.variation)
         self.seed = seed
         references: dict[str, list[int]] = {}
         for number, sample in enumerate(samples):
@@ -101,12 +98,8 @@ class DatasetDraw:
     def __call__(self, index: int) -> TrainingDraw:
         """Draws one example."""
         epoch, position = divmod(index, len(self))
-        number = self.number(epoch, position)
-        side = self.recipe.side
-        sample = self.samples[number]
-        rgb = sample.pixels()
-        mask = sample.target((rgb.shape[0], rgb.shape[1]), resize_to=(side, side))
-        return TrainingDraw(rgb, sample.sentence, mask, id=sample.id)
+        varied = self.samples.draw(self.number(epoch, position), epoch)
+        return TrainingDraw(varied.image, varied.sentence, varied.mask, id=varied.sample_id)
 
     def number(self, epoch: int, position: int) -> int:
         """Which sample stands at a position of a pass."""

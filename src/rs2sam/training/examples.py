@@ -6,7 +6,7 @@ Shapes: S image side, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
+from rs2sam.datasets.base import Sample
 from rs2sam.processing import Processor
+from rs2sam.training.failures import READ_ERRORS, failed_batch, failed_example
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,25 @@ class TrainingDraw:
     id: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What a run is fed with.
+
+    Args:
+        draw: index -> training example, the same in every process.
+        num_classes: K of the examples' labels; 0 where classes are not annotated.
+        epoch_size: examples in one pass over the data; 0: it has no end.
+        validation: what the run is validated on; empty: it is not.
+        counts: split -> number of samples, for the model card.
+    """
+
+    draw: Callable[[int], TrainingDraw]
+    num_classes: int = 0
+    epoch_size: int = 0
+    validation: Sequence[Sample] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
 class ReferringDataset(Dataset[dict[str, Any]]):
     """Examples drawn by index, with the image as the model takes it.
 
@@ -59,8 +80,11 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        drawn = self.draw(index)
-        images = self.processor.images(drawn.rgb)
+        try:
+            drawn = self.draw(index)
+            images = self.processor.images(drawn.rgb)
+        except READ_ERRORS as error:
+            return failed_example(index, error)
         return {"pixel_values": images.pixel_values, "union_pixel_values": images.union_pixel_values, "drawn": drawn}
 
     def collate(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -68,7 +92,11 @@ class ReferringDataset(Dataset[dict[str, Any]]):
 
         Returns:
             Tensors by name, and `ids`, a list of texts. `labels` and `known` are there where every example has them.
+            Instead of all that a failure, where an example could not be made.
         """
+        failed = failed_batch(examples)
+        if failed is not None:
+            return failed
         drawn: list[TrainingDraw] = [example["drawn"] for example in examples]
         text = self.processor.sentences([one.sentence for one in drawn])
         side = self.processor.config.image_size

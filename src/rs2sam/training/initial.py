@@ -16,7 +16,7 @@ from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.hub import KNOWN_MODELS, resolve_model
 from rs2sam.models import RS2SamConfig, RS2SamModel
-from rs2sam.models.conversion import load_published
+from rs2sam.models.conversion import load_published, open_published
 from rs2sam.models.pretrained import initialize_from_beit3, initialize_from_sam2
 from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
 from rs2sam.processing import ProcessingConfig, Processor
@@ -90,6 +90,28 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
     return model, Processor(sizes, tokenizer)
 
 
+def planned_config(recipe: Recipe) -> RS2SamConfig:
+    """The configuration of the model that a run trains, found without reading weights.
+
+    Raises:
+        DataNotFoundError: `init` or the tokenizer is not there.
+        CheckpointError: `init` is no model.
+    """
+    check_start(recipe)
+    if recipe.init is None:
+        config = RS2SamConfig.preset(recipe.preset, **recipe.config)
+        tokenizer, _ = _text_conventions(str(recipe.tokenizer), config)
+        config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
+        return config
+    path = Path(recipe.init)
+    if not path.is_file():
+        location = resolve_model(recipe.init, convert=False)
+        path = location.folder
+        if location.layout == "rs2sam":
+            return _changed_config(RS2SamConfig.from_pretrained(str(path)), recipe.config)
+    return _changed_config(open_published(path).config, recipe.config)
+
+
 def _loaded(recipe: Recipe) -> tuple[RS2SamModel, Path | None]:
     """The model of `init`, and the folder of its tokenizer where it has one."""
     name = str(recipe.init)
@@ -118,8 +140,7 @@ def _changed(model: RS2SamModel, changes: Mapping[str, Any]) -> RS2SamModel:
     """A loaded model with changes to its configuration; parameters that it then has no weights for start anew."""
     if not changes:
         return model
-    values = {name: getattr(model.config, name) for name in RS2SamConfig.__annotations__}
-    changed = RS2SamModel(RS2SamConfig(**{**values, **changes}))
+    changed = RS2SamModel(_changed_config(model.config, changes))
     wanted = changed.state_dict()
     held = {name: tensor for name, tensor in model.state_dict().items() if name in wanted}
     fitting = {name: tensor for name, tensor in held.items() if wanted[name].shape == tensor.shape}
@@ -130,6 +151,12 @@ def _changed(model: RS2SamModel, changes: Mapping[str, Any]) -> RS2SamModel:
             "`config` = %s: %d tensors have no weights in `init` and start anew, e.g. `%s`", changes, len(anew), anew[0]
         )
     return changed
+
+
+def _changed_config(config: RS2SamConfig, changes: Mapping[str, Any]) -> RS2SamConfig:
+    """The same configuration but for `changes`."""
+    values = {name: getattr(config, name) for name in RS2SamConfig.__annotations__}
+    return RS2SamConfig(**{**values, **changes})
 
 
 def _text_conventions(path: str, config: RS2SamConfig) -> tuple[Tokenizer, ProcessingConfig]:

@@ -42,8 +42,12 @@ def add_lora(model: RS2SamModel, rank: int) -> None:
 
 def low_rank_factors(model: RS2SamModel) -> list[nn.Module]:
     """The factors of every low-rank change; empty without LoRA."""
-    layers = [module for module in model.union_encoder.modules() if hasattr(module, "lora_A")]
-    return [factor for layer in layers for factor in (layer.lora_A, layer.lora_B)]
+    return [
+        factor
+        for layer in model.union_encoder.modules()
+        for name, factor in layer.named_children()
+        if name in ("lora_A", "lora_B")
+    ]
 
 
 def plain_model(config: RS2SamConfig, state: Mapping[str, Tensor]) -> RS2SamModel:

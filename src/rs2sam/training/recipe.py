@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rs2sam.datasets.expressions import KIND_WEIGHTS
+from rs2sam.datasets.variation import Variation
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
 from rs2sam.models.configuration import PresetName, RS2SamConfig
 from rs2sam.training.losses import LossSettings
@@ -34,6 +35,7 @@ class DataRecipe:
         dataset: folder of a referring data set with its own sentences; any format of `rs2sam.datasets.open_dataset`.
         train_split: the split of `dataset` that is trained on; null: all of it, for data without splits.
         val_split: the split that is validated on; of rule-made data too.
+        variation: how samples of `dataset` are varied, as far as their sentences stay true; not at all by default.
         one_sentence_per_ref: of a reference with several sentences, draw one an epoch instead of all.
         root: folder that holds the annotated data sets' folders.
         weights: data set name -> share of the drawn samples; `synthetic` is rendered, the others are read from `root`.
@@ -48,6 +50,7 @@ class DataRecipe:
     dataset: str | None = None
     train_split: str | None = "train"
     val_split: str = "val"
+    variation: Variation = field(default_factory=Variation)
     one_sentence_per_ref: bool = False
     root: str | None = None
     weights: Mapping[str, float] = field(default_factory=lambda: dict(_RULE_MADE))
@@ -75,6 +78,11 @@ class DataRecipe:
             raise InvalidInputError(
                 f"`data.dataset` = {self.dataset!r} brings its own sentences, but `data.weights`, `data.contrast` or "
                 "`data.mosaic` asks for rule-made ones; give one of the two (recipes/own-data.yaml has the first)"
+            )
+        if self.dataset is None and self.variation != Variation():
+            raise InvalidInputError(
+                "`data.variation` varies the samples of `data.dataset`, which is not set; remove it, or set "
+                "`data.dataset`"
             )
 
 
@@ -212,6 +220,7 @@ class Recipe:
         auxiliary: see `AuxiliaryRecipe`.
         optimizer: see `OptimizerRecipe`.
         validate: see `ValidationRecipe`.
+        tensorboard: whether the figures go to TensorBoard as well as to `log.jsonl`.
     """
 
     preset: PresetName = "compact"
@@ -237,6 +246,7 @@ class Recipe:
     auxiliary: AuxiliaryRecipe = field(default_factory=AuxiliaryRecipe)
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     validate: ValidationRecipe = field(default_factory=ValidationRecipe)
+    tensorboard: bool = True
 
     def __post_init__(self) -> None:
         """Reject impossible values and combinations."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,28 +9,33 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from rs2sam.datasets.base import Sample
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
+from rs2sam.training.checkpoints import last_complete_checkpoint
 from rs2sam.training.draws import examples_of
-from rs2sam.training.examples import ReferringDataset, TrainingDraw
+from rs2sam.training.examples import Examples, ReferringDataset
+from rs2sam.training.failures import raise_failure
 from rs2sam.training.initial import check_start, require_present, starting_point
 from rs2sam.training.objective import TrainingModel
 from rs2sam.training.optimization import make_optimizer, make_schedule
 from rs2sam.training.recipe import Recipe, resolved
+from rs2sam.training.record import has_begun, require_same_recipe
+from rs2sam.training.safety import SafeTrainer, begin, clear_stops
 from rs2sam.training.teacher import EfficientNetLite0
+from rs2sam.training.watch import save_result, watch_callbacks
 
 __all__ = ["RS2SamTrainer", "check_run", "run_recipe", "train", "training_arguments"]
 
 
-class RS2SamTrainer(Trainer):
+class RS2SamTrainer(SafeTrainer):
     """Trainer with the recipe's loss, parameter groups and schedule.
 
     Args:
-        recipe: the run.
+        recipe: the run, its epochs counted in steps.
         model: what is trained.
         dataset: where examples come from.
         teacher: EfficientNet-lite0, where `auxiliary.distillation` is above 0.
@@ -50,7 +54,6 @@ class RS2SamTrainer(Trainer):
         arguments: TrainingArguments,
     ) -> None:
         self.recipe = recipe
-        self._seen: dict[str, list[Tensor]] = {}
         callbacks: list[TrainerCallback] = [_EpochCallback(recipe.epochs)] if recipe.epochs else []
         callbacks += [_AverageCallback()] if model.average is not None else []
         super().__init__(
@@ -60,24 +63,25 @@ class RS2SamTrainer(Trainer):
             data_collator=dataset.collate,
             callbacks=callbacks,
         )
+        for shows_twice in (PrinterCallback, ProgressCallback):  # `watch` has its own
+            self.remove_callback(shows_twice)
         self.teacher = None if teacher is None else teacher.to(self.args.device)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Tensor | tuple[Tensor, Any]:
         """The recipe's loss of one batch."""
+        raise_failure(inputs)
         features = None if self.teacher is None else self.teacher(inputs["rgb"].float())
         terms: dict[str, Tensor] = model(inputs, features)
         total = terms.pop("total")
-        for name, value in terms.items():
-            self._seen.setdefault(name, []).append(value.detach())
+        self.take_in({"loss": total, **terms}, inputs["ids"])
         return (total, terms) if return_outputs else total
 
     def log(self, logs: dict[str, float], *arguments: Any, **keywords: Any) -> None:
         """Adds the mean of every loss term since the last log."""
         if "loss" in logs:
-            logs = logs | {name: float(torch.stack(values).mean()) for name, values in self._seen.items()}
-            self._seen.clear()
+            logs = logs | self.terms.means(self)
         super().log(logs, *arguments, **keywords)
 
     def _get_train_sampler(self, *_: Any) -> Sampler[int]:
@@ -93,16 +97,20 @@ class RS2SamTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The rates' course as the recipe says."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = make_schedule(optimizer or self.optimizer, self.recipe, num_training_steps)
+            self.lr_scheduler = make_schedule(optimizer or self.create_optimizer(), self.recipe, num_training_steps)
         return self.lr_scheduler
 
-    def plain_result(self) -> RS2SamModel:
-        """The weights to keep as a plain model; every process has to call it, the first one has the result."""
+    def plain_result(self) -> RS2SamModel | None:
+        """The weights to keep as a plain model; every process has to call it.
+
+        Returns:
+            None where parameters are spread over processes and this is not the first of them.
+        """
         training = cast("TrainingModel", self.model)
         if not self.is_fsdp_enabled:
             return training.plain_result()
         state = self.accelerator.get_state_dict(self.model_wrapped)
-        return training.plain_result(state) if self.is_world_process_zero() else training.result
+        return training.plain_result(state) if self.is_world_process_zero() else None
 
 
 class _AverageCallback(TrainerCallback):
@@ -129,92 +137,108 @@ class _EpochCallback(TrainerCallback):
         state.epoch = self.epochs * state.global_step / state.max_steps
 
 
-def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, num_processes: int = 1) -> RS2SamModel:
+def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, *, quiet: bool = False) -> RS2SamModel:
     """Opens the data of a recipe, trains, and saves.
 
     Args:
         recipe: the run.
         output_dir: as for `train`.
         resume: as for `train`.
-        num_processes: that train together; this one is one of them.
+        quiet: as for `train`.
 
     Raises:
         DataNotFoundError: as for `train`, or the data is not there.
         InvalidInputError: as for `train`, or the data has no such split or source.
+        TrainingError: as for `train`.
     """
     check_run(recipe, output_dir, resume)  # before images are read, which takes minutes
-    examples = examples_of(recipe)
-    recipe = resolved(recipe, examples.epoch_size, num_processes)
-    return train(recipe, examples.draw, examples.num_classes, output_dir, resume, examples.validation)
+    return train(recipe, examples_of(recipe), output_dir, resume, quiet=quiet)
 
 
 def train(
-    recipe: Recipe,
-    draw: Callable[[int], TrainingDraw],
-    num_classes: int,
-    output_dir: Path,
-    resume: bool = False,
-    validation: Sequence[Sample] = (),
+    recipe: Recipe, examples: Examples, output_dir: Path, resume: bool = False, *, quiet: bool = False
 ) -> RS2SamModel:
-    """Trains and saves a model.
+    """Trains and saves a model; every process of a run calls this.
 
     Args:
-        recipe: the run, `steps` in it or 1000.
-        draw: index -> example at `recipe.data.side`.
-        num_classes: K of the examples' labels.
-        output_dir: receives checkpoints, and in `model/` the result with its processor.
-        resume: continue from the last checkpoint in `output_dir`; with the same recipe the result is that of a run
-            that was never interrupted.
-        validation: what is measured during the run, where the recipe asks for it.
+        recipe: the run.
+        examples: what is drawn from, at `recipe.data.side`.
+        output_dir: receives checkpoints, what there is to watch, and in `model/` the result with its processor.
+        resume: continue from the last complete checkpoint in `output_dir`; the result is that of a run that was never
+            interrupted.
+        quiet: nothing on the terminal.
 
     Returns:
-        The weights that were saved; with parameters spread over processes, in the first process only.
+        The weights that were saved, in evaluation mode. With parameters spread over processes, those of this process in
+        all but the first.
 
     Raises:
-        DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
+        DataNotFoundError: a file that the recipe names is missing, or `resume` finds no run.
         InvalidInputError: `output_dir` holds another run, or parts of the recipe do not fit each other.
+        TrainingError: the run had to stop; the message says why and what is left of it.
     """
-    check_run(recipe, output_dir, resume)
-    recipe = resolved(recipe, epoch_size=0)
     arguments = training_arguments(recipe, output_dir)
-    torch.manual_seed(recipe.seed)
-    with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
-        model, processor = starting_point(recipe)
-    if recipe.data.side > model.config.image_size:
-        raise InvalidInputError(
-            f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
-        )
-    training = TrainingModel(model, recipe, num_classes)
-    sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
-    samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
-    dataset = ReferringDataset(draw, sized, recipe.steps * samples_a_step)
-    teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
-    trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
-    trainer.train(resume_from_checkpoint=resume or None)
-    result = trainer.plain_result().eval()
-    if trainer.is_world_process_zero():
-        result.save_pretrained(output_dir / "model")
-        processor.save(output_dir / "model")
-    return result
+    recipe = resolved(recipe, examples.epoch_size, arguments.world_size)
+    arguments.max_steps = recipe.steps
+    with arguments.main_process_first(desc="check"):
+        check_run(recipe, output_dir, resume)
+    with clear_stops(output_dir):
+        torch.manual_seed(recipe.seed)
+        with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
+            model, processor = starting_point(recipe)
+        if recipe.data.side > model.config.image_size:
+            raise InvalidInputError(
+                f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
+            )
+        training = TrainingModel(model, recipe, examples.num_classes)
+        sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
+        samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
+        dataset = ReferringDataset(examples.draw, sized, recipe.steps * samples_a_step)
+        teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
+        trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
+        for callback in watch_callbacks(
+            recipe,
+            output_dir,
+            processor,
+            examples.validation,
+            result=trainer.plain_result,
+            counts=examples.counts,
+            quiet=quiet,
+        ):
+            trainer.add_callback(callback)
+        begin(trainer, recipe, output_dir)
+        checkpoint = last_complete_checkpoint(output_dir) if resume else None
+        if checkpoint is not None:
+            trainer.restore(checkpoint)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        result = trainer.plain_result()
+        if trainer.is_world_process_zero():
+            assert result is not None
+            save_result(recipe, result.eval(), processor, output_dir, examples.counts)
+        trainer.accelerator.wait_for_everyone()
+    return (training.result if result is None else result).eval()
 
 
 def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
     """Finds out at once what would stop a run only after its images were read.
 
     Raises:
-        DataNotFoundError: a file that the recipe names is missing, or `resume` finds no checkpoint.
-        InvalidInputError: a new run would mix with the checkpoints of another, or a new model has no tokenizer.
+        DataNotFoundError: a file that the recipe names is missing, or `resume` finds no run.
+        InvalidInputError: a new run would mix with another, a run would be resumed with another recipe, or a new model
+            has no tokenizer.
     """
     check_start(recipe)
     require_present({"data.dataset": recipe.data.dataset})
     if recipe.auxiliary.distillation:
         require_present({"teacher": recipe.teacher})
-    begun = any(output_dir.glob("checkpoint-*"))
+    begun = has_begun(output_dir) or any(output_dir.glob("checkpoint-*"))
     if resume and not begun:
         raise DataNotFoundError(f"no checkpoint in `{output_dir}` to resume from; start without resuming")
     if begun and not resume:
         # Trainer keeps the checkpoints with the highest numbers: it would delete the new run's.
         raise InvalidInputError(f"`{output_dir}` holds the checkpoints of a run; resume it, or give another folder")
+    if resume:
+        require_same_recipe(recipe, output_dir)
 
 
 def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
@@ -223,7 +247,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         raise InvalidInputError("`precision` = bf16 needs a GPU that has bf16, which this one has not; set float32")
     return TrainingArguments(
         output_dir=str(output_dir),
-        max_steps=recipe.steps,
+        max_steps=recipe.steps or -1,
         per_device_train_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.gradient_accumulation,
         learning_rate=recipe.optimizer.learning_rate,
@@ -238,6 +262,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["target"],
         report_to=[],
+        disable_tqdm=True,
         bf16=recipe.precision == "bf16",
         use_cpu=not torch.accelerator.is_available(),
         # Heads that no loss reads get no gradient, which processes must know of each other.
