@@ -16,17 +16,16 @@ def shown(height: int = 60, width: int = 60, *, sentence: str = "the left half")
     return Shown(np.zeros((height, width, 3), np.uint8), target, mask, sentence, 1 / 3)
 
 
-def share(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
+def share(pixels: np.ndarray, colour: tuple[int, int, int], fill: float) -> int:
     """Pixels tinted with a colour over black."""
-    tint = np.rint(0.42 * np.array(colour))
-    return int((np.abs(pixels - tint).max(axis=-1) <= 1).sum())
+    return int((np.abs(pixels - fill * np.array(colour)).max(axis=-1) <= 1).sum())
 
 
 def test_sheet_shows_target_and_each_kind_of_pixel_of_the_answer():
     pixels = np.asarray(draw_sheet([shown()], "step 10"), dtype=float)
-    found = [share(pixels, colour) for colour in (TARGET, FOUND, TOO_MUCH, MISSED)]
-    quarter = 120 * 120  # of a panel; the outlines take some of it
-    assert found == pytest.approx([2 * quarter, quarter, quarter, quarter], rel=0.15)
+    quarter = 130 * 130  # of a panel
+    assert [share(pixels, colour, 0.65) for colour in (FOUND, TOO_MUCH, MISSED)] == [quarter] * 3
+    assert share(pixels, TARGET, 0.42) == pytest.approx(2 * quarter, rel=0.15)  # its outline takes some of it
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
@@ -34,7 +33,12 @@ def test_sheet_grows_by_rows_of_two(count):
     one, two = draw_sheet([shown()], "a"), draw_sheet([shown()] * 2, "a")
     sheet = draw_sheet([shown()] * count, "a")
     assert sheet.width == (one if count == 1 else two).width
-    assert sheet.height - 50 == (one.height - 50) * -(-count // 2)
+    assert sheet.height - 44 == (one.height - 44) * -(-count // 2)
+
+
+def test_rows_are_as_high_as_their_pictures():
+    flat, square = draw_sheet([shown(30, 60)], "a"), draw_sheet([shown()], "a")
+    assert square.height - flat.height == 130
 
 
 def test_sheet_takes_images_of_any_shape_and_sentences_of_any_length():

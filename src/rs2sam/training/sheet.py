@@ -16,7 +16,8 @@ FOUND: Colour = (0, 220, 130)
 TOO_MUCH: Colour = (255, 59, 92)
 MISSED: Colour = (0, 150, 255)
 
-_SIDE = 240  # of a panel [px]
+_SIDE = 260  # of a panel [px]
+_FILL = 0.65  # of the answer's colours
 _GAP = 6
 _MARGIN = 18
 _HEAD = 30
@@ -52,19 +53,22 @@ def draw_sheet(samples: Sequence[Shown], title: str) -> Image.Image:
         title: a line above them.
 
     Returns:
-        An RGB picture, about 1500 px wide.
+        An RGB picture, about 1600 px wide.
     """
-    columns = min(_COLUMNS, len(samples))
-    width, height = 3 * _SIDE + 2 * _GAP, _HEAD + _SIDE + _MARGIN
-    rows = -(-len(samples) // columns)
-    sheet = Image.new("RGB", (columns * (width + _MARGIN) + _MARGIN, _TITLE + rows * height + _GAP), PAPER)
+    columns, width = min(_COLUMNS, len(samples)), 3 * _SIDE + 2 * _GAP
+    panels = [_panels(shown) for shown in samples]
+    heights = [
+        _HEAD + max(picture.height for three in panels[first : first + columns] for picture in three) + _MARGIN
+        for first in range(0, len(samples), columns)
+    ]
+    sheet = Image.new("RGB", (columns * (width + _MARGIN) + _MARGIN, _TITLE + sum(heights)), PAPER)
     _draw_title(sheet, title)
-    for place, shown in enumerate(samples):
-        left, top = _MARGIN + place % columns * (width + _MARGIN), _TITLE + place // columns * height
+    for place, (shown, three) in enumerate(zip(samples, panels, strict=True)):
+        row, column = divmod(place, columns)
+        left, top = _MARGIN + column * (width + _MARGIN), _TITLE + sum(heights[:row])
         _draw_head(sheet, shown, (left, top), width)
-        for number, panel in enumerate(_panels(shown)):
-            corner = (left + number * (_SIDE + _GAP), top + _HEAD)
-            sheet.paste(panel, (corner[0] + (_SIDE - panel.width) // 2, corner[1] + (_SIDE - panel.height) // 2))
+        for number, panel in enumerate(three):
+            sheet.paste(panel, (left + number * (_SIDE + _GAP) + (_SIDE - panel.width) // 2, top + _HEAD))
     return sheet
 
 
@@ -101,5 +105,9 @@ def _panels(shown: Shown) -> tuple[Image.Image, Image.Image, Image.Image]:
     picture = Image.fromarray(shown.rgb).resize(size, resample)
     pixels = np.asarray(picture).astype(np.float32)
     target, mask = mask_at(shown.target, size), mask_at(shown.mask, size)
-    answer = [(target & mask, FOUND), (mask & ~target, TOO_MUCH), (target & ~mask, MISSED)]
-    return picture, overlay(pixels.copy(), [(target, TARGET)]), overlay(pixels, [*answer])
+    answer = pixels.copy()
+    # No outlines here: on small objects they would hide what was found.
+    for where, colour in ((target & mask, FOUND), (mask & ~target, TOO_MUCH), (target & ~mask, MISSED)):
+        answer[where] += _FILL * (np.array(colour, dtype=np.float32) - answer[where])
+    told = Image.fromarray((answer + 0.5).astype(np.uint8))
+    return picture, overlay(pixels, [(target, TARGET)]), told

@@ -152,10 +152,10 @@ class Watch(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
     ) -> None:
-        """Move the bar; where the model is validated, and at the end, an entry of the log ends."""
+        """Move the bar; see to an entry of the log for the first step, the last and where the model is validated."""
         for sink in self._sinks:
             sink.stepped(state.global_step)
-        if self._is_due(state) or state.global_step == state.max_steps:
+        if state.global_step in (1, state.max_steps) or self._is_due(state):
             control.should_log = True
 
     def on_log(
