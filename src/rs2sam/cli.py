@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("rs2sam.cli_compare", "Compare two report folders of `rs2sam evaluate`: B against A."),
     "data": ("rs2sam.cli_data", "Look at, check, convert and make sets of images, sentences and masks."),
     "train": ("rs2sam.cli_train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
+    "ablate": ("rs2sam.cli_ablate", "Train a grid of variants of RECIPE and print the paper's table."),
 }
 
 
