@@ -31,7 +31,7 @@ class TrainingDraw:
         labels: (K, S, S) bool, every class's pixels; None where classes are not annotated.
         known: (K,) bool, True = `labels` of this class are complete; None with `labels`.
         category: index in [0, K) of the class that the sentence names, whether it is there or not; -1: not known.
-        id: names the example in messages.
+        id: names the example in messages; by default its index in the run.
     """
 
     rgb: NDArray[np.uint8]
@@ -85,7 +85,12 @@ class ReferringDataset(Dataset[dict[str, Any]]):
             images = self.processor.images(drawn.rgb)
         except READ_ERRORS as error:
             return failed_example(index, error)
-        return {"pixel_values": images.pixel_values, "union_pixel_values": images.union_pixel_values, "drawn": drawn}
+        return {
+            "pixel_values": images.pixel_values,
+            "union_pixel_values": images.union_pixel_values,
+            "drawn": drawn,
+            "id": drawn.id or str(index),
+        }
 
     def collate(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Stacks examples; sentences are padded to the longest of the batch.
@@ -114,7 +119,7 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         if len(labels) == len(known) == len(drawn):
             arrays |= {"labels": np.stack(labels), "known": np.stack(known)}
         tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
-        return tensors | {"ids": [one.id for one in drawn]}
+        return tensors | {"ids": [example["id"] for example in examples]}
 
 
 def _resized(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
