@@ -79,6 +79,7 @@ def test_dry_run_lists_runs_with_parameters_and_writes_nothing(tmp_path):
         ((DEBUG, "-o", "OUT", "--set", "tokenizer=nowhere"), "`tokenizer` = `nowhere` is not there"),
         (("recipes/none.yaml", "-o", "OUT"), "no recipe `recipes/none.yaml`"),
         ((DEBUG, "-o", DEBUG), "is a file"),
+        ((DEBUG, "-o", "OUT", "--launcher", "no-such-program -x"), "`no-such-program` is not there"),
     ],
 )
 def test_errors_come_before_anything_is_trained(tmp_path, arguments, message):
@@ -87,6 +88,13 @@ def test_errors_come_before_anything_is_trained(tmp_path, arguments, message):
     assert result.exit_code == 1
     assert message in result.stderr
     assert not out.exists()
+
+
+def test_it_is_one_process_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = run(DEBUG, "-o", str(tmp_path / "out"), "--grid", "full")
+    assert result.exit_code == 1
+    assert "give torchrun or `accelerate launch` as --launcher" in result.stderr
 
 
 def test_a_folder_is_needed_but_for_the_plan():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +82,7 @@ def ablate(ctx: click.Context, /, **options: Any) -> None:
     if failed:
         raise TrainingError(
             f"{len(failed)} of the runs failed: "
-            + "; ".join(f"{outcome.run.name}: {outcome.error}" for outcome in failed)
+            + "; ".join(f"{outcome.run.name}: {(outcome.error or '').rstrip('.')}" for outcome in failed)
             + ". The table has the others. The same command again tries only these."
         )
 
@@ -122,12 +124,30 @@ class _Job:
             raise click.UsageError("Missing option '-o' / '--output': the folder of the runs (or --dry-run).")
         if self.folder.exists() and not self.folder.is_dir():
             raise InvalidInputError(f"The output must be a folder, but {self.folder} is a file. Choose another name.")
+        self._check_processes()
         if self.overwrite:
             discard(runs, self.folder)
         check_folders(runs, self.folder)
         settings = self._settings(recipe)
         self.folder.mkdir(parents=True, exist_ok=True)
         return self._do(runs, counts, settings, self.folder)
+
+    @property
+    def _launcher(self) -> list[str]:
+        """What starts a Python module."""
+        return shlex.split(self.launcher) if self.launcher else [sys.executable]
+
+    def _check_processes(self) -> None:
+        """This is one process, and what starts those of the trainings is there."""
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise InvalidInputError(
+                "`rs2sam ablate` is one process, which starts each training: give torchrun or `accelerate launch` as "
+                "--launcher instead of starting this command by it."
+            )
+        if shutil.which(self._launcher[0]) is None:
+            raise InvalidInputError(
+                f"--launcher must be a program, but `{self._launcher[0]}` is not there. Correct it."
+            )
 
     def _do(
         self, runs: Sequence[Run], counts: Mapping[str, ParameterCounts], settings: EvaluationSettings, folder: Path
@@ -136,7 +156,7 @@ class _Job:
         from rs2sam.training.ablation_runs import LOG, do_run, train_by_command
         from rs2sam.training.ablation_table import METRICS, Outcome, as_markdown
 
-        train = train_by_command(shlex.split(self.launcher) if self.launcher else [sys.executable])
+        train = train_by_command(self._launcher)
         outcomes: list[Outcome] = []
         for number, run in enumerate(runs):
             self._say(f"[{number + 1}/{len(runs)}] {run.name}: {folder / run.name / LOG}")

@@ -352,6 +352,12 @@ def test_a_command_that_fails_says_its_last_line(tmp_path):
     assert "started ['rs2sam', 'train', 'recipe.yaml', '-o', 'out', '--resume']" in log.read_text()
 
 
+def test_an_interrupted_training_interrupts_the_grid(tmp_path):
+    train = train_by_command([sys.executable, "-c", "import sys; sys.exit(130)"])
+    with pytest.raises(KeyboardInterrupt):
+        train(Path("recipe.yaml"), tmp_path, False, tmp_path / "log")
+
+
 def test_a_launcher_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InvalidInputError, match=r"`no-such-launcher` cannot be started.*--launcher"):
         train_by_command(["no-such-launcher"])(Path("recipe.yaml"), tmp_path, False, tmp_path / "log")

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 TRAIN, TRAINED, EVALUATION, LOG = "train", "trained", "evaluation", "train.log"
 REPORT = "report.json"
 
+_INTERRUPTED = 130
+"""Exit code of a training that was stopped on purpose, by Ctrl-C or a batch system; it has left a checkpoint."""
+
 Train = Callable[[Path, Path, bool, Path], None]
 """Recipe file, output folder, whether to resume, log file -> a model in the output folder, or an error."""
 
@@ -120,6 +123,8 @@ def train_by_command(launcher: Sequence[str]) -> Train:
             except KeyboardInterrupt:
                 process.wait()  # Ctrl-C reached it too, and it may be writing a checkpoint
                 raise
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
         if code:
             raise TrainingError(f"{_last_words(log)} (exit code {code}; all of it is in {log})")
 
