@@ -70,6 +70,18 @@ def test_dry_run_lists_runs_with_parameters_and_writes_nothing(tmp_path):
     assert counts["all"]["total"] > counts["all"]["new"] > 0
 
 
+def test_a_plan_of_the_paper_needs_neither_weights_nor_data(tmp_path, monkeypatch):
+    paper = str(REPOSITORY / "recipes" / "refsegrs-paper.yaml")
+    monkeypatch.chdir(tmp_path)
+    result = run(paper, "--dry-run", "--grid", "full,linear")
+    assert result.exit_code == 0, result.output
+    assert "| full-seed0 | all | 0 | 926,636,267 | 35,436,841 | 212,703,280 |" in result.stdout
+    begun = run(paper, "-o", "out", "--grid", "full,linear")
+    assert begun.exit_code == 1
+    assert "is not there; correct it in the recipe" in begun.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

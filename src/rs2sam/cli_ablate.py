@@ -112,6 +112,7 @@ class _Job:
         from rs2sam.training.ablation import count_rows, plan
         from rs2sam.training.ablation_runs import check_folders, discard
         from rs2sam.training.ablation_table import plan_as_markdown
+        from rs2sam.training.initial import check_start
         from rs2sam.training.recipe import load_recipe
 
         recipe = load_recipe(self.recipe, self.overrides)
@@ -125,6 +126,7 @@ class _Job:
         if self.folder.exists() and not self.folder.is_dir():
             raise InvalidInputError(f"The output must be a folder, but {self.folder} is a file. Choose another name.")
         self._check_processes()
+        check_start(recipe)
         if self.overwrite:
             discard(runs, self.folder)
         check_folders(runs, self.folder)

@@ -93,15 +93,17 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
 def planned_config(recipe: Recipe) -> RS2SamConfig:
     """The configuration of the model that a run trains, found without reading weights.
 
+    A model built anew needs no file to be there yet; without its tokenizer, its vocabulary is the preset's.
+
     Raises:
-        DataNotFoundError: `init` or the tokenizer is not there.
+        DataNotFoundError: `init` is not there.
         CheckpointError: `init` is no model.
     """
-    check_start(recipe)
     if recipe.init is None:
         config = RS2SamConfig.preset(recipe.preset, **recipe.config)
-        tokenizer, _ = _text_conventions(str(recipe.tokenizer), config)
-        config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
+        if recipe.tokenizer is not None and Path(recipe.tokenizer).exists():
+            tokenizer, _ = _text_conventions(recipe.tokenizer, config)
+            config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
         return config
     path = Path(recipe.init)
     if not path.is_file():
