@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import Sam2Config, Sam2Model
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.pretrained import initialize_from_sam2
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.training.groups import freeze, new_modules, parameter_groups
 from rs2sam.training.losses import LossSettings, rs2sam_loss
+from tests.models.published import published_state, tiny_model
 from tests.models.sizes import small_config, small_inputs, small_model
+from tests.models.test_pretrained import hub_config, sam2_state
 
 Changes = dict[str, Any]
 
@@ -257,6 +261,27 @@ def test_a_configuration_from_before_the_switches_is_the_full_model(tmp_path: Pa
 def test_switches_that_mean_nothing_are_refused(change: Changes, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         RS2SamConfig.preset("tiny", **change)
+
+
+@pytest.mark.parametrize("source", ["meta", "hub"])
+def test_sam2_gives_the_absent_masks_embedding_to_a_model_without_prompt(source: str, tmp_path: Path) -> None:
+    model = RS2SamModel(RS2SamConfig.preset("tiny", **SWITCHES["baseline"]))
+    if source == "meta":
+        own = published_state(tiny_model())
+        state = {name: value for name, value in sam2_state(own).items() if "no_mask_embed" not in name}
+        wanted = torch.randn(1, 256)
+        torch.save({**state, "sam_prompt_encoder.no_mask_embed.weight": wanted}, tmp_path / "sam2.pt")
+        report = initialize_from_sam2(model, tmp_path / "sam2.pt")
+    else:
+        sam2 = Sam2Model(Sam2Config(**hub_config(model.config)))
+        sam2.save_pretrained(tmp_path)
+        wanted = sam2.prompt_encoder.no_mask_embed.weight
+        report = initialize_from_sam2(model, tmp_path)
+    assert torch.equal(model.no_mask_embedding, wanted)
+    assert any("mask_prompt" in reason for reason in report.dropped.values())
+    assert {name.partition(".")[0] for name in report.missing} == {
+        "union_encoder", "text_projection", "sentence_projection", "sentence_weight",
+    }  # fmt: skip
 
 
 EXPORTED = {
