@@ -95,7 +95,7 @@ class DistillationHead(nn.Module):
         terms = []
         for head, own, target in zip(self.maps, student, features, strict=True):
             if target.shape[-2:] != own.shape[-2:]:
-                target = F.adaptive_avg_pool2d(target, own.shape[-2:])
+                target = F.adaptive_avg_pool2d(target, (own.shape[2], own.shape[3]))
             # Channels differ in scale by orders of magnitude; without this a few of them would be all that counts.
             spread = target.std(dim=(0, 2, 3), keepdim=True) + 1e-4
             centred = (target - target.mean(dim=(0, 2, 3), keepdim=True)) / spread
