@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from rs2sam.training.checkpoints import complete_checkpoints
 from tests.training.toy import toy_init
-from tests.training.workers import EVENTS, LOSSES, said, start
+from tests.training.workers import EVENTS, losses, said, start
 
 # Checkpoints after steps 3, 6, 9 and 10; the mean that is logged after step 10 spans the former three.
 RECIPE = {"steps": 10, "save_every": 3, "batch_size": 1}
@@ -26,12 +26,12 @@ INTERRUPTIONS: dict[str, list[dict[str, Any]]] = {
     "killed while an old checkpoint is deleted": [{"event": "in the middle of deleting", "time": 0}],
     # Before the first checkpoint, and then in the resumed run after its own first one.
     "killed at two steps": [{"event": "after a loss", "time": 1}, {"event": "after a loss", "time": 5}],
-    "killed with a loading process": [{"event": "after a loss", "time": 7, "num_workers": 1}],
+    "killed with a loading process": [{"event": "after a loss", "time": 7, "recipe": {"data.num_workers": 1}}],
     "full disk": [{"trouble": "little disk"}],
     "missing image": [{"trouble": "missing image"}],
-    "missing image in a loading process": [{"trouble": "missing image", "num_workers": 1}],
+    "missing image in a loading process": [{"trouble": "missing image", "recipe": {"data.num_workers": 1}}],
     "told to stop": [{"trouble": "told to stop"}],
-    "told to stop with a loading process": [{"trouble": "told to stop", "num_workers": 1}],
+    "told to stop with a loading process": [{"trouble": "told to stop", "recipe": {"data.num_workers": 1}}],
 }
 
 
@@ -43,7 +43,7 @@ class Runs:
         self.task: dict[str, Any] = {"init": str(toy_init(folder / "init")), "recipe": RECIPE}
         self.whole = folder / "whole"
         assert start([self.task | {"out": str(self.whole)}], folder) == [0], said(self.whole)
-        self.events = (folder / f"whole-{EVENTS}").read_text().splitlines()
+        self.events = (folder / f"whole-0-{EVENTS}").read_text().splitlines()
 
     def moments(self, event: str) -> list[int]:
         """When something happened in the whole run, in counts of events."""
@@ -56,6 +56,7 @@ class Runs:
             how = {name: value for name, value in one.items() if name not in ("event", "time")}
             if "event" in one:
                 how["kill_at"] = self.moments(one["event"])[one["time"]]
+            how["recipe"] = RECIPE | how.get("recipe", {})
             tasks.append(self.task | {"out": str(out), "resume": number > 0} | how)
         return tasks
 
@@ -84,12 +85,6 @@ def ends(runs: Runs) -> dict[str, tuple[list[int], str, list[str]]]:
 def error_of(words: str) -> str:
     """The one line of an error."""
     return next(line for line in words.splitlines() if line.startswith("error: "))
-
-
-def losses(out: Path) -> dict[int, str]:
-    """Loss of every step; the last time it was computed, where it was computed again."""
-    lines = (out.parent / f"{out.name}-{LOSSES}").read_text().splitlines()
-    return {int(step): value for step, value in map(str.split, lines)}
 
 
 def logged(out: Path) -> list[dict[str, float]]:
@@ -163,7 +158,7 @@ def test_signal_to_stop_saves_the_step_it_came_in(ends: Any, name: str) -> None:
     codes, words, left = ends[name]
     assert codes == [130]
     assert "checkpoint-10" not in left
-    assert "num_workers" in INTERRUPTIONS[name][0] or left[-1] == "checkpoint-7"
+    assert "recipe" in INTERRUPTIONS[name][0] or left[-1] == "checkpoint-7"
     assert "stopping after this step, with a checkpoint" in words
     assert f"{left[-1]}` is complete: `--resume` continues from it." in words
     assert "Traceback" not in words
@@ -171,7 +166,8 @@ def test_signal_to_stop_saves_the_step_it_came_in(ends: Any, name: str) -> None:
 
 def test_numbers_that_are_not_finite_stop_the_run_before_they_are_saved(runs: Runs, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    codes = start([runs.task | {"out": str(out), "rate": 1e30, "recipe": RECIPE | {"save_every": 1}}], tmp_path)
+    steep = RECIPE | {"save_every": 1, "optimizer.learning_rate": 1e30}
+    codes = start([runs.task | {"out": str(out), "recipe": steep}], tmp_path)
     assert codes == [1], said(out)
     last = complete_checkpoints(out)[-1]
     step = int(last.name.removeprefix("checkpoint-"))

@@ -1,9 +1,9 @@
 """Training runs in processes of their own, which may be killed, run out of disk or be told to stop.
 
     python -m tests.training.workers TASKS.json          # each task in a fork of one process that has loaded torch
-    torchrun ... -m tests.training.workers --here TASK.json
+    torchrun ... -m tests.training.workers --here TASKS.json
 
-A task is a mapping; see `run`. What a forked one ended with is printed as a JSON list.
+A task is a mapping; see `run`. What forked ones ended with is printed as a JSON list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,23 @@ import torch
 from rs2sam.errors import RS2SAMError
 from rs2sam.training import safety, watch
 from rs2sam.training.examples import Examples
-from rs2sam.training.losses import LossSettings
 from rs2sam.training.objective import TrainingModel
-from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe
+from rs2sam.training.recipe import Recipe
+from rs2sam.training.record import plain_values
+from rs2sam.training.strict import build
 from rs2sam.training.trainer import train
 from tests.conftest import REPOSITORY
-from tests.small_model import IMAGE_SIZE
 from tests.training.toy import NUM_CLASSES, toy_draw, toy_recipe
 
 LOSSES = "losses.txt"
 EVENTS = "events.txt"
 SAID = "said.txt"
+
+
+def losses(output_dir: Path, process: int = 0) -> dict[int, str]:
+    """Loss of every step in a process; the last time it was computed, where it was computed again."""
+    path = output_dir.parent / f"{output_dir.name}-{LOSSES}.{process}"
+    return {int(step): value for step, value in map(str.split, path.read_text().splitlines())}
 
 
 def start(tasks: Sequence[Mapping[str, Any]], folder: Path) -> list[int]:
@@ -49,6 +54,16 @@ def start(tasks: Sequence[Mapping[str, Any]], folder: Path) -> list[int]:
     found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
     assert found.returncode == 0, found.stderr
     return list(json.loads(found.stdout.splitlines()[-1]))
+
+
+def start_together(task: Mapping[str, Any], num_processes: int) -> subprocess.CompletedProcess[str]:
+    """Run a task in processes that train together."""
+    out = Path(task["out"])
+    plan = out.parent / f"{out.name}-task.json"
+    plan.write_text(json.dumps(task), encoding="utf-8")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_processes)]
+    command = [sys.executable, *launch, "-m", "tests.training.workers", "--here", str(plan)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
 
 
 def said(output_dir: Path) -> str:
@@ -119,9 +134,14 @@ class Events:
 REMOVE = shutil.rmtree
 FULL_RECIPE: dict[str, Any] = {
     "tensorboard": False,
-    "auxiliary": AuxiliaryRecipe(0.5, 0.5),
-    "optimizer": OptimizerRecipe(1e-3, 2e-3, warmup_steps=2, ema_decay=0.5),
-    "loss": LossSettings(dice=2.0, presence=0.1, score=0.1, boundary_form="soft", scope="sample"),
+    "auxiliary.pseudo_mask": 0.5,
+    "auxiliary.semantic": 0.5,
+    "optimizer.new_learning_rate": 2e-3,
+    "optimizer.warmup_steps": 2,
+    "optimizer.ema_decay": 0.5,
+    "loss.scope": "sample",
+    "loss.presence": 0.1,
+    "loss.score": 0.1,
 }
 
 
@@ -129,21 +149,26 @@ def run(task: Mapping[str, Any]) -> None:
     """Train the toy model.
 
     Args:
-        task: `init`, `out`; optional: `resume`, `recipe` (changes of plain values), `rate`, `num_workers`, `kill_at`,
-            `trouble` (see `TROUBLE`).
+        task: `init`, `out`; optional: `resume`, `recipe` (changes, with dotted keys), `noise` (by default there is
+            some), `kill_at` and `kill_process` (by default any), `trouble` (see `TROUBLE`).
     """
-    out = Path(task["out"])
-    recipe = toy_recipe(Path(task["init"]), **FULL_RECIPE | task.get("recipe", {}))
-    data = DataRecipe(side=IMAGE_SIZE, num_workers=task.get("num_workers", 0))
-    optimizer = replace(recipe.optimizer, learning_rate=task.get("rate", recipe.optimizer.learning_rate))
-    recipe = replace(recipe, data=data, optimizer=optimizer)
+    out, rank = Path(task["out"]), int(os.environ.get("RANK", "0"))
+    values = plain_values(toy_recipe(Path(task["init"])))
+    for key, value in (FULL_RECIPE | task.get("recipe", {})).items():
+        *groups, last = key.split(".")
+        group = values
+        for name in groups:
+            group = group[name]
+        group[last] = value
+    if task.get("noise", True):
+        # Something that depends on the state of torch's generator, as dropout would.
+        torch.nn.modules.module.register_module_forward_pre_hook(_noise)
     _write_losses(out.parent / f"{out.name}-{LOSSES}")
-    # Something that depends on the state of torch's generator, as dropout would.
-    torch.nn.modules.module.register_module_forward_pre_hook(_noise)
-    Events(out.parent / f"{out.name}-{EVENTS}", task.get("kill_at")).watch()
-    draw = TROUBLE[task["trouble"]]() if "trouble" in task else toy_draw
+    kill_at = task.get("kill_at") if rank == task.get("kill_process", rank) else None
+    Events(out.parent / f"{out.name}-{rank}-{EVENTS}", kill_at).watch()
     watch.draw_curves = lambda *_: None  # seconds of matplotlib in every process
-    train(recipe, Examples(draw, NUM_CLASSES), out, bool(task.get("resume")), quiet=True)
+    draw = TROUBLE[task["trouble"]]() if "trouble" in task else toy_draw
+    train(build(Recipe, values), Examples(draw, NUM_CLASSES), out, bool(task.get("resume")), quiet=True)
 
 
 def _noise(module: torch.nn.Module, arguments: Any) -> Any:
@@ -155,14 +180,13 @@ def _noise(module: torch.nn.Module, arguments: Any) -> Any:
 
 
 def _write_losses(path: Path) -> None:
-    """Write every step's loss down to the last bit."""
+    """Write every step's loss down to the last bit, each process its own."""
     take_in = safety.SafeTrainer.take_in
 
     def writing(self: Any, terms: Any, ids: Any) -> None:
         take_in(self, terms, ids)
-        if self.is_world_process_zero():
-            with path.open("a") as file:
-                file.write(f"{self.state.global_step} {terms['loss'].item().hex()}\n")
+        with path.with_name(f"{path.name}.{self.args.process_index}").open("a") as file:
+            file.write(f"{self.state.global_step} {terms['loss'].item().hex()}\n")
 
     safety.SafeTrainer.take_in = writing
 

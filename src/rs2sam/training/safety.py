@@ -111,7 +111,8 @@ class SafeTrainer(Trainer):
             )
         path = checkpoint / self._terms_file()
         if path.is_file():
-            self.terms.load(torch.load(path, map_location=self.args.device, weights_only=True))
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.terms.load({name: values.to(self.args.device) for name, values in state.items()})
 
     def _terms_file(self) -> str:
         """Where this process keeps the terms that are not logged yet."""
