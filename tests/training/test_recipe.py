@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import ClusterConfig
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
-from rs2sam.training.recipe import Recipe, load_recipe
+from rs2sam.models import RS2SamConfig, RS2SamModel
+from rs2sam.training.losses import LossSettings
+from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, Recipe, ValidationRecipe, load_recipe, resolved
 from tests.conftest import REPOSITORY
 
 SHIPPED = sorted((REPOSITORY / "recipes").glob("*.yaml"))
@@ -89,11 +93,98 @@ def test_set_changes_single_values_on_top_of_the_file(recipe_file):
         ("loss.boundary_form=hard", "`boundary_form` is one of published, soft"),
         ("preset=huge", "`preset` must be one of large, compact, tiny, received 'huge'"),
         ("steps=[1", "is no valid YAML"),
+        ("epochs=2", "`epochs` counts passes over `data.dataset`, which is not set"),
+        ("validate.every_epochs=2", "`validate.every_epochs` counts passes over `data.dataset`"),
+        ("validate={every_steps: 2, every_epochs: 2}", "say the same thing twice"),
+        ("validate.max_samples=0", "`validate.max_samples` must be at least 1, received 0"),
+        ("validate.protocol=theirs", "`validate.protocol` must be one of published, native, received 'theirs'"),
+        ("data.dataset=DIR", "brings its own sentences, but `data.weights`"),
+        ("data.variation.flip=0.5", "`data.variation` varies the samples of `data.dataset`, which is not set"),
+        ("data.variation.flop=0.5", "did you mean `data.variation.flip`"),
+        ("data.variation.flip=2", "must be a share"),
+        ("gradient_accumulation=0", "`gradient_accumulation` must be at least 1"),
+        ("precision=fp16", "`precision` must be one of float32, bf16, received 'fp16'"),
+        ("lora_rank=-1", "`lora_rank` must be at least 0"),
+        ("optimizer.decay=none", "`optimizer.decay` must be one of matrices, all"),
+        (
+            "optimizer.step_at_epoch=3",
+            "`optimizer.step_at_epoch` must be at least 1 where `optimizer.schedule` is step",
+        ),
+        ("optimizer.schedule=step", "`optimizer.step_at_epoch` must be at least 1 where"),
+        ("optimizer={schedule: step, step_at_epoch: 3}", "`optimizer.schedule=step` counts passes over"),
+        ("optimizer.step_factor=0", "`optimizer.step_factor` must be above 0"),
+        ("config.fuson=none", "did you mean `config.fusion`"),
+        ("config.image_size=large", "`config.image_size` must be int, received 'large'"),
+        ("config.image_size=100", "`image_size` must be a multiple of 32"),
+        ("init_sam2=3", "`init_sam2` must be str or nothing"),
     ],
 )
 def test_wrong_value_says_the_rule_and_the_remedy(recipe_file, override, message):
     with pytest.raises(InvalidInputError, match=message):
         load_recipe(recipe_file, [override])
+
+
+def test_two_starting_points_are_one_too_many(recipe_file):
+    with pytest.raises(InvalidInputError, match="`init` = 'compact' brings every weight, and `init_sam2` would"):
+        load_recipe(recipe_file, ["init=compact", "init_sam2=sam2.pt"])
+
+
+def test_classes_of_a_data_set_are_not_known(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("data: {dataset: DIR}\nauxiliary: {semantic: 1}\n")
+    with pytest.raises(InvalidInputError, match=r"`auxiliary\.semantic` needs every class of an image"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_steps_are_counted_from_epochs_samples_and_processes():
+    recipe = Recipe(
+        preset="tiny",
+        epochs=40,
+        batch_size=1,
+        gradient_accumulation=2,
+        data=DataRecipe(dataset="DIR"),
+        validate=ValidationRecipe(every_epochs=1),
+    )
+    # 40 x 101 samples, 2 x 4 a step: 505 steps, and a validation every 101 / 8 of them.
+    found = resolved(recipe, 101, num_processes=4)
+    assert (found.steps, found.validate.every_steps, found.validate.every_epochs) == (505, 13, 0)
+    assert resolved(found, 101, num_processes=4) == found
+    assert resolved(replace(recipe, steps=7), 101).steps == 7
+    assert resolved(replace(recipe, epochs=1), 1, num_processes=8).validate.every_steps == 1
+    assert resolved(Recipe(preset="tiny"), 0).steps == 1000
+
+
+PUBLISHED = {
+    # epochs, rate, rate of new modules, step at epoch, share of images with black squares: DESIGN, section 3
+    "rrsisd-paper": (40, 1e-5, 5e-5, 30, 0.0),
+    "rrsisd-code": (40, 5e-5, 1e-4, 0, 0.2),
+    "refsegrs-paper": (60, 5e-5, 1e-4, 50, 0.0),
+    "refsegrs-code": (60, 5e-5, 1e-4, 50, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_recipe_is_the_published_one(name):
+    recipe = load_recipe(REPOSITORY / "recipes" / f"{name}.yaml")
+    optimizer = recipe.optimizer
+    rates = (optimizer.learning_rate, optimizer.new_learning_rate)
+    assert (recipe.epochs, *rates, optimizer.step_at_epoch, recipe.data.variation.black_squares) == PUBLISHED[name]
+    assert optimizer.schedule == ("step" if optimizer.step_at_epoch else "constant")
+    assert (optimizer.step_factor, optimizer.weight_decay, optimizer.decay) == (0.1, 0.01, "all")
+    assert (optimizer.warmup_steps, optimizer.max_grad_norm, optimizer.ema_decay) == (0, 0.0, 0.0)
+    assert (recipe.preset, recipe.config, recipe.data.side) == ("large", {}, 1024)
+    assert (recipe.precision, recipe.batch_size, recipe.freeze_trunk, recipe.lora_rank) == ("bf16", 1, True, 0)
+    assert recipe.loss == LossSettings(0.9, 0.1, 0.2, boundary_form="published", dice_reduction="sum", scope="sample")
+    assert recipe.auxiliary == AuxiliaryRecipe()
+    assert (recipe.validate.every_epochs, recipe.validate.protocol) == (1, "published")
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp"])
+def test_accelerate_configurations_are_valid_and_name_our_layers(name):
+    config = ClusterConfig.from_yaml_file(str(REPOSITORY / "recipes" / "accelerate" / f"{name}.yaml"))
+    assert (config.distributed_type, config.num_processes) == ({"ddp": "MULTI_GPU", "fsdp": "FSDP"}[name], 8)
+    wrapped = set((config.fsdp_config or {}).get("fsdp_transformer_layer_cls_to_wrap", "").split(",")) - {""}
+    model = RS2SamModel(RS2SamConfig.preset("tiny"))
+    assert wrapped <= {type(module).__name__ for module in model.modules()}
 
 
 def test_a_list_is_no_recipe(tmp_path):
