@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rs2sam.errors import CheckpointError, DataNotFoundError
-from rs2sam.training.teacher import CHANNELS, EfficientNetLite0, _same_padded
+from rs2sam.training.teacher import CHANNELS, LEVEL_CHANNELS, EfficientNetLite0, _same_padded
 
 PACKAGED_NAMES = 288
 """Tensors that the packaged weights file has besides its classification head, counters of batches included."""
@@ -98,3 +98,14 @@ def test_file_that_is_none_is_refused_and_no_code_is_run(tmp_path, content):
     (tmp_path / "other.pth").write_bytes(content)
     with pytest.raises(CheckpointError, match="cannot be read as weights"):
         EfficientNetLite0(tmp_path / "other.pth")
+
+
+def test_levels_are_at_four_strides_and_end_with_what_forward_returns(weights):
+    teacher = EfficientNetLite0(weights)
+    images = torch.randint(0, 256, (1, 3, 64, 64)).float()
+    levels = teacher.levels(images)
+    assert [tuple(one.shape[1:]) for one in levels] == [
+        (channels, 64 // stride, 64 // stride) for channels, stride in zip(LEVEL_CHANNELS, (4, 8, 16, 32), strict=True)
+    ]
+    for own, returned in zip(levels[2:], teacher(images), strict=True):
+        torch.testing.assert_close(own, returned)

