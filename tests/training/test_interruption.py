@@ -136,7 +136,7 @@ def test_full_disk_stops_with_the_path_and_leaves_the_last_checkpoint(runs: Runs
     assert left == ["checkpoint-3"]
     out = runs.folder / "full disk"
     assert f"error: cannot write the checkpoint `{out}/checkpoint-6`" in words
-    assert "MB are free there. Make room" in words
+    assert "MB are free there. Make room, or raise the quota" in words
     assert f"`{out}/checkpoint-3` is complete: `--resume` continues from it." in words
     assert "Traceback" not in words
 

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,8 @@ from rs2sam.training.record import record_recipe
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_REQUEST_S = 1.0
+"""torchrun passes on a signal that the terminal has sent to its processes already."""
 # torch and safetensors have errors of their own for a disk that does not take what they write.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -84,7 +88,10 @@ class SafeTrainer(Trainer):
             TrainingError: a gradient is not finite.
         """
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        if gradients and not _finite(torch.nn.utils.get_total_norm(gradients, float("inf"))):
+        # Where parameters are spread over processes, this one's part of a small one is empty, and has no largest value.
+        parts = [part for part in map(_local, gradients) if part.numel()]
+        spoilt = bool(parts) and not _finite(torch.nn.utils.get_total_norm(parts, float("inf")))
+        if self.any_process(spoilt):
             raise self._not_finite("the loss is, its gradient is not")
 
     def require_finite_weights(self) -> None:
@@ -209,7 +216,8 @@ class _StepGuard(TrainerCallback):
 
     def __init__(self, trainer: SafeTrainer) -> None:
         self.trainer = trainer
-        self.asked = False
+        self.process = os.getpid()
+        self.asked_at: float | None = None
         self.stopping = False
 
     def on_train_begin(
@@ -234,7 +242,7 @@ class _StepGuard(TrainerCallback):
     ) -> None:
         """Save and stop where a signal asked for it; all processes after the same step."""
         self.trainer.recent_ids.clear()
-        if self.trainer.any_process(self.asked):
+        if self.trainer.any_process(self.asked_at is not None):
             self.stopping = control.should_save = control.should_training_stop = True
 
     def on_epoch_end(
@@ -246,9 +254,14 @@ class _StepGuard(TrainerCallback):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Finish the step first; at once if asked twice."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+        if os.getpid() != self.process:
+            return  # a loading process, which Ctrl-C reaches as well: it is needed until the end
+        now = time.monotonic()
+        if self.asked_at is not None:
+            if now - self.asked_at > _SAME_REQUEST_S:
+                raise KeyboardInterrupt
+            return
+        self.asked_at = now
         logger.warning("stopping after this step, with a checkpoint; once more to stop at once")
 
 
@@ -308,8 +321,8 @@ def _unwritten(final: Path, error: Exception | None) -> TrainingError:
     """A checkpoint that did not reach the disk; `error` is None where another process met it."""
     reason = "another process could not write its part." if error is None else _first_line(error)
     return TrainingError(
-        f"cannot write the checkpoint `{final}`: {reason} {_free(final.parent)} Make room: a checkpoint is "
-        "deleted only after the next one is complete."
+        f"cannot write the checkpoint `{final}`: {reason} {_free(final.parent)} Make room, or raise the quota: a "
+        "checkpoint is deleted only after the next one is complete."
     )
 
 
@@ -328,9 +341,13 @@ def _what_is_left(output_dir: Path) -> str:
 
 def _finite(value: Tensor) -> bool:
     """Whether all of a tensor is finite; of its part where it is spread over processes."""
-    local = value.full_tensor() if hasattr(value, "full_tensor") and value.dim() == 0 else value
-    local = local.to_local() if hasattr(local, "to_local") else local
-    return bool(torch.isfinite(local).all())
+    return bool(torch.isfinite(_local(value)).all())
+
+
+def _local(value: Tensor) -> Tensor:
+    """This process's part of a tensor that is spread over processes; the tensor itself where it is not."""
+    part: Tensor = value.to_local() if hasattr(value, "to_local") else value
+    return part
 
 
 def _first_line(error: Exception) -> str:
