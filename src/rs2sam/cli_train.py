@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -29,7 +30,7 @@ def train(ctx: click.Context, recipe: Path, output: Path, overrides: tuple[str, 
 
     quiet = bool((ctx.obj or {}).get("quiet"))
     run_recipe(load_recipe(recipe, overrides), output, resume, quiet=quiet)
-    if not quiet:
+    if not quiet and os.environ.get("RANK", "0") == "0":  # torchrun numbers its processes
         click.echo(f"saved: {output / 'model'}", err=True)
 
 

@@ -12,7 +12,7 @@ from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
 from rs2sam.evaluation.results import SWEEP_THRESHOLDS
-from rs2sam.evaluation.running import count_sample
+from rs2sam.evaluation.running import count_sample, evaluate_batches
 from rs2sam.metrics import PixelCounts
 from rs2sam.segmenter import Segmentation
 from tests.evaluation.stand_in import SIDE, StandIn, rows, sample, two_rows
@@ -185,3 +185,7 @@ def test_image_and_seconds_are_kept():
     assert found.image_id == "scene"
     assert found.seconds >= 0
     assert found.target_share == 0.5
+
+
+def test_process_without_a_sample_answers_nothing():
+    assert list(evaluate_batches(StandIn(two_rows), [], "native")) == []

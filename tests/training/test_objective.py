@@ -52,9 +52,17 @@ def test_frozen_trunk_and_neck_get_no_gradient_and_adapters_do(init):
     assert model.trunk.blocks[0].fusion.down.weight.grad.abs().sum() > 0
 
 
-def test_nothing_is_frozen_by_default(init):
-    training = training_model(toy_recipe(init))
+def test_nothing_that_a_loss_reads_is_frozen_by_default(init):
+    training = training_model(toy_recipe(init, loss=LossSettings(presence=1.0, score=1.0)))
     assert all(p.requires_grad for p in training.parameters())
+
+
+@pytest.mark.parametrize("loss", [LossSettings(), LossSettings(boundary_form="soft"), LossSettings(score=0.5)])
+@pytest.mark.parametrize("changes", [{}, {"lora_rank": 2, "freeze_trunk": True}, {"config": {"mask_prompt": "none"}}])
+def test_whatever_trains_gets_a_gradient(init, loss, changes):
+    """Processes that train together wait for the gradient of every parameter that trains."""
+    training = training_model(toy_recipe(init, loss=loss, **changes))
+    assert gradients(training, init).keys() == {name for name, p in training.named_parameters() if p.requires_grad}
 
 
 @pytest.mark.parametrize("freeze_trunk", [False, True])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rs2sam.models import RS2SamConfig, RS2SamModel
+from rs2sam.training.groups import silent_modules
 from rs2sam.training.objective import TrainingModel
 from rs2sam.training.optimization import make_optimizer, make_schedule
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
@@ -80,7 +81,8 @@ def test_optimizer_holds_what_trains_once_and_nothing_else(freeze_trunk, lora_ra
     training = training_model(recipe)
     held = [id(p) for group in make_optimizer(training, recipe).param_groups for p in group["params"]]
     assert len(held) == len(set(held))
-    assert set(held) == {id(p) for p in training.parameters() if p.requires_grad}
+    silent = {id(p) for head in silent_modules(training.rs2sam, recipe.loss) for p in head.parameters()}
+    assert set(held) - silent == {id(p) for p in training.parameters() if p.requires_grad}
     rates = {id(p): g["lr"] for g in make_optimizer(training, recipe).param_groups for p in g["params"]}
     trunk = training.rs2sam.trunk.blocks[0]
     assert rates[id(trunk.fusion.down.weight)] == 3e-4

@@ -131,12 +131,13 @@ def test_every_parameter_of_the_heads_gets_a_gradient(init):
 
 
 def test_step_in_mixed_precision_is_near_the_one_in_full(init):
-    model, inputs = training_model(toy_recipe(init, auxiliary=AuxiliaryRecipe(0.5, 0.5))), batch(init)
-    full = model(inputs)
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed = model(inputs)
+    recipe, inputs = toy_recipe(init, auxiliary=AuxiliaryRecipe(0.5, 0.5)), batch(init)
+    full = training_model(recipe)(inputs)
+    mixed = training_model(replace(recipe, precision="bf16"))(inputs)
     mixed["total"].backward()
     assert all(mixed[name].item() == pytest.approx(full[name].item(), rel=0.1) for name in full)
+    assert mixed["total"].item() != full["total"].item()
+    assert all(value.dtype == torch.float32 for value in mixed.values())
 
 
 def test_model_keeps_no_hooks_after_a_step(init):

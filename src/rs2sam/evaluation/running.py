@@ -139,6 +139,8 @@ def _sweep(answer: Segmentation, target: Mask, counts: PixelCounts) -> tuple[Pix
 
 def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[Pixels, Sample]]]:
     """Read images and masks of the next batch while the model works on this one."""
+    if not batches:  # more processes than samples
+        return
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming = [reader.submit(_read, batch) for batch in batches[:1]]
         for following in [*batches[1:], None]:

@@ -14,6 +14,7 @@ from torch import nn
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.trunk import RS2SamBlock
 from rs2sam.training.lora import low_rank_factors
+from rs2sam.training.losses import LossSettings
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,22 @@ def freeze(groups: ParameterGroups) -> None:
         parameter.requires_grad_(False)
     for parameter in (*groups.new, *groups.pretrained):
         parameter.requires_grad_(True)
+
+
+def silent_modules(model: RS2SamModel, loss: LossSettings) -> list[nn.Module]:
+    """Heads that no term of a loss reads: they get no gradient, and processes that train together need not wait for it.
+
+    Args:
+        model: any size.
+        loss: terms of weight 0 are not computed.
+    """
+    reads_weight = loss.boundary > 0 and loss.boundary_form == "published"
+    heads = [
+        (model.sentence_weight, reads_weight),
+        (model.mask_decoder.pred_obj_score_head, loss.presence > 0),
+        (model.mask_decoder.iou_prediction_head, loss.score > 0),
+    ]
+    return [head for head, is_read in heads if not is_read]
 
 
 def _adapters(model: RS2SamModel) -> list[nn.Module]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from rs2sam.errors import InvalidInputError
@@ -26,7 +27,7 @@ from rs2sam.training.auxiliary import (
     pseudo_mask_loss,
     semantic_loss,
 )
-from rs2sam.training.groups import ParameterGroups, freeze, parameter_groups
+from rs2sam.training.groups import ParameterGroups, freeze, parameter_groups, silent_modules
 from rs2sam.training.lora import add_lora, low_rank_factors, plain_model
 from rs2sam.training.losses import rs2sam_loss
 from rs2sam.training.recipe import Recipe
@@ -67,6 +68,8 @@ class TrainingModel(nn.Module):
         if recipe.lora_rank:
             add_lora(model, recipe.lora_rank)
         freeze(self.groups())
+        for head in silent_modules(model, recipe.loss):
+            head.requires_grad_(False)
         if recipe.activation_checkpointing:
             checkpoint_activations(model)
         self.semantic = SemanticHead((config.decoder_width,) * 3, num_classes) if recipe.auxiliary.semantic else None
@@ -115,6 +118,13 @@ class TrainingModel(nn.Module):
         Returns:
             `total`, the weighted sum of all terms, and every term before weighting; scalars.
         """
+        # Here and not in Trainer, whose FSDP casts whole modules instead, which those with weights of two kinds refuse.
+        mixed = self.recipe.precision == "bf16"
+        with torch.autocast(inputs["pixel_values"].device.type, torch.bfloat16, enabled=mixed):
+            return self._terms(inputs, features)
+
+    def _terms(self, inputs: Mapping[str, Any], features: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
+        """What `forward` returns."""
         with self._observed() as seen:
             output = self.rs2sam(
                 pixel_values=inputs["pixel_values"],

@@ -14,7 +14,7 @@ from rs2sam.training.recipe import Recipe
 
 
 def make_optimizer(training: TrainingModel, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over new, pretrained and training-time parameters, each at its rate; frozen ones are left out.
+    """AdamW over new, pretrained and training-time parameters, each at its rate; the frozen group is left out.
 
     Args:
         training: what is trained.

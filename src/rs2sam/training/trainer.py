@@ -263,9 +263,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         label_names=["target"],
         report_to=[],
         disable_tqdm=True,
-        bf16=recipe.precision == "bf16",
         use_cpu=not torch.accelerator.is_available(),
-        # Heads that no loss reads get no gradient, which processes must know of each other.
-        ddp_find_unused_parameters=True,
-        ddp_broadcast_buffers=False,
+        # Heads that no loss reads are known beforehand and frozen.
+        ddp_find_unused_parameters=False,
     )
