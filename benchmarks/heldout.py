@@ -100,6 +100,7 @@ def measured(
             pairs = [(image.pixels(), row["sentence"]) for image, row in zip(shown, batch, strict=True)]
             answers = segmenter.segment_views(pairs, batch_size)
             for row, image, answer in zip(batch, shown, answers, strict=True):
+                answer = answer.if_present(segmenter.min_presence)
                 target, of_class = target_of(row, image), image.category_mask(row["category"])
                 outcomes.append(
                     Outcome(
@@ -183,6 +184,7 @@ def sheet(
         image = images[outcome.row["source"], outcome.row["image"]]
         rgb, target = image.pixels().copy(), target_of(outcome.row, image)
         (answer,) = segmenter.segment_views([(rgb, outcome.row["sentence"])])
+        answer = answer.if_present(segmenter.min_presence)
         marks = (
             ((40, 220, 90), answer.mask & target),
             ((255, 60, 40), answer.mask & ~target),

@@ -110,6 +110,7 @@ class RedSegmenter:
     It counts the views it was asked about and remembers the largest.
     """
 
+    min_presence = 0.0
     image_size: int = 64
     backend_name: str = "red"
     num_views: int = 0

@@ -11,6 +11,7 @@ from PIL import Image
 from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, WeightsNotFoundError
+from rs2sam.processing import Processor
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
 CELLS = IMAGE_SIZE // 4
@@ -100,6 +101,25 @@ def test_min_presence_empties_the_mask_and_keeps_the_number(size_hw):
     assert not emptied.mask.any()
     assert not emptied.probability.any()
     assert emptied.presence == pytest.approx(kept.presence)
+
+
+@pytest.mark.parametrize("size_hw", [(48, 80), (300, 200)])
+def test_a_models_own_limit_holds_unless_another_is_given(size_hw):
+    processor = small_processor()
+    limited = Processor(dataclasses.replace(processor.config, min_presence=0.5), processor.tokenizer)
+    segmenter = Segmenter(limited, BrightnessBackend(presence=-2.0))
+    assert segmenter.min_presence == 0.5
+    assert not segmenter.segment(half_bright(*size_hw), "the roof").mask.any()
+    assert segmenter.segment(half_bright(*size_hw), "the roof", min_presence=0.0).mask.any()
+
+
+def test_a_view_is_emptied_below_the_limit_and_kept_at_it():
+    (view,) = Segmenter(small_processor(), BrightnessBackend(presence=0.0)).segment_views([(half_bright(), "the roof")])
+    assert view.presence == 0.5
+    assert view.if_present(0.5) is view
+    assert not view.if_present(0.51).mask.any()
+    unknown = dataclasses.replace(view, presence=None)
+    assert unknown.if_present(1.0) is unknown
 
 
 def test_polygons_of_an_array_are_in_pixels(segmenter):

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,9 +82,8 @@ Exit codes: 0 done (also when nothing was found), 1 known error, 2 usage,
 @click.option(
     "--min-presence",
     type=float,
-    default=0.0,
-    show_default=True,
-    help="Leave a view empty where the model's belief that it holds the object is below this.",
+    help="Leave a view empty where the model's belief that it holds the object is below this; 0: never "
+    "[default: the model's own].",
 )
 @click.option("--min-area", default="0", show_default=True, help="Drop smaller regions, e.g. 40px or 25m2.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of STEM_result.json to stdout.")
@@ -127,7 +126,7 @@ class _Run:
     overlap: int | None
     batch_size: int
     threshold: float
-    min_presence: float
+    min_presence: float | None
     min_area: str
     as_json: bool
     overwrite: bool
@@ -154,7 +153,7 @@ class _Run:
             overlap=self.overlap,
             batch_size=self.batch_size,
             threshold=self.threshold,
-            min_presence=self.min_presence,
+            min_presence=self.min_presence or 0.0,
             min_area=MinArea.parse(self.min_area),
         )
         reading = ReadOptions(
@@ -167,6 +166,8 @@ class _Run:
         paths.prepare(overwrite=self.overwrite)
         read_at = time.perf_counter()
         segmenter = load_segmenter(self.model, self.backend, self.device, self.threads)
+        if self.min_presence is None:
+            options = replace(options, min_presence=segmenter.min_presence)
         loaded_at = time.perf_counter()
         with _progress(quiet=self.quiet) as show:
             results = segment_scene(segmenter, scene, sentences, options, show)
@@ -178,7 +179,7 @@ class _Run:
                 "tile": grid.tile if len(grid) > 1 else None,
                 "overlap": grid.overlap if len(grid) > 1 else None,
                 "threshold": self.threshold,
-                "min_presence": self.min_presence,
+                "min_presence": options.min_presence,
                 "min_area": self.min_area,
             },
             "seconds": {

@@ -63,6 +63,7 @@ class ProcessingConfig:
         mask_unknown_tokens: attend to no `<unk>` either, as the published code does (it attends where id != 3).
         image_mean: mean of the three channels in [0, 1].
         image_std: standard deviation of the three channels in [0, 1].
+        min_presence: presence below which this model's answer is "nothing", found on validation images; 0: never.
     """
 
     image_size: int
@@ -72,6 +73,7 @@ class ProcessingConfig:
     mask_unknown_tokens: bool = False
     image_mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     image_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    min_presence: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("image_size", 1), ("union_image_size", 1), ("max_text_tokens", 3), ("pad_token_id", 0)):
@@ -83,6 +85,8 @@ class ProcessingConfig:
                 "`image_mean` and `image_std` must be three numbers, deviations above 0, "
                 f"received {self.image_mean} and {self.image_std}."
             )
+        if not isinstance(self.min_presence, int | float) or not 0 <= self.min_presence <= 1:
+            raise InvalidInputError(f"`min_presence` must be a probability in [0, 1], received {self.min_presence!r}.")
 
     @classmethod
     def from_json(cls, path: str | Path) -> ProcessingConfig:

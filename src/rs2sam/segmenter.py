@@ -68,6 +68,12 @@ class Segmentation:
         """Pixel (column, row) to CRS coordinates; the identity for an image without a place, None for a single view."""
         return None if self.georeference is None else self.georeference.transform
 
+    def if_present(self, min_presence: float) -> Segmentation:
+        """This, or nothing at all where the presence is below `min_presence` (in [0, 1]); the presence itself stays."""
+        if self.presence is None or self.presence >= min_presence:
+            return self
+        return replace(self, mask=np.zeros_like(self.mask), probability=np.zeros_like(self.probability))
+
     def polygons(self) -> list[Polygon]:
         """Outlines of the mask's connected pieces with their holes, largest first.
 
@@ -125,6 +131,11 @@ class Segmenter:
         """Side of the square that the model sees [px]."""
         return self._processor.config.image_size
 
+    @property
+    def min_presence(self) -> float:
+        """Presence below which this model's answer is "nothing"; 0 where it has no such limit."""
+        return self._processor.config.min_presence
+
     def segment(
         self,
         image: ImageSource,
@@ -132,7 +143,7 @@ class Segmenter:
         *,
         tile: int | None = None,
         overlap: int | None = None,
-        min_presence: float = 0.0,
+        min_presence: float | None = None,
     ) -> Segmentation:
         """Find what a sentence names in an image of any size.
 
@@ -141,7 +152,8 @@ class Segmenter:
             sentence: a referring expression.
             tile: side of a tile in pixels of the image; None: `image_size`, and an image up to twice that whole.
             overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
-            min_presence: empty the mask of a view whose presence is below this; 0 switches it off.
+            min_presence: empty the mask of a view whose presence is below this; 0 switches it off, None takes the
+                model's own `min_presence`.
 
         Returns:
             Mask and probability at the image's own size. An empty mask is a valid result.
@@ -159,7 +171,7 @@ class Segmenter:
         *,
         tile: int | None = None,
         overlap: int | None = None,
-        min_presence: float = 0.0,
+        min_presence: float | None = None,
     ) -> list[Segmentation]:
         """Find what each sentence names in its image; results are those of `segment`, in order.
 
@@ -172,6 +184,7 @@ class Segmenter:
         """
         from rs2sam.raster.scene import SceneOptions, segment_scene
 
+        min_presence = self.min_presence if min_presence is None else min_presence
         options = SceneOptions(
             tile=tile, overlap=overlap, batch_size=batch_size, min_presence=min_presence, keep_probability=True
         )
@@ -213,7 +226,7 @@ class Segmenter:
             size_hw: size of the masks [px]; None: each array's own.
 
         Returns:
-            One result per pair, in order, in pixel coordinates.
+            One result per pair, in order, in pixel coordinates, whatever its presence: see `Segmentation.if_present`.
         """
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}.")
@@ -253,9 +266,9 @@ class Segmenter:
 
 def _placed(view: Segmentation, scene: Scene, min_presence: float) -> Segmentation:
     """A view of a whole scene: without the invalid pixels, empty if nothing is there, in the scene's place."""
-    absent = view.presence is not None and view.presence < min_presence
-    keep = np.zeros_like(scene.valid) if absent else scene.valid
-    return replace(view, mask=view.mask & keep, probability=view.probability * keep, georeference=scene.georeference)
+    view = view.if_present(min_presence)
+    mask, probability = view.mask & scene.valid, view.probability * scene.valid
+    return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
 
 
 def _read_scene(image: ImageSource) -> Scene:

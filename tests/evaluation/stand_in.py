@@ -18,6 +18,7 @@ class StandIn:
     """Answers with the mask and presence that a function gives for a sentence and a size."""
 
     image_size = 8
+    min_presence = 0.0
     backend_name = "stand-in"
 
     def __init__(self, answer: Callable[[str, tuple[int, int]], tuple[Mask, float | None]]) -> None:

@@ -93,6 +93,7 @@ def draw_picture(segmenter: Segmenter, sample: Sample, result: SampleResult, sid
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
     (answer,) = segmenter.segment_views([(rgb, sample.sentence)], 1)
+    answer = answer.if_present(segmenter.min_presence)
     target, mask = (mask_at(one, size) for one in (sample.target((height, width)), answer.mask))
     strip = Image.new("RGB", (3 * size[0] + 2 * _GAP, size[1]), "white")
     meant = overlay(small.astype(np.float32), [(target, TARGET_COLOUR)])

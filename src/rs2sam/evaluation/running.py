@@ -73,7 +73,8 @@ def evaluate_batches(
     for batch in _read_ahead(batches):
         start = time.perf_counter()
         pairs = [(rgb, one.published_sentence if protocol == "published" else one.sentence) for rgb, one in batch]
-        answers = segmenter.segment_views(pairs, len(batch), size_hw=size_hw)
+        views = segmenter.segment_views(pairs, len(batch), size_hw=size_hw)
+        answers = [view.if_present(segmenter.min_presence) for view in views]
         seconds = (time.perf_counter() - start) / len(batch)
         yield [
             (count_sample(sample, (rgb.shape[0], rgb.shape[1]), answer, size_hw, seconds), answer)

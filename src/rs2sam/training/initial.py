@@ -85,6 +85,7 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
         processing,
         image_size=config.image_size,
         union_image_size=config.union_image_size,
+        min_presence=0.0,  # was found for other weights
         max_text_tokens=min(processing.max_text_tokens, config.max_text_tokens),
     )
     return model, Processor(sizes, tokenizer)

@@ -180,6 +180,7 @@ class Validator:
             sample = self.samples[index]
             rgb = sample.pixels()
             (answer,) = segmenter.segment_views([(rgb, sample.sentence)])
+            answer = answer.if_present(segmenter.min_presence)
             target = sample.target((rgb.shape[0], rgb.shape[1]))
             iou = report.results[index].counts.iou(report.protocol)
             shown.append(Shown(rgb, target, answer.mask, sample.sentence, iou))
