@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from rs2sam.cli import main
 from rs2sam.segmenter import Segmenter
 from rs2sam.training import draws
 from tests.conftest import REPOSITORY
+from tests.datasets.make_formats import write_jsonl
+from tests.small_model import write_small_model
 
 DEBUG = "recipes/debug.yaml"
 
@@ -78,3 +82,59 @@ def test_missing_library_says_how_to_install_it(tmp_path, monkeypatch):
     result = run(DEBUG, "-o", str(tmp_path))
     assert result.exit_code == 1
     assert "pip install 'rs2sam[train]'" in result.stderr
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A recipe that trains a small model on a referring data set, beside both."""
+    write_jsonl(tmp_path / "data")
+    write_small_model(tmp_path / "init", dtype="float32")
+    lines = (
+        f"init: {tmp_path / 'init'}",
+        "epochs: 1",
+        "batch_size: 2",
+        "tensorboard: false",
+        f"data: {{dataset: {tmp_path / 'data'}, side: 64, num_workers: 0, variation: {{flip: 0.5}}}}",
+        "optimizer: {warmup_steps: 0, schedule: constant}",
+        "validate: {every_epochs: 1, protocol: published}",
+    )
+    path = tmp_path / "recipe.yaml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_data_set_is_trained_on_for_its_epochs_and_validated(own, tmp_path):
+    result = run(str(own), "-o", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    # Four sentences, two a step.
+    figures = json.loads((tmp_path / "out" / "validation" / "step-000002.json").read_text())
+    assert (figures["num_samples"], figures["best"]) == (1, True)
+    for name in ("model", "best"):
+        card = (tmp_path / "out" / name / "README.md").read_text()
+        assert "| train | 4 |" in card
+        assert "| val | 1 |" in card
+    assert Segmenter.load(tmp_path / "out" / "best", backend="torch", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.train_split=trian", "no split `trian`"),
+        ("data.val_split=evaluation", "no split `evaluation`"),
+        ("data.dataset=nowhere", "`data.dataset` = `nowhere` is not there"),
+        ("data.side=128", "`data.side` must be at most the model's own 64 px, received 128"),
+        ("lora_rank=two", "`lora_rank` must be int, received 'two'"),
+    ],
+)
+def test_wrong_data_or_size_is_one_line(own, tmp_path, override, message):
+    result = run(str(own), "-o", str(tmp_path / "out"), "--set", override)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_quiet_run_says_nothing(own, tmp_path):
+    result = CliRunner().invoke(main, ["-q", "train", str(own), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "step" not in result.output
+    assert "saved" not in result.output
