@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,15 +118,13 @@ def eager(case: dict[str, Any], steps: int, device: str) -> tuple[list[float], f
     training.to(device).train()
     optimizer = make_optimizer(training, recipe)
     schedule = make_schedule(optimizer, recipe, steps)
-    mixed = recipe.precision == "bf16"
     times, loss = [], torch.zeros(())
     for step in range(steps):
         start = time.perf_counter()
         first = step * recipe.batch_size
         batch = dataset.collate([dataset[index] for index in range(first, first + recipe.batch_size)])
         batch = {name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()}
-        with torch.autocast(device, torch.bfloat16) if mixed else nullcontext():
-            loss = training(batch)["total"]
+        loss = training(batch)["total"]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(training.parameters(), recipe.optimizer.max_grad_norm)
         optimizer.step()

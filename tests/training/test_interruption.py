@@ -184,8 +184,8 @@ def test_numbers_that_are_not_finite_stop_the_run_before_they_are_saved(runs: Ru
 @pytest.mark.timeout(7200)
 def test_kill_at_any_moment_changes_nothing(runs: Runs, tmp_path: Path) -> None:
     # Not before the recipe is written, the run's first event: there is nothing to resume then.
-    for first in range(1, len(runs.events), 8):
-        numbers = range(first, min(first + 8, len(runs.events)))
+    for first in range(1, len(runs.events), 4):
+        numbers = range(first, min(first + 4, len(runs.events)))
         tasks = [runs.task | {"out": str(tmp_path / f"run{number}")} for number in numbers]
         plan = [one | {"kill_at": number} for one, number in zip(tasks, numbers, strict=True)]
         assert start(plan, tmp_path) == [KILLED] * len(plan)

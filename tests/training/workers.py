@@ -38,6 +38,7 @@ from tests.training.toy import NUM_CLASSES, toy_draw, toy_recipe
 LOSSES = "losses.txt"
 EVENTS = "events.txt"
 SAID = "said.txt"
+TIMEOUT_S = 280
 
 
 def losses(output_dir: Path, process: int = 0) -> dict[int, str]:
@@ -51,7 +52,7 @@ def start(tasks: Sequence[Mapping[str, Any]], folder: Path) -> list[int]:
     plan = folder / "tasks.json"
     plan.write_text(json.dumps(list(tasks)), encoding="utf-8")
     command = [sys.executable, "-m", "tests.training.workers", str(plan)]
-    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert found.returncode == 0, found.stderr
     return list(json.loads(found.stdout.splitlines()[-1]))
 
@@ -63,7 +64,7 @@ def start_together(task: Mapping[str, Any], num_processes: int) -> subprocess.Co
     plan.write_text(json.dumps(task), encoding="utf-8")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_processes)]
     command = [sys.executable, *launch, "-m", "tests.training.workers", "--here", str(plan)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
 
 def said(output_dir: Path) -> str:
