@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 OUT    ?= out/demo
 DATA   ?= ../shared/data
-SENTENCE ?= all storage tanks
+SENTENCE ?= the water
 
 .PHONY: demo test real-images lint clean
 .DELETE_ON_ERROR:
