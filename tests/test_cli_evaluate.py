@@ -26,6 +26,7 @@ PUBLISHED_FIGURES = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.6", "Pr@0.7", "Pr@0.8", "Pr
 class Reddish:
     """Finds what is red, whatever the sentence says."""
 
+    min_presence = 0.0
     image_size = 96
     backend_name = "reddish"
 
