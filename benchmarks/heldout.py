@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from rs2sam.datasets.base import AnnotatedImage
 from rs2sam.datasets.sources import read_sources
+from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
 from rs2sam.segmenter import Segmenter
 
@@ -182,18 +183,11 @@ def sheet(
     canvas = Image.new("RGB", (COLUMNS * SIDE, -(-len(chosen) // COLUMNS) * height), "white")
     for number, outcome in enumerate(chosen):
         image = images[outcome.row["source"], outcome.row["image"]]
-        rgb, target = image.pixels().copy(), target_of(outcome.row, image)
+        rgb, target = image.pixels(), target_of(outcome.row, image)
         (answer,) = segmenter.segment_views([(rgb, outcome.row["sentence"])])
         answer = answer.if_present(segmenter.min_presence)
-        marks = (
-            ((40, 220, 90), answer.mask & target),
-            ((255, 60, 40), answer.mask & ~target),
-            ((50, 120, 255), ~answer.mask & target),
-        )
-        for colour, where in marks:
-            rgb[where] = (0.45 * rgb[where] + 0.55 * np.array(colour)).astype(np.uint8)
         x, y = number % COLUMNS * SIDE, number // COLUMNS * height
-        canvas.paste(Image.fromarray(rgb).resize((SIDE - 4, SIDE - 4)), (x, y))
+        canvas.paste(against_target(rgb, answer.mask, target).resize((SIDE - 4, SIDE - 4)), (x, y))
         text = f"{outcome.cause} ({outcome.iou:.2f}): {outcome.row['sentence']}"
         ImageDraw.Draw(canvas).multiline_text(
             (x + 2, y + SIDE - 2),

@@ -12,27 +12,16 @@ from rs2sam.processing import Processor
 from rs2sam.training.auxiliary import MovingAverage
 from rs2sam.training.examples import ReferringDataset
 from rs2sam.training.groups import frozen_modules, new_modules
-from rs2sam.training.initial import starting_point
 from rs2sam.training.lora import low_rank_factors
 from rs2sam.training.losses import LossSettings
 from rs2sam.training.objective import TrainingModel
-from rs2sam.training.recipe import OptimizerRecipe, Recipe
-from tests.training.toy import NUM_CLASSES, toy_draw, toy_init, toy_recipe
+from rs2sam.training.recipe import OptimizerRecipe
+from tests.training.toy import batch, toy_draw, toy_init, toy_recipe, training_model
 
 
 @pytest.fixture(scope="module")
 def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_init(tmp_path_factory.mktemp("toy") / "init")
-
-
-def training_model(recipe: Recipe) -> TrainingModel:
-    torch.manual_seed(0)
-    return TrainingModel(starting_point(recipe)[0], recipe, NUM_CLASSES)
-
-
-def batch(init: Path, size: int = 2) -> dict[str, torch.Tensor]:
-    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), size)
-    return dataset.collate([dataset[index] for index in range(size)])
 
 
 def gradients(training: TrainingModel, init: Path) -> dict[str, torch.Tensor]:

@@ -15,13 +15,11 @@ from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.training.examples import ReferringDataset
-from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
-from rs2sam.training.objective import TrainingModel
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
 from rs2sam.training.trainer import RS2SamTrainer, check_run, train, training_arguments
 from tests.small_model import IMAGE_SIZE
-from tests.training.toy import NUM_CLASSES, TOY, toy_draw, toy_init, toy_recipe
+from tests.training.toy import NUM_CLASSES, TOY, batch, toy_draw, toy_init, toy_recipe, training_model
 
 ALL_TERMS = {"cross_entropy", "dice", "boundary", "presence", "score"}
 
@@ -29,16 +27,6 @@ ALL_TERMS = {"cross_entropy", "dice", "boundary", "presence", "score"}
 @pytest.fixture(scope="module")
 def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_init(tmp_path_factory.mktemp("toy") / "init")
-
-
-def training_model(recipe: Recipe) -> TrainingModel:
-    torch.manual_seed(0)
-    return TrainingModel(starting_point(recipe)[0], recipe, NUM_CLASSES)
-
-
-def batch(init: Path, size: int = 2) -> dict[str, torch.Tensor]:
-    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), size)
-    return dataset.collate([dataset[index] for index in range(size)])
 
 
 def trainer(recipe: Recipe, output: Path) -> RS2SamTrainer:

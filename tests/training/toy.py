@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from rs2sam.training.examples import Examples, TrainingDraw
+from rs2sam.processing import Processor
+from rs2sam.training.examples import Examples, ReferringDataset, TrainingDraw
+from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
+from rs2sam.training.objective import TrainingModel
 from rs2sam.training.recipe import DataRecipe, OptimizerRecipe, Recipe
 from tests.small_model import IMAGE_SIZE, write_small_model
 
@@ -50,3 +54,13 @@ def toy_recipe(init: Path, **changes: Any) -> Recipe:
 def toy_init(folder: Path) -> Path:
     """A model folder to start from."""
     return write_small_model(folder, dtype="float32")
+
+
+def training_model(recipe: Recipe) -> TrainingModel:
+    torch.manual_seed(0)
+    return TrainingModel(starting_point(recipe)[0], recipe, NUM_CLASSES)
+
+
+def batch(init: Path, size: int = 2) -> dict[str, torch.Tensor]:
+    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), size)
+    return dataset.collate([dataset[index] for index in range(size)])

@@ -31,7 +31,7 @@ _STAGES = (
 _LEVEL_BLOCKS = (2, 4, 10, 15)  # last blocks before the map shrinks, and the last of all
 LEVEL_CHANNELS: tuple[int, int, int, int] = (24, 40, 112, 320)
 """Channels of the teacher's maps at strides 4, 8, 16 and 32."""
-CHANNELS: tuple[int, int] = (112, 320)
+CHANNELS: tuple[int, int] = LEVEL_CHANNELS[2:]
 """Channels of the two feature maps that a student imitates in every run, at strides 16 and 32."""
 
 
