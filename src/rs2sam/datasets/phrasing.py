@@ -30,6 +30,9 @@ from rs2sam.datasets.vocabulary import (
 _T = TypeVar("_T")
 
 _CARRIER_WEIGHTS = np.array([weight for _, weight in CARRIERS]) / sum(weight for _, weight in CARRIERS)
+_ADJECTIVES = ("upper", "lower", "northern", "southern", "western", "eastern")
+_ONLY_NOUNS = ("top", "bottom", "north", "south", "west", "east")
+_MISSPELT_SHARE, _LEAST_MISSPELT = 0.03, 5
 _CORNERS = ("upper left", "upper right", "lower left", "lower right")
 
 
@@ -186,10 +189,10 @@ def _say_place(name: str, parts: _Parts, rng: np.random.Generator) -> None:
     form = _place_form(name)
     cell = _choose(CELL_NAMES[name.removesuffix(" corner")], rng)
     draw = rng.random()
-    if draw < 0.2 and form != "tight corner" and cell not in ("top", "bottom") and not parts.before:
+    if draw < 0.2 and form != "tight corner" and cell not in _ONLY_NOUNS and not parts.before:
         parts.before.insert(0, cell)
         return
-    if form in ("vertical",) and cell in ("upper", "lower"):
+    if cell in _ADJECTIVES:
         text = _choose(("in the {} part", "in the {} part of the image", "on the {} side", "in the {} area"), rng)
     else:
         text = _choose(CELL_PHRASES[form], rng)
@@ -242,12 +245,28 @@ def _with_article(text: str) -> str:
 
 def _finish(text: str, rng: np.random.Generator) -> str:
     """Sometimes start with a capital and end with a full stop."""
+    if rng.random() < _MISSPELT_SHARE:
+        text = _misspelt(text, rng)
     draw = rng.random()
     if draw < 0.12:
         text = text[0].upper() + text[1:]
     if draw < 0.04 and text[-1] not in ".?":
         text += "."
     return text
+
+
+def _misspelt(text: str, rng: np.random.Generator) -> str:
+    """Swap two neighbouring letters of a longer word, drop one, or double one; the first and the last stay."""
+    words = text.split(" ")
+    long = [position for position, word in enumerate(words) if len(word) >= _LEAST_MISSPELT and word.isalpha()]
+    if not long:
+        return text
+    position = long[int(rng.integers(len(long)))]
+    word = words[position]
+    at = int(rng.integers(1, len(word) - 2))
+    middle = (word[at + 1] + word[at], word[at], word[at] * 2 + word[at + 1])[int(rng.integers(3))]
+    words[position] = word[:at] + middle + word[at + 2 :]
+    return " ".join(words)
 
 
 def _choose(options: Sequence[_T], rng: np.random.Generator) -> _T:

@@ -94,8 +94,12 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("aircraft", "aircraft", 3),
         ("aeroplane", "", 1),
         ("parked airplane", "", 0.3),
+        ("jet", "", 0.5),
+        ("airliner", "", 0.3),
     ),
-    "ship": _nouns(("ship", "", 6), ("boat", "", 3), ("vessel", "", 2), ("watercraft", "watercraft", 0.4)),
+    "ship": _nouns(
+        ("ship", "", 6), ("boat", "", 3), ("vessel", "", 2), ("watercraft", "watercraft", 0.4), ("craft", "craft", 0.2)
+    ),
     "storage_tank": _nouns(
         ("storage tank", "", 6),
         ("oil tank", "", 2),
@@ -104,6 +108,8 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("oil storage tank", "", 1),
         ("round storage tank", "", 0.5),
         ("storagetank", "", 0.4),
+        ("circular tank", "", 0.5),
+        ("petroleum tank", "", 0.3),
     ),
     "baseball_diamond": _nouns(
         ("baseball diamond", "", 5),
@@ -111,6 +117,8 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("ball field", "", 1),
         ("ballfield", "", 0.5),
         ("baseball pitch", "baseball pitches", 0.5),
+        ("baseball ground", "", 0.4),
+        ("softball field", "", 0.4),
     ),
     "tennis_court": _nouns(("tennis court", "", 8), ("tennis field", "", 0.4), ("tenniscourt", "", 0.3)),
     "basketball_court": _nouns(
@@ -125,6 +133,9 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("sports track", "", 1),
         ("oval track", "", 0.7),
         ("track and field ground", "", 0.5),
+        ("athletic track", "", 0.7),
+        ("running oval", "", 0.2),
+        ("stadium with a running track", "stadiums with a running track", 0.3),
     ),
     "harbor": _nouns(
         ("harbor", "", 5),
@@ -133,26 +144,45 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("dock", "", 2),
         ("boat dock", "", 1),
         ("jetty", "jetties", 0.5),
+        ("wharf", "wharves", 0.4),
+        ("mooring pier", "", 0.2),
     ),
-    "bridge": _nouns(("bridge", "", 9), ("road bridge", "", 0.4), ("river bridge", "", 0.3)),
+    "bridge": _nouns(
+        ("bridge", "", 9), ("road bridge", "", 0.4), ("river bridge", "", 0.3), ("overpass", "overpasses", 0.5)
+    ),
     "vehicle": _nouns(
         ("vehicle", "", 5),
         ("car", "", 5),
         ("small vehicle", "", 1),
         ("automobile", "", 0.5),
         ("motor vehicle", "", 0.2),
+        ("parked vehicle", "", 0.2),
     ),
     "building": _nouns(
         ("building", "", 7), ("house", "", 1.5), ("roof", "", 1), ("rooftop", "", 0.7), ("structure", "", 0.5)
     ),
-    "swimming_pool": _nouns(("swimming pool", "", 6), ("pool", "", 4), ("outdoor pool", "", 0.5)),
-    "road": _nouns(("road", "", 6), ("street", "", 2), ("roadway", "", 0.7), ("paved road", "", 0.7)),
+    "swimming_pool": _nouns(
+        ("swimming pool", "", 6),
+        ("pool", "", 4),
+        ("outdoor pool", "", 0.5),
+        ("swimmingpool", "", 0.2),
+        ("private pool", "", 0.2),
+    ),
+    "road": _nouns(
+        ("road", "", 6),
+        ("street", "", 2),
+        ("roadway", "", 0.7),
+        ("paved road", "", 0.7),
+        ("highway", "", 0.4),
+        ("asphalt road", "", 0.4),
+    ),
     "water": _nouns(
         ("water", "water", 7),
         ("body of water", "bodies of water", 1.5),
         ("water area", "", 1),
         ("water surface", "", 0.5),
         ("open water", "open water", 0.5),
+        ("waterbody", "waterbodies", 0.4),
     ),
     "vegetation": _nouns(
         ("vegetation", "vegetation", 6),
@@ -160,6 +190,8 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("green area", "", 1.5),
         ("vegetated area", "", 1),
         ("plant cover", "plant cover", 0.4),
+        ("trees and grass", "trees and grass", 0.8),
+        ("green vegetation", "green vegetation", 0.5),
     ),
     "land": _nouns(
         ("land", "land", 3),
@@ -168,6 +200,8 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("open ground", "open ground", 1),
         ("unpaved ground", "unpaved ground", 0.7),
         ("bare soil", "bare soil", 1),
+        ("barren land", "barren land", 0.7),
+        ("dirt", "dirt", 0.3),
     ),
     "field": _nouns(
         ("field", "", 4),
@@ -233,20 +267,29 @@ CARRIERS: tuple[tuple[str, float], ...] = (
     ("{} in the aerial image", 0.7),
     ("{} in the satellite image", 0.5),
     ("there {be} {}", 0.4),
+    ("identify {}", 0.7),
+    ("detect {}", 0.7),
+    ("mask {}", 0.5),
+    ("get me {}", 0.3),
+    ("return the pixels of {}", 0.3),
+    ("{} visible in the scene", 0.5),
+    ("{}, please", 0.5),
+    ("i need {}", 0.4),
+    ("{} seen from above", 0.3),
 )
 """Ways to ask, with weights; `{}` takes the noun phrase, `{be}` is or are."""
 
 NUMBER_WORDS: dict[int, str] = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 CELL_NAMES: dict[str, tuple[str, ...]] = {
-    "upper left": ("upper left", "top left", "upper-left", "top-left"),
-    "upper right": ("upper right", "top right", "upper-right", "top-right"),
-    "lower left": ("lower left", "bottom left", "lower-left", "bottom-left"),
-    "lower right": ("lower right", "bottom right", "lower-right", "bottom-right"),
-    "left": ("left",),
-    "right": ("right",),
-    "top": ("top", "upper"),
-    "bottom": ("bottom", "lower"),
+    "upper left": ("upper left", "top left", "upper-left", "top-left", "northwest", "north-west"),
+    "upper right": ("upper right", "top right", "upper-right", "top-right", "northeast", "north-east"),
+    "lower left": ("lower left", "bottom left", "lower-left", "bottom-left", "southwest", "south-west"),
+    "lower right": ("lower right", "bottom right", "lower-right", "bottom-right", "southeast", "south-east"),
+    "left": ("left", "left", "left", "west", "western"),
+    "right": ("right", "right", "right", "east", "eastern"),
+    "top": ("top", "upper", "top", "upper", "north", "northern"),
+    "bottom": ("bottom", "lower", "bottom", "lower", "south", "southern"),
     "center": ("center", "middle", "centre"),
     "upper center": ("upper center", "top center", "upper middle", "top middle"),
     "lower center": ("lower center", "bottom center", "lower middle", "bottom middle"),
@@ -319,19 +362,25 @@ CELL_PHRASES: dict[str, tuple[str, ...]] = {
 
 EXTREMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "left": (
-        ("leftmost", "far left", "left-most"),
-        ("farthest to the left", "furthest left", "on the far left", "on the extreme left"),
+        ("leftmost", "far left", "left-most", "westernmost"),
+        ("farthest to the left", "furthest left", "on the far left", "on the extreme left", "closest to the left edge"),
     ),
     "right": (
-        ("rightmost", "far right", "right-most"),
-        ("farthest to the right", "furthest right", "on the far right", "on the extreme right"),
+        ("rightmost", "far right", "right-most", "easternmost"),
+        (
+            "farthest to the right",
+            "furthest right",
+            "on the far right",
+            "on the extreme right",
+            "closest to the right edge",
+        ),
     ),
     "top": (
-        ("topmost", "uppermost", "highest"),
+        ("topmost", "uppermost", "highest", "northernmost"),
         ("closest to the top", "farthest up", "nearest the top edge", "at the very top"),
     ),
     "bottom": (
-        ("bottommost", "lowermost", "lowest"),
+        ("bottommost", "lowermost", "lowest", "southernmost"),
         ("closest to the bottom", "farthest down", "nearest the bottom edge", "at the very bottom"),
     ),
 }
@@ -339,11 +388,11 @@ EXTREMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 SIZES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "largest": (
-        ("largest", "biggest", "largest visible"),
+        ("largest", "biggest", "largest visible", "greatest"),
         ("with the largest area", "that is the largest", "that is bigger than the others"),
     ),
     "smallest": (
-        ("smallest", "tiniest"),
+        ("smallest", "tiniest", "littlest"),
         ("with the smallest area", "that is the smallest", "that is smaller than the others"),
     ),
     "larger": (("larger", "bigger", "big", "large"), ("that is larger", "that is bigger")),
