@@ -1,6 +1,7 @@
-"""Measure a model on the fixed held-out sentences, and say how it fails.
+r"""Measure a model on the fixed held-out sentences, and say how it fails.
 
-    python benchmarks/heldout.py ../shared/data compact benchmarks/results/heldout.json [--sheet out/heldout.jpg]
+    python benchmarks/heldout.py ../shared/data compact benchmarks/results/heldout.json \
+        [--sheet out/heldout.jpg] [--reliability docs/images/reliability.svg]
 
 The list is `heldout/sentences.jsonl`: images of no training split, wordings not of the training grammar. A
 failure is an IoU below 0.5, sorted by its first fitting cause: nothing found, found though absent, elsewhere, another
@@ -25,6 +26,8 @@ from tqdm import tqdm
 
 from rs2sam.datasets.base import AnnotatedImage
 from rs2sam.datasets.sources import read_sources
+from rs2sam.evaluation.analysis import reliability
+from rs2sam.evaluation.charts import Line, chart, unit_axis
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
 from rs2sam.segmenter import Segmenter
@@ -50,6 +53,7 @@ class Outcome(NamedTuple):
     class_only: PixelCounts
     target_share: float
     presence: float | None
+    score: float | None
     cause: str
 
     @property
@@ -99,9 +103,8 @@ def measured(
             batch = rows[start : start + batch_size]
             shown = [images[row["source"], row["image"]] for row in batch]
             pairs = [(image.pixels(), row["sentence"]) for image, row in zip(shown, batch, strict=True)]
-            answers = segmenter.segment_views(pairs, batch_size)
+            answers = segmenter.segment_views(pairs, batch_size, min_presence=segmenter.min_presence)
             for row, image, answer in zip(batch, shown, answers, strict=True):
-                answer = answer.if_present(segmenter.min_presence)
                 target, of_class = target_of(row, image), image.category_mask(row["category"])
                 outcomes.append(
                     Outcome(
@@ -111,6 +114,7 @@ def measured(
                         PixelCounts.of(of_class, target),
                         float(target.mean()),
                         answer.presence,
+                        answer.score,
                         cause_of(answer.mask, target, of_class),
                     )
                 )
@@ -155,6 +159,27 @@ def presence_figures(outcomes: Sequence[Outcome]) -> dict[str, float] | None:
     }
 
 
+def calibration(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Reliability of the presence and of the predicted IoU, the latter where something is meant and was answered."""
+    present = [(o.presence, float(o.target_share > 0)) for o in outcomes if o.presence is not None]
+    answered = [o for o in outcomes if o.target_share > 0 and o.cause != "nothing found"]
+    scored = [(o.score, o.iou) for o in answered if o.score is not None]
+    return {
+        name: reliability(*np.array(pairs, dtype=np.float64).T) if pairs else None
+        for name, pairs in (("presence", present), ("predicted IoU", scored))
+    }
+
+
+def reliability_chart(found: dict[str, Any]) -> str:
+    """SVG: what was predicted against what came true, a line each; on the diagonal the prediction is right."""
+    lines = [Line(((0, 0), (1, 1)), dashed=True)]
+    for name, figures in found.items():
+        if figures is not None:
+            points = tuple((one["predicted"], one["observed"]) for one in figures["bins"] if one["n"])
+            lines.append(Line(points, name, dots=True))
+    return chart(unit_axis("predicted"), unit_axis("came true"), lines, "Reliability on held-out sentences")
+
+
 def table(rows: dict[str, Any]) -> str:
     """Markdown, in percent."""
     lines = [
@@ -184,8 +209,8 @@ def sheet(
     for number, outcome in enumerate(chosen):
         image = images[outcome.row["source"], outcome.row["image"]]
         rgb, target = image.pixels(), target_of(outcome.row, image)
-        (answer,) = segmenter.segment_views([(rgb, outcome.row["sentence"])])
-        answer = answer.if_present(segmenter.min_presence)
+        pairs = [(rgb, outcome.row["sentence"])]
+        (answer,) = segmenter.segment_views(pairs, min_presence=segmenter.min_presence)
         x, y = number % COLUMNS * SIDE, number // COLUMNS * height
         canvas.paste(against_target(rgb, answer.mask, target).resize((SIDE - 4, SIDE - 4)), (x, y))
         text = f"{outcome.cause} ({outcome.iou:.2f}): {outcome.row['sentence']}"
@@ -209,6 +234,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only every n-th sentence, for a quick look")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--sheet", type=Path, help="picture with examples of every cause")
+    parser.add_argument("--reliability", type=Path, help="SVG of predicted against true presence and IoU")
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()][:: arguments.every]
     images = {(a.source, a.id): a for found in read_sources(arguments.data).values() for a in found}
@@ -216,6 +242,7 @@ def main() -> None:
     outcomes = measured(segmenter, rows, images, arguments.batch_size)
     figures = summary(outcomes)
     presence = presence_figures(outcomes)
+    reliable = calibration(outcomes)
     print(table(figures))
     print(f"\npresence: {presence}")
     samples = [
@@ -232,11 +259,14 @@ def main() -> None:
         "protocol": NATIVE,
         "machine": describe_machine(),
         "presence": presence,
+        "reliability": reliable,
         "rows": figures,
         "samples": samples,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if arguments.reliability is not None:
+        arguments.reliability.write_text(reliability_chart(reliable), encoding="utf-8")
     if arguments.sheet is not None:
         sheet(segmenter, outcomes, images, 4).save(arguments.sheet, quality=88)
 

@@ -16,8 +16,8 @@ def small_processor() -> Processor:
     return Processor(ProcessingConfig(IMAGE_SIZE, UNION_IMAGE_SIZE, max_text_tokens=30), tokenizer)
 
 
-def write_small_model(folder: Path, *, dtype: str = "float16", heads: bool = True) -> Path:
-    """Write a folder as `save_pretrained` and `Processor.save` do."""
+def write_small_model(folder: Path, *, dtype: str = "float16", heads: bool = True, **sizes: int) -> Path:
+    """Write a folder as `save_pretrained` and `Processor.save` do; `sizes` are further ones of the configuration."""
     import torch
 
     from rs2sam.models import RS2SamConfig, RS2SamModel
@@ -34,6 +34,7 @@ def write_small_model(folder: Path, *, dtype: str = "float16", heads: bool = Tru
         text_pad_id=1,
         has_presence=heads,
         has_score=heads,
+        **sizes,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -10,15 +10,17 @@ from rs2sam.evaluation.run_folder import RunFolder
 from tests.evaluation.stand_in import result
 
 
+def write_report(folder, model, results):
+    """What an evaluation leaves, as far as a comparison reads it."""
+    identity = {"model": model, "data": "set", "split": "val", "protocol": "published", "num_samples": len(results)}
+    RunFolder(folder).start(identity, results, "published", overwrite=False)
+
+
 @pytest.fixture
 def reports(tmp_path):
     """Two finished evaluations of four samples; the second is better."""
     for name, gain in (("before", 0), ("after", 10)):
-        results = [result(f"s{k}", (20 * k + gain, 100)) for k in range(4)]
-        folder = RunFolder(tmp_path / name)
-        identity = {"model": name, "protocol": "published", "num_samples": 4}
-        folder.open(identity, resume=False, overwrite=False)
-        folder.append(results, "published")
+        write_report(tmp_path / name, name, [result(f"s{k}", (20 * k + gain, 100)) for k in range(4)])
     return tmp_path / "before", tmp_path / "after"
 
 
@@ -31,6 +33,7 @@ def compare(*arguments, code=0):
 def test_differences_are_printed_and_written(reports, tmp_path):
     printed = compare(*reports, "-o", tmp_path / "out").stdout
     assert "| mIoU | 30.00 | 40.00 | +10.00 | [+10.00, +10.00] * |" in printed
+    assert "A = before (model before on set, val), B = after (model after on set, val): 4 samples" in printed
     assert (tmp_path / "out/compare.md").read_text(encoding="utf-8") == printed
     found = json.loads((tmp_path / "out/compare.json").read_text(encoding="utf-8"))
     assert found["metrics"][0]["difference"] == pytest.approx(0.1)
@@ -58,14 +61,21 @@ def test_quiet_writes_and_says_nothing(reports, tmp_path):
 
 
 def test_other_samples_are_refused_and_compared_in_common_on_demand(reports, tmp_path):
-    folder = RunFolder(tmp_path / "other")
-    folder.open({"model": "m", "protocol": "published", "num_samples": 1}, resume=False, overwrite=False)
-    folder.append([result("s1", (30, 100))], "published")
+    write_report(tmp_path / "other", "m", [result("s1", (30, 100))])
     refused = compare(reports[0], tmp_path / "other", code=1).stderr
     assert refused.startswith("error: ")
-    assert "3 samples are in before only" in refused
+    assert "of before (model before on set, val) and other (model m on set, val) 3 samples are in before" in refused
     assert "Left out: 3 samples are in before only." in compare(reports[0], tmp_path / "other", "--common").stdout
 
 
 def test_folders_that_hold_no_report_are_refused(tmp_path):
     assert "run.json is not there" in compare(tmp_path, tmp_path / "nowhere", code=1).stderr
+
+
+def test_reports_of_one_name_are_told_apart_by_the_folders_above(tmp_path):
+    for run in ("first", "second"):
+        write_report(tmp_path / run / "eval", "m", [result("s1", (30, 100))])
+    assert compare(tmp_path / "first/eval", tmp_path / "second/eval").stdout.startswith(
+        "# second/eval against first/eval\n"
+    )
+    assert compare(tmp_path / "first/eval", tmp_path / "first/eval").stdout.startswith("# eval against eval\n")

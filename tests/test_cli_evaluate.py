@@ -30,7 +30,7 @@ class Reddish:
     image_size = 96
     backend_name = "reddish"
 
-    def segment_views(self, pairs, batch_size=8, size_hw=None):
+    def segment_views(self, pairs, batch_size=8, size_hw=None, min_presence=0.0):
         found = []
         for rgb, sentence in pairs:
             height, width = size_hw or rgb.shape[:2]
@@ -44,8 +44,8 @@ class Reddish:
 def reddish(monkeypatch):
     calls = []
 
-    def load(name, backend, device, threads):
-        calls.append((name, backend, device, threads))
+    def load(name, backend, device, threads, precision):
+        calls.append((name, backend, device, threads, precision))
         return Reddish()
 
     monkeypatch.setattr("rs2sam.cli_segment.load_segmenter", load)
@@ -82,7 +82,7 @@ def test_every_format_is_evaluated_by_name_and_by_place(reddish, data, tmp_path,
     assert summary["figures"]["model"]["mIoU"] > 0.3
     evaluate("--dataset", data / name, "--split", "all", "-o", tmp_path / "b", "--batch-size", 1)
     assert counted(tmp_path / "a") == counted(tmp_path / "b")
-    assert reddish == [("compact", None, None, None)] * 2
+    assert reddish == [("compact", None, None, None, "float32")] * 2
 
 
 def test_the_published_table_by_one_command(reddish, data, tmp_path, monkeypatch):
@@ -100,6 +100,20 @@ def test_the_published_table_by_one_command(reddish, data, tmp_path, monkeypatch
         "compact",
         64,
     )
+
+
+def test_folders_of_one_model_and_split_are_named_apart(reddish, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in ((), ("--protocol", "native"), ("--precision", "fp16", "--limit", 2), ("--limit", 99)):
+        evaluate("--dataset", data / "rrsisd", "--gallery", 0, *options)
+    assert sorted(path.name.removeprefix("evaluation-rrsisd-test-compact") for path in tmp_path.iterdir()) == [
+        "", "-99", "-fp16-2", "-native",
+    ]  # fmt: skip
+    said = [
+        (path / "report.md").read_text(encoding="utf-8").splitlines()[2].split(",")[0]
+        for path in sorted(tmp_path.iterdir())
+    ]
+    assert said == ["3 samples", "3 samples", "2 samples (evenly chosen)", "3 samples"]
 
 
 def test_odd_sized_images_are_counted_at_their_own_size_natively(reddish, data, tmp_path):
@@ -127,6 +141,9 @@ def test_a_run_goes_on_only_with_itself(reddish, data, tmp_path):
     assert "protocol: published there, native now" in evaluate(
         *arguments, "--protocol", "native", "--resume", code=1
     ).stderr  # fmt: skip
+    assert (
+        "precision: float32 there, fp16 now" in evaluate(*arguments, "--precision", "fp16", "--resume", code=1).stderr
+    )
     evaluate(*arguments, "--resume")
     assert counted(tmp_path) == before
     evaluate(*arguments, "--split", "val", "--overwrite")
@@ -147,12 +164,14 @@ def test_another_model_of_the_same_name_does_not_go_on(reddish, data, tmp_path):
 def test_options_reach_what_they_name(reddish, data, tmp_path):
     summary = json.loads(
         evaluate(
-            "--dataset", data / "rrsisd", "--split", "all", "-o", tmp_path, "--model", "compact", "--backend", "onnx",
-            "--device", "cpu", "--threads", 2, "--batch-size", 3, "--limit", 4, "--gallery", 1, "--json",
+            "--dataset", data / "rrsisd", "--split", "all", "-o", tmp_path, "--model", "compact", "--backend", "torch",
+            "--device", "cpu", "--precision", "bf16", "--threads", 2, "--batch-size", 3, "--limit", 4,
+            "--gallery", 1, "--json",
         ).stdout
     )  # fmt: skip
-    assert reddish == [("compact", "onnx", "cpu", 2)]
+    assert reddish == [("compact", "torch", "cpu", 2, "bf16")]
     assert (summary["run"]["limit"], summary["run"]["num_samples"]) == (4, 4)
+    assert summary["run"]["precision"] == "bf16"
     assert summary["settings"]["batch_size"] == 3
     assert [len(gallery) for gallery in summary["galleries"].values()] == [1, 1, 1]
 
@@ -167,6 +186,8 @@ def test_options_reach_what_they_name(reddish, data, tmp_path):
         (["--dataset", "{rrsisd}", "--split", "valid"], "one of the dataset's (train, val, test) or `all`"),
         (["--dataset", "{rrsisd}", "--model", "./no-model"], "no-model"),
         (["--dataset", "{rrsisd}", "-o", "{rrsisd}/rrsisd/instances.json"], "is a file"),
+        (["--dataset", "{rrsisd}", "-o", "{rrsisd}"], "a folder of its own, received the dataset's"),
+        (["--dataset", "{rrsisd}/../jsonl/annotations.jsonl", "-o", "{rrsisd}/../jsonl"], "a folder of its own"),
     ],
 )
 def test_wrong_input_is_said_in_one_line(reddish, data, tmp_path, monkeypatch, arguments, message):
@@ -244,6 +265,24 @@ def test_figures_of_a_real_model_do_not_depend_on_the_batch_size(data, tmp_path)
     assert reports[0] == reports[1] == reports[2]
 
 
+def test_half_precision_is_what_is_computed_and_recorded(data, tmp_path):
+    pytest.importorskip("torch")
+    model = write_small_model(tmp_path / "model", dtype="float32")
+    scores = {}
+    for precision in ("float32", "bf16"):
+        evaluate(
+            "--dataset", data / "coco", "--split", "all", "--model", model, "--device", "cpu", "--gallery", 0,
+            "--precision", precision, "-o", tmp_path / precision,
+        )  # fmt: skip
+        assert json.loads((tmp_path / precision / "run.json").read_text())["precision"] == precision
+        scores[precision] = np.array([one["score"] for one in counted(tmp_path / precision)])
+    assert (scores["bf16"] != scores["float32"]).any()
+    np.testing.assert_allclose(scores["bf16"], scores["float32"], atol=0.02)
+    words = CliRunner().invoke(main, ["compare", str(tmp_path / "float32"), str(tmp_path / "bf16")]).stdout
+    assert "/model on coco, all samples), B = bf16 (model " in words
+    assert "/model in bf16 on coco, all samples)" in words
+
+
 def test_a_published_checkpoint_gives_the_figures_of_its_golden_predictions(golden_dir, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file
@@ -274,7 +313,7 @@ def test_a_published_checkpoint_gives_the_figures_of_its_golden_predictions(gold
             padded = np.stack([np.pad(one, (0, length - len(one)), constant_values=3) for one in ids])
             return TextInputs(padded, (padded != 3).astype(np.int64))
 
-    def load(name, backend, device, threads):
+    def load(name, backend, device, threads, precision):
         return Segmenter(GoldenProcessor.from_folder(name), TorchBackend.from_folder(name, device="cpu"))
 
     monkeypatch.setattr("rs2sam.cli_segment.load_segmenter", load)

@@ -69,7 +69,7 @@ def test_json_prints_the_result_and_nothing_else(segmenter, image, tmp_path):
     report = json.loads(result.stdout)
     assert report == json.loads((tmp_path / "out/scene_result.json").read_text())
     assert report["model"] == {"name": "compact", "backend": "red", "image_size": 64}
-    assert {"read", "load_model", "segment"} == set(report["seconds"])
+    assert {"open", "segment", "model", "regions"} == set(report["seconds"])
     assert {"rs2sam", "numpy", "rasterio", "gdal"} <= set(report["versions"])
     assert report["options"]["tile"] is None
     assert report["outputs"]["polygons"] == "scene_polygons.gpkg"
@@ -102,7 +102,8 @@ def test_options_reach_what_they_name(segmenter, tmp_path):
     assert report["source"]["nodata"] == 7
     assert report["source"]["valid_pixels"] == 64 * 71
     assert report["options"] == {
-        "tile": 48, "overlap": 12, "threshold": 0.3, "min_presence": 0.2, "min_area": "101px",
+        "tile": 48, "overlap": 12, "threshold": 0.3, "min_presence": 0.2, "min_area": "101px", "scope": "scene",
+        "gsd_m": None,
     }  # fmt: skip
     assert report["sentences"][0]["polygons"] == 1
     assert segmenter.largest == 48
@@ -131,6 +132,42 @@ def test_results_are_replaced_only_when_asked(segmenter, image, tmp_path):
     segment(image, "red", "-o", tmp_path / "out", "--overwrite")
 
 
+def test_a_damaged_block_is_an_error_after_the_rest_is_written(segmenter, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    path = write_tiff(tmp_path / "cut.tif", noise, blockysize=20)
+    path.write_bytes(path.read_bytes()[:100_000])
+    result = segment(path, "red", "-o", tmp_path / "out", "--json", code=1)
+    assert result.stderr.startswith("error: ")
+    assert "blocks of it cannot be read" in result.stderr
+    report = json.loads(result.stdout)
+    assert report["lost"][-1] == [180, 0, 20, 200]
+    lost_rows = sum(height for _, _, height, _ in report["lost"])
+    with rasterio.open(tmp_path / "out/cut_mask.tif") as mask:
+        assert (mask.read(1) == 255).sum() == lost_rows * 200
+    assert 0 < lost_rows < 200
+
+
+def test_options_of_the_engine_reach_it(segmenter, image, tmp_path):
+    result = segment(
+        image, "red", "no", "-o", tmp_path / "out", "--gsd", 0.3, "--scope", "tile", "--memory", "1GB", "--resume",
+        "--class-map", "--cog", "--simplify", 2, "--orthogonal", "--format", "fgb", "--json",
+    )  # fmt: skip
+    report = json.loads(result.stdout)
+    assert report["options"]["gsd_m"] == 0.3
+    assert report["options"]["tile"] == 32
+    assert report["options"]["scope"] == "tile"
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "scene_classes.tif", "scene_mask.tif", "scene_polygons.fgb", "scene_preview.png", "scene_result.json",
+    ]  # fmt: skip
+    views = segmenter.num_views
+    again = segment(
+        image, "red", "no", "-o", tmp_path / "out", "--gsd", 0.3, "--scope", "tile", "--memory", "500MB", "--resume",
+        "--class-map", "--cog", "--simplify", 2, "--orthogonal", "--format", "fgb", "--json",
+    )  # fmt: skip
+    assert json.loads(again.stdout) == report
+    assert segmenter.num_views == views
+
+
 # --- errors: one line on stderr, exit code 1, nothing written --------------------------------------------------------
 
 
@@ -142,7 +179,8 @@ def broken(folder: Path) -> dict[str, tuple[list[object], str]]:
     (folder / "blank.txt").write_text("\n  \n")
     (folder / "latin.txt").write_bytes(b"caf\xe9\n")
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    cut = write_tiff(folder / "cut.tif", noise)
+    cut = folder / "cut.png"
+    Image.fromarray(noise).save(cut)
     cut.write_bytes(cut.read_bytes()[:50000])
     return {
         "missing file": ([folder / "nowhere.tif", "red"], "nowhere.tif"),
@@ -164,6 +202,10 @@ def broken(folder: Path) -> dict[str, tuple[list[object], str]]:
         "overlap": ([image, "red", "--tile", "32", "--overlap", "30"], "half the tile"),
         "threshold": ([image, "red", "--threshold", "7"], "`threshold`"),
         "least area": ([image, "red", "--min-area", "3 acres"], "40px"),
+        "memory": ([image, "red", "--memory", "much"], "2GB"),
+        "too little memory": ([image, "red", "--memory", "10MB"], "smaller tiles"),
+        "ground resolution": ([image, "red", "--gsd", "0"], "above 0 m per pixel"),
+        "simplification": ([image, "red", "--simplify", "-1"], "at least 0"),
     }
 
 
@@ -171,7 +213,7 @@ CASES = [
     "missing file", "zero bytes", "not an image", "cut short", "band that is not there", "bands that are no numbers",
     "two bands", "no sentence", "empty sentence", "blank sentence", "sentences file missing", "sentences file blank",
     "sentences file of another encoding", "sentences file is a folder", "stretch", "tile", "overlap", "threshold",
-    "least area",
+    "least area", "memory", "too little memory", "ground resolution", "simplification",
 ]  # fmt: skip
 
 

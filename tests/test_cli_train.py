@@ -36,7 +36,7 @@ def test_debug_recipe_trains_a_model_that_segments(tmp_path):
     assert result.exit_code == 0, result.output
     assert f"saved: {tmp_path / 'model'}" in result.stderr
     watched = {"best", "log.jsonl", "tensorboard", "training.png", "validation"}
-    written = {"checkpoint-3", "checkpoint-6", "model", "recipe.yaml"} | watched
+    written = {".lock", "checkpoint-3", "checkpoint-6", "model", "recipe.yaml"} | watched
     assert {path.name for path in tmp_path.iterdir()} == written
     segmenter = Segmenter.load(tmp_path / "model", backend="torch", device="cpu")
     found = segmenter.segment(np.full((70, 90, 3), 128, np.uint8), "the large pond")

@@ -18,14 +18,16 @@ SOURCE = Path(rs2sam.__file__).parent
 # Lower never imports higher. A module belongs to the longest prefix that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam._download", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics"},
+    {"rs2sam._download", "rs2sam.versions", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics"},
     {"rs2sam.processing", "rs2sam.hub"},
     {"rs2sam.models", "rs2sam.raster"},
     # The export checks its graph against both backends, so it stands above them.
-    {"rs2sam.backends", "rs2sam.models.onnx_export"},
-    {"rs2sam.segmenter"},
+    {"rs2sam.backends", "rs2sam.models.exported", "rs2sam.models.onnx_export"},
+    {"rs2sam.segmenter", "rs2sam.export"},
+    {"rs2sam.scene_run"},
+    {"rs2sam.batch"},
     {"rs2sam", "rs2sam.datasets"},
-    {"rs2sam.evaluation"},
+    {"rs2sam.evaluation", "rs2sam.benchmarking"},
     {"rs2sam.training"},
     {"rs2sam.cli", "rs2sam.__main__"},
 ]
@@ -33,9 +35,18 @@ COMMAND_LAYER = len(LAYERS)
 
 # Libraries and the only packages that may import them, at any depth of indentation.
 ONLY_IN = {
-    "torch": ("rs2sam.models", "rs2sam.training", "rs2sam.backends.torch", "rs2sam.cli_"),
+    "torch": (
+        "rs2sam.models",
+        "rs2sam.training",
+        "rs2sam.backends.torch",
+        "rs2sam.export",
+        "rs2sam.benchmarking.torch_side",
+        "rs2sam.cli_",
+    ),
     "transformers": ("rs2sam.models", "rs2sam.training", "rs2sam.backends.torch", "rs2sam.cli_"),
     "onnxruntime": ("rs2sam.backends.onnx", "rs2sam.models.onnx_export"),
+    "ray": ("rs2sam.batch.ray_engine",),
+    "pystac": ("rs2sam.batch",),
     "torchvision": (),
     "timm": (),
 }
@@ -182,6 +193,10 @@ def loaded_after(statement: str) -> set[str]:
             "from rs2sam.cli import main; main(['segment', '--help'])",
             {"torch", "transformers", "onnxruntime", "rasterio"},
         ),
+        (
+            "from rs2sam.cli import main; main(['batch', '--help'])",
+            {"torch", "transformers", "onnxruntime", "rasterio", "ray", "pystac", "pyarrow"},
+        ),
         ("import rs2sam.raster.tiling", {"torch", "onnxruntime", "rasterio", "shapely"}),
         ("from rs2sam.segmenter import Segmenter", {"torch", "transformers"}),
         (
@@ -189,7 +204,7 @@ def loaded_after(statement: str) -> set[str]:
             {"torch", "transformers", "accelerate", "onnxruntime"},
         ),
         (
-            "from rs2sam.raster import read_scene, segment_scene, write_outputs",
+            "from rs2sam.raster import read_scene, segment_scene; import rs2sam.scene_run",
             {"torch", "transformers", "onnxruntime"},
         ),
     ],

@@ -34,6 +34,12 @@ def test_precision_counts_an_iou_equal_to_the_threshold():
     assert metrics.oiou == pytest.approx(14 / 20)
 
 
+def test_nothing_found_where_nothing_is_meant_is_right_in_sum_too():
+    nothing = [PixelCounts(0, 0)] * 3
+    assert [SegmentationMetrics.of(nothing, protocol).oiou for protocol in ("native", "published")] == [1.0, 0.0]
+    assert SegmentationMetrics.of([*nothing, PixelCounts(0, 1)], "native").oiou == 0.0
+
+
 def test_shapes_that_differ_are_refused_with_both_shapes():
     with pytest.raises(InvalidInputError, match=r"\(2, 2\) and \(2, 3\)"):
         PixelCounts.of(np.zeros((2, 2), bool), np.zeros((2, 3), bool))

@@ -90,8 +90,7 @@ def draw_sheet(
     for place, index in zip(places, [*indices, *bad], strict=True):
         sample, result = samples[index], report.results[index]
         rgb = sample.pixels()
-        (answer,) = segmenter.segment_views([(rgb, sample.sentence)])
-        answer = answer.if_present(segmenter.min_presence)
+        (answer,) = segmenter.segment_views([(rgb, sample.sentence)], min_presence=segmenter.min_presence)
         drawn = tile(rgb, answer.mask, sample.target((rgb.shape[0], rgb.shape[1])), side)
         said = f"{result.kind} | {sample.sentence} | IoU {result.counts.iou(report.protocol):.2f}"
         said += "" if result.presence is None else f", presence {result.presence:.2f}"

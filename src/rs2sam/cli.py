@@ -28,8 +28,14 @@ Exit codes:
 # name -> (module, one line of help); the line is the first of the command's own help, which a test checks.
 COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("rs2sam.cli_segment", "Find what SENTENCE names in IMAGE."),
+    "batch": ("rs2sam.cli_batch", "Find what SENTENCE names in many scenes."),
     "models": ("rs2sam.cli_models", "List the models: where they are, how large, under which terms."),
     "convert": ("rs2sam.cli_models", "Convert a published checkpoint to this project's format."),
+    "export": ("rs2sam.cli_export", "Write MODEL into OUT for programs without rs2sam, checked against torch."),
+    "benchmark": (
+        "rs2sam.cli_benchmark",
+        "Measure what MODEL costs on this machine: time, memory, share of its limit, agreement.",
+    ),
     "demo-scene": ("rs2sam.cli_demo", "Draw a georeferenced aerial scene to try rs2sam on."),
     "evaluate": ("rs2sam.cli_evaluate", "Measure a model on a dataset; the report is a folder."),
     "compare": ("rs2sam.cli_compare", "Compare two report folders of `rs2sam evaluate`: B against A."),

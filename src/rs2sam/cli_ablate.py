@@ -80,10 +80,10 @@ def ablate(ctx: click.Context, /, **options: Any) -> None:
     job = _Job(quiet=bool((ctx.obj or {}).get("quiet")), **options)
     failed = job.execute()
     if failed:
+        names = ", ".join(outcome.run.name for outcome in failed)
         raise TrainingError(
-            f"{len(failed)} of the runs failed: "
-            + "; ".join(f"{outcome.run.name}: {(outcome.error or '').rstrip('.')}" for outcome in failed)
-            + ". The table has the others. The same command again tries only these."
+            f"{len(failed)} of the runs failed, for the reasons below the table: {names}. The same command again tries "
+            "only these."
         )
 
 

@@ -49,12 +49,12 @@ def compare(
     Each difference has a 95 % interval from a paired bootstrap over the images.
     """
     from rs2sam.evaluation.comparing import compare as compare_sides
-    from rs2sam.evaluation.comparing import comparison_as_markdown, read_side
+    from rs2sam.evaluation.comparing import comparison_as_markdown, read_sides
     from rs2sam.evaluation.run_folder import write_whole
 
     if folder is not None:
         _check_output(folder, overwrite=overwrite)
-    found = compare_sides(read_side(a), read_side(b), common=common, seed=seed, draws=draws, most=most)
+    found = compare_sides(*read_sides(a, b), common=common, seed=seed, draws=draws, most=most)
     as_text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     as_words = comparison_as_markdown(found)
     if folder is not None:

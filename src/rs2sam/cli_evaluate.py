@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs2sam.cli_data import FORMATS
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 if TYPE_CHECKING:
-    from rs2sam.backends import BackendName
+    from rs2sam.backends import BackendName, Precision
     from rs2sam.datasets.base import Sample
     from rs2sam.evaluation.campaign import RunIdentity
     from rs2sam.evaluation.processes import Processes
     from rs2sam.metrics import Protocol
     from rs2sam.segmenter import Segmenter
-
-FORMATS = ("rrsisd", "refsegrs", "jsonl", "coco")
 
 EPILOG = """\b
 Files in DIR:
@@ -67,6 +66,13 @@ Examples:
 )
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), help="What runs the model [default: what it needs].")
 @click.option("--device", help="Where it runs, e.g. cpu or cuda:0 [default: a GPU if the backend has one].")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bf16", "fp16"]),
+    default="float32",
+    show_default=True,
+    help="Of weights and computation; bf16 and fp16 need the backend torch and are for GPUs.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model [default: all cores].")
 @click.option("--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Samples read at once.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N samples, evenly spread over the split.")
@@ -114,6 +120,7 @@ class _Run:
     folder: Path | None
     backend: BackendName | None
     device: str | None
+    precision: Precision
     threads: int | None
     batch_size: int
     limit: int | None
@@ -124,10 +131,10 @@ class _Run:
 
     def execute(self) -> tuple[dict[str, Any] | None, Path]:
         """Do it, cheapest checks first; returns the content of `report.json` (None but in the first process)."""
-        from rs2sam.cli_segment import versions
         from rs2sam.datasets.reading import open_dataset
         from rs2sam.evaluation.campaign import Campaign, RunOptions, spread_evenly
         from rs2sam.evaluation.run_folder import safe_name
+        from rs2sam.versions import versions
 
         if self.resume and self.overwrite:
             raise click.UsageError("--resume goes on and --overwrite starts afresh: give one of them.")
@@ -137,7 +144,8 @@ class _Run:
         samples = spread_evenly(data.samples(split), self.limit)
         name = root.resolve().name
         model = model_title(self.model)
-        folder = self.folder or Path(safe_name(f"evaluation-{name}-{split or 'all'}-{model}".lower()))
+        folder = self.folder or Path(safe_name("-".join(self._parts_of_name(name, split, model)).lower()))
+        check_apart(folder, root)
         options = RunOptions(
             batch_size=self.batch_size,
             gallery_size=self.gallery,
@@ -174,12 +182,18 @@ class _Run:
             )
         return Path(self.dataset), None
 
+    def _parts_of_name(self, data: str, split: str | None, model: str) -> list[str]:
+        """Name of the report's folder: what is evaluated, and how where it is not as by default."""
+        parts = ["evaluation", data, split or "all", model]
+        unusual = (self.protocol, "published"), (self.precision, "float32"), (self.limit, None)
+        return [*parts, *(str(value) for value, usual in unusual if value != usual)]
+
     def _load(self, device: str | None) -> Segmenter:
         """The model, on the device that was asked for or else on the process's own."""
         from rs2sam.cli_segment import load_segmenter
 
         place = self.device or (None if self.backend == "onnx" else device)
-        return load_segmenter(self.model, self.backend, place, self.threads)
+        return load_segmenter(self.model, self.backend, place, self.threads, self.precision)
 
     def _identity(self, data: str, form: str, split: str | None, samples: list[Sample]) -> Callable[[], RunIdentity]:
         """Makes the identity, which reads the weights, when it is asked for."""
@@ -198,6 +212,7 @@ class _Run:
                 protocol=self.protocol,
                 num_samples=len(samples),
                 samples_sha256=hash_samples(samples),
+                precision=self.precision,
             )
 
         return identity
@@ -230,6 +245,15 @@ def choose_split(wanted: str | None, splits: tuple[str, ...]) -> str | None:
     if not splits or "test" in splits:
         return "test" if splits else None
     raise InvalidInputError(f"The dataset has no split `test`. Name one of its splits ({names}) by --split, or `all`.")
+
+
+def check_apart(folder: Path, root: Path) -> None:
+    """Refuse a report in the dataset's own folder, where `samples.jsonl` and `masks/` would be taken for data."""
+    if folder.resolve() == (root.resolve().parent if root.is_file() else root.resolve()):
+        raise InvalidInputError(
+            f"A report is written to a folder of its own, received the dataset's: {folder}. Choose another, or one "
+            "inside it."
+        )
 
 
 def join_processes(*, on_cpu: bool) -> Processes:

@@ -65,7 +65,7 @@ class SegmentationMetrics:
     Args:
         num_samples: how many samples the row stands for.
         miou: mean of the per-sample IoU.
-        oiou: sum of intersections / sum of unions; 0 where all unions are empty.
+        oiou: sum of intersections / sum of unions; where all unions are empty as for a single one.
         precision: X -> share of samples with IoU >= X.
         protocol: the rule for empty unions.
     """
@@ -87,11 +87,11 @@ class SegmentationMetrics:
         if not rows:
             raise InvalidInputError("metrics need at least one sample, received none; check the split's name")
         ious = np.array(sorted(row.iou(protocol) for row in rows))
-        union = sum(row.union for row in rows)
+        total = PixelCounts(sum(row.intersection for row in rows), sum(row.union for row in rows))
         return cls(
             num_samples=len(rows),
             miou=float(ious.mean()),
-            oiou=sum(row.intersection for row in rows) / union if union else 0.0,
+            oiou=total.iou(protocol),
             precision={x: int(np.count_nonzero(ious >= x)) / len(rows) for x in PRECISION_THRESHOLDS},
             protocol=protocol,
         )

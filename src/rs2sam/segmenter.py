@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.backends import Backend, BackendName, load_backend
+from rs2sam.backends import Backend, BackendName, Precision, load_backend
 from rs2sam.errors import InvalidInputError
 from rs2sam.hub import resolve_model
 from rs2sam.imaging import RGB, ImageSource, read_image_and_validity
@@ -103,6 +103,7 @@ class Segmenter:
         backend: BackendName | None = None,
         device: str | None = None,
         threads: int | None = None,
+        precision: Precision = "float32",
     ) -> Segmenter:
         """Load a model by name.
 
@@ -111,6 +112,7 @@ class Segmenter:
             backend: `onnx` or `torch`; None: `onnx` where the model has a graph and no GPU is asked for, else `torch`.
             device: `cpu`, `cuda`, `cuda:1`, `mps`; None: what the backend prefers.
             threads: CPU threads; None: all cores.
+            precision: `float32`, or with torch `bf16` or `fp16`, which are for GPUs.
 
         Raises:
             WeightsNotFoundError: there is no such model, or it cannot be downloaded.
@@ -119,7 +121,7 @@ class Segmenter:
         """
         folder = resolve_model(name).folder
         processor = Processor.from_folder(folder)
-        return cls(processor, load_backend(folder, backend, device, threads))
+        return cls(processor, load_backend(folder, backend, device, threads, precision))
 
     @property
     def backend_name(self) -> str:
@@ -182,7 +184,8 @@ class Segmenter:
             overlap: as for `segment`.
             min_presence: as for `segment`.
         """
-        from rs2sam.raster.scene import SceneOptions, segment_scene
+        from rs2sam.raster.in_memory import segment_scene
+        from rs2sam.raster.scene import SceneOptions
 
         min_presence = self.min_presence if min_presence is None else min_presence
         options = SceneOptions(
@@ -197,11 +200,12 @@ class Segmenter:
                 self.segment_views(
                     [(scene.rgb, sentence) for (scene, sentence), one in zip(scenes, whole, strict=True) if one],
                     batch_size,
+                    min_presence=min_presence,
                 )
             )
             for (scene, sentence), one in zip(scenes, whole, strict=True):
                 if one:
-                    results.append(_placed(next(views), scene, min_presence))
+                    results.append(_placed(next(views), scene))
                     continue
                 (found,) = segment_scene(self, scene, [sentence], options)
                 assert found.probability is not None
@@ -217,6 +221,7 @@ class Segmenter:
         pairs: Sequence[tuple[RGB, str]],
         batch_size: int = DEFAULT_BATCH_SIZE,
         size_hw: tuple[int, int] | None = None,
+        min_presence: float = 0.0,
     ) -> list[Segmentation]:
         """Answer pairs of an array and a sentence, each array as one view whatever its size.
 
@@ -224,21 +229,25 @@ class Segmenter:
             pairs: (H, W, 3) uint8 arrays and sentences.
             batch_size: views the model reads at once.
             size_hw: size of the masks [px]; None: each array's own.
+            min_presence: presence below which an answer is emptied, see `Segmentation.if_present`; the model's own
+                limit is `self.min_presence`.
 
         Returns:
-            One result per pair, in order, in pixel coordinates, whatever its presence: see `Segmentation.if_present`.
+            One result per pair, in order, in pixel coordinates.
         """
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}.")
         results: list[Segmentation] = []
         for start in range(0, len(pairs), batch_size):
             results.extend(self._run(pairs[start : start + batch_size], size_hw))
-        return results
+        return [result.if_present(min_presence) for result in results]
 
     def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
-        images = [self._processor.images(rgb) for rgb, _ in pairs]
+        # Sentences about one array share its inputs.
+        prepared = {key: self._processor.images(rgb) for key, rgb in {id(rgb): rgb for rgb, _ in pairs}.items()}
+        images = [prepared[id(rgb)] for rgb, _ in pairs]
         output = self._backend.run(
             np.stack([image.pixel_values for image in images]),
             np.stack([image.union_pixel_values for image in images]),
@@ -264,9 +273,8 @@ class Segmenter:
         return len(options.grid(scene.size_hw, self.image_size)) == 1
 
 
-def _placed(view: Segmentation, scene: Scene, min_presence: float) -> Segmentation:
-    """A view of a whole scene: without the invalid pixels, empty if nothing is there, in the scene's place."""
-    view = view.if_present(min_presence)
+def _placed(view: Segmentation, scene: Scene) -> Segmentation:
+    """A view of a whole scene: without the invalid pixels, in the scene's place."""
     mask, probability = view.mask & scene.valid, view.probability * scene.valid
     return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
 

@@ -18,6 +18,15 @@ def test_a_folder_without_a_graph_runs_on_torch(torch_folder):
     assert load_backend(torch_folder, device="cpu").name == "torch"
 
 
+def test_half_precision_runs_on_torch_alone(onnx_folder):
+    assert load_backend(onnx_folder, precision="float32").name == "onnx"
+    assert load_backend(onnx_folder, device="cpu", precision="bf16").name == "torch"
+    with pytest.raises(InvalidInputError, match="`onnx` computes in float32, received `precision` 'fp16'"):
+        load_backend(onnx_folder, "onnx", precision="fp16")
+    with pytest.raises(InvalidInputError, match="one of float32, bf16, fp16, received 'int8'"):
+        load_backend(onnx_folder, precision="int8")
+
+
 def test_unknown_backends_are_rejected(tmp_path):
     with pytest.raises(InvalidInputError, match="onnx, torch, received 'tensorflow'"):
         load_backend(tmp_path, "tensorflow")

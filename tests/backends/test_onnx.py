@@ -102,7 +102,7 @@ def test_an_export_that_computes_something_else_is_not_kept(onnx_folder, tmp_pat
     onnx = pytest.importorskip("onnx")
     wrong = onnx.load(onnx_folder / "model.onnx")
     wrong.graph.node[0].name = "same computation"
-    monkeypatch.setattr(onnx_export, "export_graph", lambda _: wrong)
+    monkeypatch.setattr(onnx_export, "export_graph", lambda *_: wrong)
     monkeypatch.setattr(onnx_export, "largest_difference", lambda *_: 0.5)
     with pytest.raises(CheckpointError, match=r"differs by 0\.5"):
         onnx_export.export_onnx(tmp_path / "copy")

@@ -135,6 +135,20 @@ def test_empty_masks_are_counted_and_are_not_absent_targets(samples, tmp_path):
     assert report.of_severity("error") == []
 
 
+def test_the_mask_of_the_class_has_to_fit_too(samples, tmp_path):
+    def of_class(name, mask, side):
+        return Sample(samples[0].image, f"x{name}", mask, name, "roof", split="train", category_mask=square(side))
+
+    samples += [of_class("5", square(), 32), of_class("6", None, 65), of_class("7", None, 64)]
+    report = check(samples, tmp_path)
+
+    found = {(finding.rule, finding.where, finding.message) for finding in report.findings}
+    assert found == {
+        ("mask-size", "5", "mask of the class 32 x 32 px, image 64 x 64 px"),
+        ("mask-resized", "6", "mask of the class 65 x 65 px, image 64 x 64 px"),
+    }
+
+
 def test_sentences_and_ids(samples, tmp_path):
     samples.append(Sample(samples[2].image, " \n", square(), "3", split="val"))
     samples.append(Sample(samples[2].image, "The  pond", square(), "5", split="val"))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rs2sam.datasets.coco import read_coco
+from rs2sam.datasets.coco import read_coco, read_instances
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from tests.datasets.make_formats import square, write_coco
 
@@ -126,6 +126,10 @@ def test_folder_without_instances_is_named(tmp_path):
         (lambda c: c["annotations"][1].pop("image_id"), "entry 1 has no `image_id`"),
         (lambda c: c["annotations"][0].update(image_id=9), "annotation 1 is about id 9, which `images` of"),
         (lambda c: c["annotations"][1].pop("segmentation"), "annotation 2 has sentences and no `segmentation`"),
+        (lambda c: c["annotations"][1].update(id=[2]), "`annotations`: entry 1 has no `id`"),
+        (lambda c: c["annotations"][1].update(id=1), "`annotations`: an id is one entry's only, received 1 more than"),
+        (lambda c: c["images"][1].update(id=1), "`images`: an id is one entry's only, received 1 more than once"),
+        (lambda c: c.update(categories={"1": "ship"}), "`categories` must be a list"),
         (lambda c: c["annotations"][1].update(sentence=3), "annotation 2: a sentence is text"),
         (lambda c: c["annotations"][0].update(sentences=["a", ""]), "annotation 1: a sentence is text"),
     ],
@@ -144,6 +148,7 @@ def test_malformed_instances_say_what_is_wrong(root, change, message):
         (lambda refs: refs[1].pop("sentences"), "ref 8: a ref needs .*; received the keys ref_id, ann_ids, split"),
         (lambda refs: refs[1].update(ann_ids=[1, 3]), "ref 8: the annotations of one ref are of one image"),
         (lambda refs: refs[1].update(ann_ids=[1, 30]), "ref 8 is about id 30"),
+        (lambda refs: refs[0].update(ann_id=[1, 2]), r"ref 7 is about id \[1, 2\], which `annotations`"),
         (lambda refs: refs[2].pop("image_id"), "ref 9 is about id None, which `images`"),
     ],
 )
@@ -151,6 +156,11 @@ def test_malformed_refs_say_what_is_wrong(root_with_refs, change, message):
     edit(root_with_refs / "refs.json", change)
     with pytest.raises(InvalidInputError, match=message):
         read_coco(root_with_refs)
+
+
+def test_published_files_may_hold_an_id_twice_and_mean_the_last(root):
+    edit(root / "instances.json", lambda c: c["annotations"].append({**c["annotations"][0], "category_id": 7}))
+    assert read_instances(root / "instances.json", last_of_equal_ids=True).annotations[1]["category_id"] == 7
 
 
 def test_refs_that_are_no_list_are_refused(root_with_refs):

@@ -280,6 +280,15 @@ def test_wrong_arguments_are_refused(root, tmp_path):
         write_jsonl([samples[0], samples[0]], tmp_path / "out")
     with pytest.raises(InvalidInputError, match="one of copy, link, reference; received 'move'"):
         write_jsonl(samples, tmp_path / "out", image_mode="move")
+    with pytest.raises(InvalidInputError, match=r"values of `Sample`, received str.*open_dataset"):
+        write_jsonl(str(root), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("annotations*"))
+
+
+def test_a_place_may_be_given_as_text(root, tmp_path):
+    target = write_jsonl(read_jsonl(str(root)), str(tmp_path / "out"))
+    assert target == tmp_path / "out" / "annotations.jsonl"
+    assert len(read_jsonl(str(target))) == 6
 
 
 def test_lines_of_the_documentation_are_read(tmp_path):

@@ -73,8 +73,12 @@ def test_imagery_gets_sentences_of_its_split(tmp_path):
 
 
 def test_imagery_without_a_word_to_say_is_an_error(tmp_path):
-    with pytest.raises(InvalidInputError, match="in split `none`"):
+    with pytest.raises(InvalidInputError, match="has the splits train, val, test, received 'none'"):
         source_samples("openaerialmap_buildings", imagery(tmp_path), "none")
+    (split,) = {one.split for one in source_samples("openaerialmap_buildings", tmp_path)}
+    other = "val" if split == "test" else "test"
+    with pytest.raises(InvalidInputError, match=f"nothing can be said of the images of .* in split `{other}`"):
+        source_samples("openaerialmap_buildings", tmp_path, other)
     with pytest.raises(DataNotFoundError):
         source_samples("roads", tmp_path)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,13 +50,13 @@ def test_a_note_is_written_on_the_picture():
 
 def test_a_long_sentence_stays_inside_its_tile():
     tile = Tile(GREY, (), "a sentence without end " * 40, "an id without end " * 40)
-    assert draw_tile(tile, 120).size == (120, 120 + 6 + 19 * 4)
+    assert draw_tile(tile, 120).size == (120, 120 + 8 + 19 * 3 + 16 * 2)
 
 
 def test_rows_and_columns():
     sheet = draw_sheet((Tile(GREY, (), "one line") for _ in range(5)), side=100, columns=3)
     # Three columns, two rows of one line of sentence and one of caption, gaps of 14 px around all.
-    assert sheet.size == (3 * 114 + 14, 2 * (100 + 6 + 19 * 2) + 3 * 14)
+    assert sheet.size == (3 * 114 + 14, 2 * (100 + 8 + 19 + 16) + 3 * 14)
 
 
 def test_fewer_tiles_than_columns_leave_no_empty_paper():
@@ -66,6 +68,9 @@ def test_no_tile_and_too_many_are_refused():
         draw_sheet([])
     with pytest.raises(InvalidInputError, match="Ask for fewer or smaller"):
         draw_sheet([Tile(GREY, (), "")] * 20, side=1200, columns=1)
+    endless = repeat(Tile(GREY, (), ""))
+    with pytest.raises(InvalidInputError, match="10 tiles of 2000 px make 2014 x 20140"):
+        draw_sheet(endless, side=2000, columns=1)
 
 
 def test_a_draw_is_repeatable_in_order_and_prefers_different_images():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from rs2sam.datasets.sources import (
     split_of,
     swimming_pools,
 )
-from rs2sam.errors import DataNotFoundError
+from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 
 def write_pair(root, stem, mask):
@@ -27,14 +28,15 @@ def write_pair(root, stem, mask):
 
 
 def write_coco(root, file_name, objects, size=64):
-    (root / "images").mkdir(parents=True)
+    (root / "images").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (size, size)).save(root / "images" / file_name)
     names = sorted({name for name, _ in objects})
     content = {
         "images": [{"id": 7, "file_name": file_name, "height": size, "width": size}],
         "categories": [{"id": k, "name": name} for k, name in enumerate(names)],
         "annotations": [
-            {"image_id": 7, "category_id": names.index(name), "segmentation": [polygon]} for name, polygon in objects
+            {"id": k, "image_id": 7, "category_id": names.index(name), "segmentation": [polygon]}
+            for k, (name, polygon) in enumerate(objects)
         ],
     }
     (root / "instances.json").write_text(json.dumps(content))
@@ -114,6 +116,41 @@ def test_missing_files_are_named_with_a_remedy(tmp_path):
         roads(tmp_path)
     with pytest.raises(DataNotFoundError, match="holds none of nwpu_vhr10"):
         read_sources(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "form"),
+    [
+        (roads, "CANNES_TILES_512x512-10", "satImage_{}"),
+        (swimming_pools, "satImage_001", "CANNES_TILES_512x512-{}"),
+    ],
+)
+def test_imagery_of_another_source_is_told_by_its_names(tmp_path, read, name, form):
+    write_pair(tmp_path, name, np.zeros((8, 8), dtype=np.uint8))
+    with pytest.raises(InvalidInputError, match=rf"named `{re.escape(form)}`, received `{name}.jpg`.*another source"):
+        read(tmp_path)
+
+
+def test_imagery_of_another_source_is_told_by_its_classes(tmp_path):
+    write_coco(tmp_path, "001.jpg", [("ship", [0, 0, 9, 0, 9, 9])])
+    with pytest.raises(InvalidInputError, match="its class `ship` is none of building"):
+        openaerialmap_buildings(tmp_path)
+    write_coco(tmp_path, "001.jpg", [("building", [0, 0, 9, 0, 9, 9])])
+    with pytest.raises(InvalidInputError, match=r"named `OAM-{}-{}-{}`, received `001\.jpg`"):
+        openaerialmap_buildings(tmp_path)
+    with pytest.raises(InvalidInputError, match="its class `building` is none of airplane"):
+        nwpu_vhr10(tmp_path)
+
+
+def test_damaged_annotations_are_named(tmp_path):
+    write_pair(tmp_path, "satImage_001", np.zeros((8, 8), dtype=np.uint8))
+    (tmp_path / "masks/satImage_001.png").write_bytes(b"cut")
+    with pytest.raises(InvalidInputError, match=r"satImage_001\.png"):
+        roads(tmp_path)
+    write_coco(tmp_path, "001.jpg", [("ship", [0, 0, 9, 0, 9, 9])])
+    (tmp_path / "instances.json").write_text("{")
+    with pytest.raises(InvalidInputError, match=r"instances\.json` cannot be read as JSON"):
+        nwpu_vhr10(tmp_path)
 
 
 def test_splits_are_fixed_and_of_the_stated_shares():

@@ -25,13 +25,13 @@ class StandIn:
         self.answer = answer
         self.batches: list[int] = []
 
-    def segment_views(self, pairs, batch_size=8, size_hw=None) -> list[Segmentation]:
+    def segment_views(self, pairs, batch_size=8, size_hw=None, min_presence=0.0) -> list[Segmentation]:
         self.batches.append(len(pairs))
         results = []
         for rgb, sentence in pairs:
             mask, presence = self.answer(sentence, size_hw or rgb.shape[:2])
             results.append(Segmentation(sentence, mask, mask.astype(np.float32), presence, presence))
-        return results
+        return [result.if_present(min_presence) for result in results]
 
 
 def rows(count: int, size_hw: tuple[int, int] = (SIDE, SIDE)) -> Mask:

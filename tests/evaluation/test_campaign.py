@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rs2sam.datasets.masks import MaskFile, SegmentationMask
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.campaign import (
     Campaign,
@@ -75,10 +76,10 @@ class Mortal(StandIn):
         super().__init__(first_number)
         self.at = at
 
-    def segment_views(self, pairs, batch_size=8, size_hw=None):
+    def segment_views(self, pairs, batch_size=8, size_hw=None, min_presence=0.0):
         if len(self.batches) == self.at:
             raise Killed
-        return super().segment_views(pairs, batch_size, size_hw)
+        return super().segment_views(pairs, batch_size, size_hw, min_presence)
 
 
 class Page(HTMLParser):
@@ -142,6 +143,25 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     again = run(tmp_path, model=model, resume=True, gallery_size=0)
     assert model.batches == []
     assert {**figures(again), "galleries": None} == {**figures(first), "galleries": None}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_model_that_cannot_be_loaded_leaves_the_folder_as_it_was(tmp_path, overwrite):
+    if overwrite:
+        run(tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("out/*")}
+
+    def load(device):
+        raise InvalidInputError("the device `cuda` is not there")
+
+    campaign = Campaign(
+        load, samples(), lambda: identity_of(samples()), tmp_path / "out", RunOptions(overwrite=overwrite, quiet=True),
+        SingleProcess(),
+    )  # fmt: skip
+    with pytest.raises(InvalidInputError, match="is not there"):
+        campaign.run()
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("out/*")} == before
+    assert (tmp_path / "out").exists() == overwrite
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
@@ -215,6 +235,7 @@ def test_the_page_loads_nothing_and_runs_nothing_whatever_a_sentence_says(tmp_pa
     assert not [attrs for _, attrs in page.tags if "href" in attrs]
     assert "url(" not in content
     assert "“2 <script>alert(1)</script>”" in "".join(page.text)
+    assert "Size is the target's share of the image." in "".join(page.text)
     assert sum(tag == "svg" for tag, _ in page.tags) == 5
 
 
@@ -259,3 +280,17 @@ def test_hashes_tell_models_and_samples_apart(tmp_path):
     assert hash_folder(tmp_path) != first
     a, b = sample("a", rows(1)), sample("b", rows(1))
     assert hash_samples([a, b]) != hash_samples([b, a])
+
+
+def test_a_corrected_target_makes_other_samples(tmp_path):
+    runs = {"size": [2, 2], "counts": [1, 1, 2]}
+    (tmp_path / "7.png").write_bytes(b"mask")
+    sources = [
+        rows(1), rows(2), None, MaskFile(tmp_path / "7.png"), MaskFile(tmp_path / "7.png", above=50),
+        SegmentationMask((runs,), "line 1"), SegmentationMask(({**runs, "counts": [2, 1, 1]},), "line 1"),
+    ]  # fmt: skip
+    hashes = [hash_samples([sample("a", source)]) for source in sources]
+    assert len(set(hashes)) == len(sources)
+    assert hash_samples([sample("a", SegmentationMask((runs,), "another line"))]) == hashes[5]
+    (tmp_path / "7.png").write_bytes(b"another mask")
+    assert hash_samples([sample("a", sources[3])]) != hashes[3]

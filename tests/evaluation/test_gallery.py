@@ -45,7 +45,7 @@ def test_no_gallery_where_none_is_wanted_or_nothing_can_be_shown():
 
 
 def test_a_picture_is_three_images_side_by_side():
-    picture = draw_picture(StandIn(two_rows), sample("a", rows(1)), result("a", (1, 2)), side=32)
+    picture = draw_picture(StandIn(two_rows), sample("a", rows(1)), result("a", (1, 2)), "native", side=32)
     with Image.open(io.BytesIO(picture.jpeg)) as strip:
         assert (strip.format, strip.size) == ("JPEG", (3 * 32 + 2 * 6, 32))
         seen = np.asarray(strip).astype(int)
@@ -55,6 +55,19 @@ def test_a_picture_is_three_images_side_by_side():
     assert np.argmax(found) == np.argmax(FOUND_COLOUR)
     assert np.argmax(too_much) == np.argmax(TOO_MUCH_COLOUR)
     assert picture.data_url.startswith("data:image/jpeg;base64,/9j/")
+
+
+def test_a_picture_shows_the_answer_to_the_sentence_that_was_measured():
+    asked = []
+
+    def answer(sentence, size_hw):
+        asked.append(sentence)
+        return two_rows(sentence, size_hw)
+
+    meant = sample("road marking", rows(1), raw_sentence="road marking\n")
+    for protocol in ("published", "native"):
+        draw_picture(StandIn(answer), meant, result("a", (1, 2)), protocol)
+    assert asked == ["road marking\n", "road marking"]
 
 
 def test_found_too_much_and_missed_have_their_colours():

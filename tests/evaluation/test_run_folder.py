@@ -16,29 +16,45 @@ IDENTITY = {"model": "compact", "split": "test", "protocol": "native", "num_samp
 START = {"resume": False, "overwrite": False}
 
 
+def begin(folder, identity=IDENTITY, *, resume=False, overwrite=False):
+    """Open and start, as an evaluation does; returns what is there already."""
+    there = folder.open(identity, resume=resume, overwrite=overwrite)
+    folder.start(identity, there, "native", overwrite=overwrite)
+    return there
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_results_come_back_from_every_part(tmp_path):
     first, second = RunFolder(tmp_path / "out"), RunFolder(tmp_path / "out", process=1)
-    assert first.open(IDENTITY, **START) == []
+    assert begin(first) == []
     first.append([result("a", (1, 2))], "native")
     second.append([result("b", (1, 4)), result("c", (0, 4))], "native")
-    again = RunFolder(tmp_path / "out").open(IDENTITY, resume=True, overwrite=False)
-    assert again == [result("b", (1, 4)), result("c", (0, 4)), result("a", (1, 2))]
+    results = [result("a", (1, 2)), result("b", (1, 4)), result("c", (0, 4))]
+    assert begin(RunFolder(tmp_path / "out"), resume=True) == results
+    # A part of a process that will not come again would stay for good.
+    assert names_in(tmp_path / "out") == ["run.json", "samples.jsonl"]
+    assert read_results(tmp_path / "out/samples.jsonl") == results
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped_and_written_anew(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.open(IDENTITY, **START)
+    begin(folder)
     folder.append([result("a", (1, 2)), result("b", (1, 4))], "native")
     file = tmp_path / "samples.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
-    assert folder.open(IDENTITY, resume=True, overwrite=False) == [result("a", (1, 2))]
+    assert begin(folder, resume=True) == [result("a", (1, 2))]
     folder.append([result("b", (1, 4))], "native")
     assert read_results(file) == [result("a", (1, 2)), result("b", (1, 4))]
 
 
 def test_what_is_there_is_neither_continued_nor_replaced_unasked(tmp_path):
-    RunFolder(tmp_path).open(IDENTITY, **START)
-    with pytest.raises(InvalidInputError, match=r"holds an evaluation already \(run.json\).*--resume.*--overwrite"):
+    begin(RunFolder(tmp_path))
+    with pytest.raises(
+        InvalidInputError, match=r"holds an evaluation already \(run.json, samples.jsonl\).*--resume.*--overwrite"
+    ):
         RunFolder(tmp_path).open(IDENTITY, **START)
 
 
@@ -51,20 +67,33 @@ def test_what_is_there_is_neither_continued_nor_replaced_unasked(tmp_path):
     ],
 )
 def test_another_evaluation_does_not_continue_this_one(tmp_path, change, message):
-    RunFolder(tmp_path).open(IDENTITY, **START)
+    begin(RunFolder(tmp_path))
     with pytest.raises(InvalidInputError, match=message):
         RunFolder(tmp_path).open({**IDENTITY, **change}, resume=True, overwrite=False)
 
 
 def test_overwriting_removes_what_an_evaluation_writes_and_nothing_else(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.open(IDENTITY, **START)
+    begin(folder)
     folder.append([result("a", (1, 2))], "native")
     folder.save_mask("a", np.ones((2, 2), bool))
     (tmp_path / "report.html").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
     assert folder.open({**IDENTITY, "split": "val"}, resume=False, overwrite=True) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "run.json"]
+    assert "report.html" in names_in(tmp_path), "to look is not to replace"
+    folder.start({**IDENTITY, "split": "val"}, [], "native", overwrite=True)
+    assert names_in(tmp_path) == ["notes.txt", "run.json", "samples.jsonl"]
+    assert read_results(tmp_path / "samples.jsonl") == []
+    assert read_object(tmp_path / "run.json", "")["split"] == "val"
+
+
+def test_masks_of_somebody_else_are_never_in_the_way_of_ours(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/1.png").write_text("a target that took an hour to draw")
+    for how in (START, {"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}):
+        with pytest.raises(InvalidInputError, match=r"a folder `masks` of its own.*Choose another folder"):
+            RunFolder(tmp_path).open(IDENTITY, **how)
+    assert names_in(tmp_path) == ["masks"]
 
 
 def test_a_file_in_the_folders_place_is_refused(tmp_path):
@@ -75,7 +104,7 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
 
 def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
-    folder.open(IDENTITY, **START)
+    begin(folder)
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

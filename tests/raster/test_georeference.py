@@ -94,3 +94,31 @@ def test_crs_is_named_by_the_code_it_carries_and_never_by_a_guess():
     own = 'PROJCS["my grid",' + CRS.from_epsg(26910).to_wkt().partition(",")[2].rpartition(",AUTHORITY")[0] + "]"
     own = own.replace('"central_meridian",-123', '"central_meridian",-122.5')
     assert crs_name(CRS.from_wkt(own)) == "my grid"
+
+
+@pytest.mark.parametrize("latitude", [0.0, 45.0, -70.0])
+def test_a_narrow_polygon_has_the_area_that_its_corners_have_on_the_ellipsoid(latitude):
+    # 2 km wide: measured by the ground area of a pixel. The same as part of a closed form.
+    side = math.degrees(2000 / 6_371_000) / 100
+    place = Georeference(Affine(side, 0, 10, 0, -side, latitude), WGS84)
+    (area,) = place.areas_m2([box(0, 0, 100, 100)])
+    assert area == pytest.approx(zone_area_m2(latitude - 100 * side, latitude, 100 * side), rel=1e-6)
+
+
+def test_wide_and_narrow_polygons_are_measured_alike():
+    place = Georeference(Affine(1, 0, 300000, 0, -1, 6400000), CRS.from_epsg(32610))
+    narrow = [box(x, y, x + 2500, y + 2500) for x in (0, 2500, 5000) for y in (0, 2500, 5000)]
+    (wide,) = place.areas_m2([box(0, 0, 7500, 7500)])
+    assert sum(place.areas_m2(narrow)) == pytest.approx(wide, rel=1e-7)
+
+
+def test_an_area_does_not_depend_on_the_other_polygons():
+    place = Georeference(NORTH_UP, CRS.from_epsg(26910))
+    polygons = [box(x, 3, x + 5, 9) for x in (0, 4090, 5000, 20000)]
+    assert place.areas_m2(polygons) == [place.areas_m2([polygon])[0] for polygon in polygons]
+
+
+def test_polygons_are_placed_in_the_crs():
+    placed = Georeference(Affine(2, 0, 100, 0, -3, 50), WGS84).place([box(0, 0, 1, 1), box(1, 1, 2, 3)])
+    assert [polygon.bounds for polygon in placed] == [(100, 47, 102, 50), (102, 41, 104, 47)]
+    assert len(Georeference(Affine.identity()).place([])) == 0

@@ -12,7 +12,9 @@ from PIL import Image
 from rasterio.warp import transform as warp_points
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster import OutputPaths, read_scene, segment_scene, write_outputs
+from rs2sam.raster import OutputPaths
+from rs2sam.raster.outputs import OutputOptions
+from rs2sam.scene_run import SceneRequest, run_scene
 from tests.make_rasters import (
     GEOGRAPHIC,
     NORTH_UP,
@@ -30,12 +32,9 @@ from tests.make_rasters import (
 SENTENCES = ["the red roofs", "no roofs"]
 
 
-def run(path, folder, *, sentences=SENTENCES, polygon_format="gpkg", overwrite=False):
-    scene = read_scene(path)
-    results = segment_scene(RedSegmenter(), scene, sentences)
-    paths = OutputPaths(folder, scene.stem, polygon_format)
-    paths.prepare(overwrite=overwrite)
-    return write_outputs(scene, results, paths, model="red", details={"versions": {}})
+def run(path, folder, *, sentences=SENTENCES, segmenter=None, **outputs):
+    request = SceneRequest(str(path), tuple(sentences), folder, outputs=OutputOptions(**outputs), model="red")
+    return run_scene(request, segmenter or RedSegmenter())
 
 
 def polygons_of(path):
@@ -78,6 +77,16 @@ def test_ground_control_points_are_kept(tmp_path):
     assert meta["crs"] == UTM
     assert geometries[1].bounds == pytest.approx((*apply(NORTH_UP, 70, 55), *apply(NORTH_UP, 80, 45)), abs=1e-3)
     assert columns["area_m2"][1] == pytest.approx(36, rel=1e-3)
+
+
+def test_ground_control_points_are_kept_in_a_cloud_optimised_mask(tmp_path):
+    points = ground_control_points(NORTH_UP, 64, 96)
+    run(write_tiff(tmp_path / "a.tif", transform=None, gcps=points), tmp_path / "out", cog=True)
+    with rasterio.open(tmp_path / "out/a_mask.tif") as mask:
+        kept, crs = mask.gcps
+        assert [(p.row, p.col) for p in kept] == [(p.row, p.col) for p in points]
+        assert crs == rasterio.CRS.from_string(UTM)
+        np.testing.assert_array_equal(mask.read(1), objects())
 
 
 def test_mask_has_a_band_per_sentence_and_keeps_nodata(tmp_path):
@@ -236,7 +245,7 @@ def test_a_run_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_args, **_options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rs2sam.raster.outputs.write_polygons", fail)
+    monkeypatch.setattr("rs2sam.raster.writing.draw_preview", fail)
     with pytest.raises(InvalidInputError, match="No space left"):
         run(write_tiff(tmp_path / "a.tif"), tmp_path / "out")
     assert os.listdir(tmp_path / "out") == []

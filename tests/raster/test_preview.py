@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 
 from rs2sam.raster import SceneOptions, draw_preview, read_scene, segment_scene
-from rs2sam.raster.preview import COLOURS, MAX_SIDE, format_area, round_length, summarise
+from rs2sam.raster.preview import COLOURS, MAX_SIDE, Picture, format_area, round_length, summarise
 from tests.make_rasters import SCENE, RedSegmenter, write_tiff
 
 
 def preview(tmp_path, rgb=SCENE, sentences=("the red roofs",), **file):
     scene = read_scene(write_tiff(tmp_path / "a.tif", rgb, **file))
-    return draw_preview(scene, segment_scene(RedSegmenter(2048), scene, sentences, SceneOptions()))
+    results = segment_scene(RedSegmenter(2048), scene, sentences, SceneOptions())
+    found = [(result.sentence, words(result), result.mask if result.regions else None) for result in results]
+    return draw_preview(Picture(scene.info, scene.rgb, scene.valid, found))
+
+
+def words(result):
+    return summarise(len(result.regions), int(result.mask.sum()), result.area_m2)
 
 
 @pytest.mark.parametrize("size_hw", [(64, 96), (1, 1), (3, 2000), (2000, 3), (1700, 1300), (3000, 3100)])
@@ -72,5 +78,5 @@ def test_area_is_written_for_people(area_m2, expected):
 def test_result_is_summarised_in_words(tmp_path):
     scene = read_scene(write_tiff(tmp_path / "a.tif"))
     found, absent = segment_scene(RedSegmenter(), scene, ["red", "no"])
-    assert summarise(found) == "2 regions · 243 m²"
-    assert summarise(absent) == "nothing found"
+    assert words(found) == "2 regions · 243 m²"
+    assert words(absent) == "nothing found"

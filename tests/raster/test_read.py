@@ -230,15 +230,6 @@ def test_valid_pixels_that_the_decimated_read_misses_are_found(tmp_path):
     assert scene.limits == ((500, 500),) * 3
 
 
-def test_memory_of_a_large_scene_is_told_beforehand(tmp_path, caplog, monkeypatch):
-    path = write_tiff(tmp_path / "a.tif")
-    read_scene(path)
-    assert caplog.text == ""
-    monkeypatch.setattr("rs2sam.raster.read._LARGE_PIXELS", 6000)
-    read_scene(path)
-    assert "96 x 64 pixels and is held in memory whole" in caplog.text
-
-
 # --- georeferencing --------------------------------------------------------------------------------------------------
 
 

@@ -153,7 +153,7 @@ def test_progress_reaches_the_number_of_views():
         lambda done, total: seen.append((done, total)),
     )
     assert seen[-1][0] == seen[-1][1] == seen[0][1]
-    assert seen[0][0] == 5
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
 @pytest.mark.parametrize(("sentences", "says"), [([], "At least one"), (["red", " \t"], "sentence 2 of 2")])

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rasterio import Affine
 from rasterio.crs import CRS
-from shapely.geometry import Polygon, box
+from rasterio.features import shapes
+from shapely.geometry import Polygon, box, shape
 
 from rs2sam.raster.georeference import Georeference
-from rs2sam.raster.vectorize import label_pixels, mask_polygons, mask_regions, trace
+from rs2sam.raster.vectorize import fill, mask_polygons, mask_regions, trace
 
 
 def as_mask(*rows: str) -> np.ndarray:
@@ -48,7 +49,7 @@ def test_empty_mask_has_no_polygons():
     empty = np.zeros((4, 4), dtype=bool)
     assert mask_polygons(empty) == []
     assert mask_regions(empty, np.zeros((4, 4), np.float32)) == []
-    assert label_pixels([], (4, 4)).max() == 0
+    assert not fill([], 0, 4, 4).any()
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,21 @@ def test_polygons_are_valid_and_cover_the_mask_exactly(mask):
     outlines = trace(mask)
     assert all(outline.is_valid for outline in outlines)
     assert sum(outline.area for outline in outlines) == mask.sum()
-    labels = label_pixels(outlines, mask.shape)
-    np.testing.assert_array_equal(labels > 0, mask)
-    assert [int((labels == number).sum()) for number in range(1, len(outlines) + 1)] == [
-        outline.area for outline in outlines
-    ]
+    np.testing.assert_array_equal(fill(outlines, 0, *mask.shape), mask)
+
+
+def test_polygons_are_those_of_gdal():
+    """An independent tracer: corners, holes and all."""
+    random = np.random.default_rng(0)
+    for density in (0.2, 0.5, 0.6, 0.8):
+        mask = random.random((40, 50)) < density
+        theirs = [shape(outline) for outline, _ in shapes(mask.astype(np.uint8), mask=mask, connectivity=4)]
+        assert {polygon.normalize().wkb for polygon in trace(mask)} == {polygon.normalize().wkb for polygon in theirs}
+
+
+@pytest.mark.parametrize(("top", "height"), [(0, 4), (1, 2), (3, 1), (1, 0), (2, 9)])
+def test_some_rows_of_a_mask_are_filled(top, height):
+    expected = np.zeros((height, 4), dtype=bool)
+    rows = RING[top : top + height]
+    expected[: len(rows)] = rows
+    np.testing.assert_array_equal(fill(trace(RING), top, height, 4), expected)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from rs2sam.training.ablation import (
     count_rows,
     plan,
 )
-from rs2sam.training.ablation_runs import EvaluationSettings, check_folders, discard, do_run, train_by_command
+from rs2sam.training.ablation_runs import EvaluationSettings, check_folders, discard, do_run
 from rs2sam.training.ablation_table import Outcome, Spread, as_markdown, plan_as_markdown, summarize
 from rs2sam.training.losses import LossSettings
 from rs2sam.training.recipe import AuxiliaryRecipe, Recipe, load_recipe
@@ -137,6 +136,7 @@ def test_values_of_an_axis_win_over_the_variants_own():
         (["loss.boundary="], [0], "at least one value"),
         (["seed=1,2"], [0], "Seeds are `--seeds`"),
         (["steps=]["], [0], "no valid YAML"),
+        (["loss.dice=1,2,1"], [0], "gives `as-is-loss.dice_1-seed0-.*` more than once"),
         ([], [0, 0], "distinct whole numbers"),
         ([], [-1], "distinct whole numbers"),
         ([], [], "distinct whole numbers"),
@@ -336,28 +336,3 @@ def test_folders_of_another_recipe_are_refused_before_anything_is_trained(run, t
     discard([other], tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["mine"]
     check_folders([other], tmp_path)
-
-
-def test_a_command_that_fails_says_its_last_line(tmp_path):
-    fails = tmp_path / "rs2sam" / "__main__.py"
-    fails.parent.mkdir()
-    (fails.parent / "__init__.py").touch()
-    fails.write_text("import sys; print('started', sys.argv[1:]); sys.exit('error: no room left\\n')")
-    code = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[1:2] = []; runpy.run_module('rs2sam')"
-    launcher = [sys.executable, "-S", "-c", code.replace("'rs2sam'", "'rs2sam.__main__', run_name='__main__'")]
-    train = train_by_command(launcher)
-    log = tmp_path / "train.log"
-    with pytest.raises(TrainingError, match=r"^no room left \(exit code 1; all of it is in .*train.log\)"):
-        train(Path("recipe.yaml"), Path("out"), True, log)
-    assert "started ['rs2sam', 'train', 'recipe.yaml', '-o', 'out', '--resume']" in log.read_text()
-
-
-def test_an_interrupted_training_interrupts_the_grid(tmp_path):
-    train = train_by_command([sys.executable, "-c", "import sys; sys.exit(130)"])
-    with pytest.raises(KeyboardInterrupt):
-        train(Path("recipe.yaml"), tmp_path, False, tmp_path / "log")
-
-
-def test_a_launcher_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InvalidInputError, match=r"`no-such-launcher` cannot be started.*--launcher"):
-        train_by_command(["no-such-launcher"])(Path("recipe.yaml"), tmp_path, False, tmp_path / "log")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.training import draws
 from rs2sam.training.draws import NUM_CLASSES, DatasetDraw, examples_of, referring_draw
+from rs2sam.training.examples import TrainingDraw
 from rs2sam.training.recipe import DataRecipe, Recipe, ValidationRecipe
 from tests.datasets.make_formats import write_coco, write_jsonl, write_refsegrs, write_rrsisd
 
@@ -144,6 +147,31 @@ def test_sample_without_variation_is_as_on_disk(tmp_path):
     assert drawn.labels is None
 
 
+def test_training_reads_the_same_text_as_the_published_evaluation_where_that_is_asked_for(tmp_path):
+    data = open_dataset(write_refsegrs(tmp_path))
+    plain = DataRecipe(dataset=str(tmp_path), side=32)
+    sentences = {
+        published: {one.id: one.sentence for one in drawn_of(data.samples("train"), plain, published)}
+        for published in (False, True)
+    }
+    assert sentences[False] == {one.id: one.sentence for one in data.samples("train")}
+    assert sentences[True] == {one.id: one.published_sentence for one in data.samples("train")}
+    assert sentences[True]["train-3"] == "building in the middle \n"
+
+
+def test_white_space_of_a_published_sentence_stays_where_it_is_reworded():
+    mirrored = replace(sample(1), sentence="the ship on the left", raw_sentence=" the ship on the left\n")
+    recipe = DataRecipe(dataset="somewhere", side=32, variation=Variation(flip=1.0))
+    found = {one.sentence for epoch in range(8) for one in drawn_of([mirrored], recipe, True, epoch)}
+    assert " the ship on the right\n" in found
+    assert found <= {" the ship on the right\n", " the ship on the left\n"}  # a flip may be top to bottom
+
+
+def drawn_of(samples: list[Sample], recipe: DataRecipe, published: bool, epoch: int = 0) -> list[TrainingDraw]:
+    draw = DatasetDraw(samples, replace(recipe, published_sentences=published), seed=0)
+    return [draw(epoch * len(draw) + index) for index in range(len(draw))]
+
+
 def test_variation_of_the_recipe_is_applied(tmp_path):
     samples = open_dataset(write_jsonl(tmp_path)).samples("train")
     recipe = DataRecipe(dataset=str(tmp_path), side=SIDE, variation=Variation(black_squares=1.0))
@@ -192,3 +220,21 @@ def test_validation_of_real_sources_is_on_their_validation_split(monkeypatch):
     examples = examples_of(Recipe(preset="tiny", data=data, validate=ValidationRecipe(every_steps=1)))
     assert examples.validation
     assert all(one.pixels().mean() < 100 for one in examples.validation)
+
+
+def test_pasted_examples_take_their_objects_from_their_source(monkeypatch):
+    whole = annotated("a", "train")
+    monkeypatch.setattr(draws, "read_sources", lambda root: {draws.PASTED_FROM: [whole]})
+    recipe = DataRecipe(
+        root="somewhere", weights={draws.PASTED_FROM: 0.001, "pasted": 1.0}, kind_weights={"all": 1.0}, side=SIDE
+    )
+    draw = referring_draw(recipe, seed=0)
+    drawn = [draw(index) for index in range(6)]
+    assert any("pasted" in one.id for one in drawn)
+    assert all(one.labels[CATEGORIES.index("airplane")].any() for one in drawn)
+
+
+def test_pasted_examples_without_their_source_are_an_error(planes):
+    recipe = DataRecipe(root="somewhere", weights={"planes": 1.0, "pasted": 1.0}, side=SIDE)
+    with pytest.raises(InvalidInputError, match="give that a share too"):
+        referring_draw(recipe, seed=0)

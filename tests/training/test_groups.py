@@ -13,7 +13,10 @@ from torch import nn
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.key_map import KeyMap
 from rs2sam.models.rs2sam import RS2SamModel
-from rs2sam.training.groups import freeze, frozen_modules, new_modules, parameter_groups
+from rs2sam.training.ablation import plan
+from rs2sam.training.groups import freeze, frozen_modules, new_modules, parameter_groups, reads_text
+from rs2sam.training.losses import LossSettings
+from tests.training.toy import batch, toy_init, toy_recipe, training_model
 
 LARGE_NEW, LARGE_PRETRAINED, LARGE_FROZEN = 35_436_841, 678_496_146, 212_703_280
 PUBLISHED_TRAINABLE, PUBLISHED_NEW = 722_110_124, 35_843_753
@@ -54,6 +57,24 @@ def test_large_counts_are_the_published_ones_less_what_is_dropped(golden_dir: Pa
     groups = parameter_groups(large)
     assert _count(groups.new) + _count(groups.pretrained) + sum(dropped.values()) == PUBLISHED_TRAINABLE
     assert _count(groups.new) + last_text_update == PUBLISHED_NEW
+
+
+@pytest.mark.parametrize("form", ["soft", "published"])
+def test_where_the_text_is_read_every_parameter_that_trains_gets_a_gradient(tmp_path: Path, form: str) -> None:
+    """Processes that train together wait for the gradient of every parameter, unless they are told to look for it."""
+    init = toy_init(tmp_path / "init")
+    recipe = toy_recipe(init, loss=LossSettings(boundary_form=form))
+    inputs = batch(init, 1)
+    found = {}
+    for run in plan(recipe, ["all"], [0]):
+        training = training_model(run.recipe)
+        training(inputs)["total"].backward()
+        missing = [n for n, p in training.named_parameters() if p.requires_grad and p.grad is None]
+        found[run.variant] = reads_text(training.rs2sam, run.recipe.loss)
+        assert not missing or not found[run.variant], (run.variant, missing)
+        assert all(".union_encoder." in name or ".text_projection." in name for name in missing)
+    without = {"baseline", "boundary", "prompt"} if form == "soft" else {"baseline"}
+    assert {variant for variant, reads in found.items() if not reads} == without
 
 
 def test_freeze_stops_trunk_and_neck_but_not_the_adapters() -> None:

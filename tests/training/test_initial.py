@@ -101,6 +101,15 @@ def _tokenizer_folder(tmp_path: Path, published: Path) -> Path:
     return folder
 
 
+def test_tokenizer_of_the_shipped_model_has_its_name_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe(preset="tiny", tokenizer="compact")
+    check_start(recipe)
+    model, processor = starting_point(recipe)
+    assert processor.tokenizer.to_str() == Processor.from_folder(COMPACT).tokenizer.to_str()
+    assert planned_config(recipe).vocab_size == model.config.vocab_size == 8192
+
+
 def test_shipped_model_is_a_start_by_its_name():
     model, processor = starting_point(Recipe(init="compact"))
     assert model.dtype == torch.float32

@@ -23,7 +23,7 @@ KILLED = -9
 INTERRUPTIONS: dict[str, list[dict[str, Any]]] = {
     "killed while weights are written": [{"event": "writing model.safetensors", "time": 1}],
     "killed while the optimizer is written": [{"event": "writing optimizer.pt", "time": 2}],
-    "killed before a checkpoint is renamed": [{"event": "before renaming", "time": 2}],
+    "killed before a checkpoint is renamed": [{"event": "before renaming to checkpoint-", "time": 0}],
     "killed while an old checkpoint is deleted": [{"event": "in the middle of deleting", "time": 0}],
     # Before the first checkpoint, and then in the resumed run after its own first one.
     "killed at two steps": [{"event": "after a loss", "time": 1}, {"event": "after a loss", "time": 5}],
@@ -41,7 +41,9 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.task: dict[str, Any] = {"init": str(toy_init(folder / "init")), "recipe": RECIPE}
+        # A fifth of the toy's parameters, since hundreds of checkpoints are written.
+        init = toy_init(folder / "init", decoder_width=32, decoder_mlp_width=32)
+        self.task: dict[str, Any] = {"init": str(init), "recipe": RECIPE}
         self.whole = folder / "whole"
         assert start([self.task | {"out": str(self.whole)}], folder) == [0], said(self.whole)
         self.events = (folder / f"whole-0-{EVENTS}").read_text().splitlines()
@@ -180,12 +182,31 @@ def test_numbers_that_are_not_finite_stop_the_run_before_they_are_saved(runs: Ru
     assert f"`{last}` is complete" in message
 
 
+def test_moments_of_a_kill_are_all_kinds_of_events(runs: Runs) -> None:
+    chosen = [runs.events[number] for number in kill_points(runs.events)]
+    assert set(chosen) == set(runs.events[1:])
+    renamed = ("recipe.yaml", "log.jsonl", "checkpoint-", "tmp-checkpoint-old-", "model")
+    assert {f"after renaming to {name}" for name in renamed} <= set(chosen)
+    assert {f"before renaming to {name}" for name in renamed[1:]} <= set(chosen)
+    assert max(map(chosen.count, chosen)) == 2
+
+
+def kill_points(events: list[str]) -> list[int]:
+    """The first and the last time of every kind of event: with no checkpoint yet, and with others to be deleted.
+
+    The run's first event is none, the recipe is not written by then: there is nothing to resume.
+    """
+    numbers = range(1, len(events))
+    first = {events[number]: number for number in reversed(numbers)}
+    last = {events[number]: number for number in numbers}
+    return sorted({*first.values(), *last.values()})
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_kill_at_any_moment_changes_nothing(runs: Runs, tmp_path: Path) -> None:
-    # Not before the recipe is written, the run's first event: there is nothing to resume then.
-    for first in range(1, len(runs.events), 4):
-        numbers = range(first, min(first + 4, len(runs.events)))
+    chosen = kill_points(runs.events)
+    for numbers in (chosen[first : first + 8] for first in range(0, len(chosen), 8)):
         tasks = [runs.task | {"out": str(tmp_path / f"run{number}")} for number in numbers]
         plan = [one | {"kill_at": number} for one, number in zip(tasks, numbers, strict=True)]
         assert start(plan, tmp_path) == [KILLED] * len(plan)

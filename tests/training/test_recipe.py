@@ -98,8 +98,11 @@ def test_set_changes_single_values_on_top_of_the_file(recipe_file):
         ("validate={every_steps: 2, every_epochs: 2}", "say the same thing twice"),
         ("validate.max_samples=0", "`validate.max_samples` must be at least 1, received 0"),
         ("validate.protocol=theirs", "`validate.protocol` must be one of published, native, received 'theirs'"),
-        ("data.dataset=DIR", "brings its own sentences, but `data.weights`"),
-        ("data.variation.flip=0.5", "`data.variation` varies the samples of `data.dataset`, which is not set"),
+        ("data.dataset=DIR", "brings its own sentences, but `data.weights` is about rule-made ones"),
+        ("data={dataset: DIR, kind_weights: {all: 1}}", "but `data.kind_weights` is about rule-made ones"),
+        ("data={dataset: DIR, root: DIR}", "but `data.root` is about rule-made ones"),
+        ("data.variation.flip=0.5", "`data.variation` is about the samples of `data.dataset`, which is not set"),
+        ("data.published_sentences=true", "`data.published_sentences` is about the samples of `data.dataset`"),
         ("data.variation.flop=0.5", "did you mean `data.variation.flip`"),
         ("data.variation.flip=2", "must be a share"),
         ("gradient_accumulation=0", "`gradient_accumulation` must be at least 1"),
@@ -176,6 +179,9 @@ def test_published_recipe_is_the_published_one(name):
     assert recipe.loss == LossSettings(0.9, 0.1, 0.2, boundary_form="published", dice_reduction="sum", scope="sample")
     assert recipe.auxiliary == AuxiliaryRecipe()
     assert (recipe.validate.every_epochs, recipe.validate.protocol) == (1, "published")
+    # Of a reference of RRSIS-D one of its sentences an epoch; of RefSegRS every line; white space of either as it is.
+    assert recipe.data.one_sentence_per_ref == name.startswith("rrsisd")
+    assert recipe.data.published_sentences
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp"])

@@ -228,6 +228,7 @@ def test_example_that_cannot_be_made_stops_its_batch_with_the_reason() -> None:
     [
         (TrainingError("step 3 is not finite."), "step 3 is not finite. `"),
         (OSError(errno.ENOSPC, "No space left on device"), "cannot be read or written: .*No space left.* MB are free"),
+        (PermissionError(errno.EACCES, "Permission denied"), "cannot be read or written: .*Permission denied"),
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "memory is too small: CUDA out of memory. Lower `batch"),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. \nmore"),
@@ -243,7 +244,7 @@ def test_known_ends_of_a_run_say_what_is_left(tmp_path: Path, error: Exception, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EPERM, "no"), ValueError("a bug")])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EBADF, "no"), ValueError("a bug")])
 def test_bugs_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught, clear_stops(tmp_path):
         raise error

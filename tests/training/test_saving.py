@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from rs2sam.training.saving import replaced_folder, restore_folder
+from rs2sam.models import RS2SamModel
+from rs2sam.training.saving import replaced_folder, restore_folder, save_model
+from tests.small_model import small_processor, write_small_model
 
 
 def write(folder, text):
@@ -54,3 +56,16 @@ def test_kill_at_any_rename_leaves_a_whole_folder_after_restoring(tmp_path, monk
     restore_folder(tmp_path / "best")
     assert (tmp_path / "best" / "file").read_text() == "one"
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has other permissions")
+def test_saved_weights_can_be_read_by_whom_other_files_can(tmp_path):
+    model = RS2SamModel.from_pretrained(write_small_model(tmp_path / "init"))
+    before = os.umask(0o027)
+    try:
+        save_model(model, small_processor(), "card", tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()} == dict.fromkeys(
+        ("README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"), 0o640
+    )

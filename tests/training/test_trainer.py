@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, TrainingError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.training.examples import ReferringDataset
+from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
+from rs2sam.training.objective import choose_attention
 from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
-from rs2sam.training.trainer import RS2SamTrainer, check_run, train, training_arguments
+from rs2sam.training.trainer import RS2SamTrainer, _prepared, check_run, train, training_arguments
 from tests.small_model import IMAGE_SIZE
 from tests.training.toy import NUM_CLASSES, TOY, batch, toy_draw, toy_init, toy_recipe, training_model
 
@@ -48,11 +50,24 @@ def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
         "target": (3, side, side),
         "labels": (3, NUM_CLASSES, side, side),
         "known": (3, NUM_CLASSES),
-        "rgb": (3, 3, side, side),
         "category": (3,),
     }
-    assert inputs["rgb"].dtype == torch.uint8
-    assert np.array_equal(inputs["rgb"][1].permute(1, 2, 0).numpy(), toy_draw(1).rgb)
+
+
+def test_images_before_normalisation_are_there_for_a_teacher(init):
+    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), 2, with_rgb=True)
+    rgb = dataset.collate([dataset[0], dataset[1]])["rgb"]
+    assert (rgb.dtype, tuple(rgb.shape)) == (torch.uint8, (2, 3, IMAGE_SIZE, IMAGE_SIZE))
+    assert np.array_equal(rgb[1].permute(1, 2, 0).numpy(), toy_draw(1).rgb)
+
+
+def test_sentence_that_the_model_cannot_read_stops_the_run_at_its_step(init, tmp_path):
+    def draw(index):
+        drawn = toy_draw(index)
+        return replace(drawn, sentence=" and ".join([drawn.sentence] * 20)) if index == 5 else drawn
+
+    with pytest.raises(TrainingError, match=r"example 5 .* at most 30 tokens.*checkpoint-2. is complete"):
+        train(toy_recipe(init), replace(TOY, draw=draw), tmp_path)
 
 
 def test_loss_falls_when_one_batch_is_repeated(init):
@@ -249,6 +264,45 @@ def test_epochs_are_passes_over_the_data(init, tmp_path):
     entries = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert entries[-1]["step"] == 5
     assert entries[-1]["epoch"] == 2.0
+
+
+def test_epoch_of_a_shortened_run_is_what_it_has_seen(init, tmp_path):
+    data = DataRecipe(dataset=str(tmp_path), side=IMAGE_SIZE, num_workers=0)
+    recipe = toy_recipe(init, steps=2, epochs=40, batch_size=2, data=data)
+    train(recipe, replace(TOY, epoch_size=8), tmp_path / "out")
+    entries = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in entries] == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(("precision", "device", "expected"), [
+    ("bf16", "cpu", "eager"), ("float32", "cpu", "sdpa"), ("bf16", "cuda", "sdpa"),
+])  # fmt: skip
+def test_bf16_on_a_cpu_trains_without_the_fused_attention(init, precision, device, expected):
+    model, _ = starting_point(toy_recipe(init))
+    choose_attention(model, precision, torch.device(device))
+    used = {module.config._attn_implementation for module in model.modules() if hasattr(module, "config")}
+    assert used == {expected}
+
+
+def test_attention_of_the_training_is_not_saved_with_the_model(init, tmp_path):
+    trained = train(toy_recipe(init, steps=1, precision="bf16"), TOY, tmp_path)
+    assert trained.config._attn_implementation == "eager"
+    assert RS2SamModel.from_pretrained(tmp_path / "model").config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("config", [{}, {"trunk_fusion": False, "decoder_fusion": False}])
+def test_processes_look_for_missing_gradients_only_where_nothing_reads_the_text(init, tmp_path, config):
+    recipe = toy_recipe(init, config=config)
+    arguments = training_arguments(recipe, tmp_path)
+    run, _ = _prepared(recipe, TOY, arguments)
+    assert run.args.ddp_find_unused_parameters == bool(config)
+
+
+def test_output_that_is_a_file_is_refused(init, tmp_path):
+    (tmp_path / "out").write_text("notes")
+    with pytest.raises(InvalidInputError, match=r"must be a folder, but .*out` is a file"):
+        train(toy_recipe(init), TOY, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "notes"
 
 
 def test_bf16_trains_with_weights_in_float32(init, tmp_path):

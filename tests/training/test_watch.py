@@ -72,7 +72,7 @@ def test_log_has_every_figure_of_every_window(watched):
         (4, False),
         (4, True),
     ]
-    figures = {"step", "epoch", "loss", "learning_rate", "new_learning_rate", "grad_norm"} | TERMS | TIME_FIELDS
+    figures = {"step", "loss", "learning_rate", "new_learning_rate", "grad_norm"} | TERMS | TIME_FIELDS
     assert set(entries[0]) == figures
     # Warm-up over two steps: the second is made with half the rate, the fourth with all of it.
     rates = [(entries[place]["learning_rate"], entries[place]["new_learning_rate"]) for place in (1, 3)]

@@ -51,9 +51,9 @@ def toy_recipe(init: Path, **changes: Any) -> Recipe:
     return replace(recipe, **changes)
 
 
-def toy_init(folder: Path) -> Path:
-    """A model folder to start from."""
-    return write_small_model(folder, dtype="float32")
+def toy_init(folder: Path, **sizes: int) -> Path:
+    """A model folder to start from; `sizes` are changes to its configuration."""
+    return write_small_model(folder, dtype="float32", **sizes)
 
 
 def training_model(recipe: Recipe) -> TrainingModel:

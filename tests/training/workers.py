@@ -39,6 +39,8 @@ LOSSES = "losses.txt"
 EVENTS = "events.txt"
 SAID = "said.txt"
 TIMEOUT_S = 280
+TIMEOUT_OF_A_TASK_S = 60
+"""More than a task takes where eight processes share a core."""
 
 
 def losses(output_dir: Path, process: int = 0) -> dict[int, str]:
@@ -52,7 +54,8 @@ def start(tasks: Sequence[Mapping[str, Any]], folder: Path) -> list[int]:
     plan = folder / "tasks.json"
     plan.write_text(json.dumps(list(tasks)), encoding="utf-8")
     command = [sys.executable, "-m", "tests.training.workers", str(plan)]
-    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    limit = max(TIMEOUT_S, TIMEOUT_OF_A_TASK_S * len(tasks))
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=limit, check=False)
     assert found.returncode == 0, found.stderr
     return list(json.loads(found.stdout.splitlines()[-1]))
 
@@ -104,13 +107,14 @@ class Events:
 
         return writing
 
-    def around(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """A function with something before and something after it."""
+    def around(self, function: Callable[..., Any], name: Callable[..., str]) -> Callable[..., Any]:
+        """A function with something before and something after it; its arguments name it."""
 
         def surrounded(*arguments: Any, **keywords: Any) -> Any:
-            self.happen(f"before {name}")
+            called = name(*arguments)
+            self.happen(f"before {called}")
             result = function(*arguments, **keywords)
-            self.happen(f"after {name}")
+            self.happen(f"after {called}")
             return result
 
         return surrounded
@@ -127,9 +131,9 @@ class Events:
         """From here on, in this process."""
         torch.save = self.halfway(torch.save, 1, "writing")
         safetensors.torch.save_file = self.halfway(safetensors.torch.save_file, 1, "writing")
-        os.replace = self.around(os.replace, "renaming")
+        os.replace = self.around(os.replace, lambda _, new: f"renaming to {Path(new).name.rstrip('0123456789')}")
         shutil.rmtree = self.deleting
-        safety.SafeTrainer.take_in = self.around(safety.SafeTrainer.take_in, "a loss")
+        safety.SafeTrainer.take_in = self.around(safety.SafeTrainer.take_in, lambda *_: "a loss")
 
 
 REMOVE = shutil.rmtree

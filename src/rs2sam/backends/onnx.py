@@ -7,7 +7,7 @@ has to stay together.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from rs2sam.backends import ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
 # ONNX Runtime's numbers for its log: 3 = errors only. Its warnings are about graph rewrites no user can act on.
 _LOG_ERRORS = 3
+
+
+_INPUTS = ("pixel_values", "union_pixel_values", "input_ids", "attention_mask")
 
 
 class OnnxBackend:
@@ -34,6 +37,8 @@ class OnnxBackend:
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
+        ids = next(one for one in session.get_inputs() if one.name == "input_ids")
+        self._batch, self._length = (_fixed(size) for size in ids.shape)
         self.has_presence = "presence_logits" in self._outputs
         self.has_score = "iou_scores" in self._outputs
 
@@ -58,10 +63,7 @@ class OnnxBackend:
             )
         import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _LOG_ERRORS
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options = _session_options(onnxruntime.SessionOptions(), threads)
         providers = _providers(device, onnxruntime.get_available_providers())
         try:
             return cls(onnxruntime.InferenceSession(str(file), options, providers=providers))
@@ -79,17 +81,35 @@ class OnnxBackend:
         attention_mask: IntArray,
     ) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""
-        arrays = self._session.run(
-            self._outputs,
-            {
-                "pixel_values": pixel_values,
-                "union_pixel_values": union_pixel_values,
-                "input_ids": input_ids,
-                "attention_mask": attention_mask,
-            },
-        )
-        named = {name: np.asarray(array) for name, array in zip(self._outputs, arrays, strict=True)}
-        return BackendOutput(**named)
+        arrays = (pixel_values, union_pixel_values, input_ids, attention_mask)
+        if self._batch is None and self._length is None:
+            return self._run(arrays)
+        from rs2sam.backends.fixed_shapes import run_fixed
+
+        return run_fixed(self._run, arrays, self._batch, self._length)
+
+    def _run(self, arrays: tuple[Any, ...]) -> BackendOutput:
+        """Answer a batch of a size that the graph takes."""
+        found = self._session.run(self._outputs, dict(zip(_INPUTS, arrays, strict=True)))
+        return BackendOutput(**{name: np.asarray(array) for name, array in zip(self._outputs, found, strict=True)})
+
+
+def _fixed(size: int | str | None) -> int | None:
+    """A dimension of a graph, None where it is free."""
+    return size if isinstance(size, int) else None
+
+
+def _session_options(options: SessionOptions, threads: int | None) -> SessionOptions:
+    """Settings of a session; changes and returns `options`."""
+    options.log_severity_level = _LOG_ERRORS
+    # Two thirds of loading was one search: which of 2,000 outputs of free batch and length may share a buffer. The
+    # arena reuses freed memory without such a plan, at the same speed and peak (docs/speed.md).
+    options.enable_mem_reuse = False
+    # A pattern is one block for a whole run, kept for every input shape that was seen: a fifth more memory, no faster.
+    options.enable_mem_pattern = False
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
 
 
 def _providers(device: str | None, available: list[str]) -> list[str | tuple[str, dict[str, str]]]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers.utils import logging
 
-from rs2sam.backends import BackendOutput, FloatArray, IntArray
-from rs2sam.errors import CheckpointError, InvalidInputError
+from rs2sam.backends import BackendOutput, FloatArray, IntArray, Precision
+from rs2sam.errors import InvalidInputError
+from rs2sam.models.loading import load_weights
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.staged import FLOAT32_PARTS, StagedModel
+
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TEXT_STEP = 16
+"""Tokens: compiled models see sentences filled up to multiples of this."""
 
 
 class TorchBackend:
@@ -24,16 +29,36 @@ class TorchBackend:
     Args:
         model: the model; it is put into evaluation mode.
         device: where it is moved; None: a GPU if there is one, else the CPU.
+        dtype: precision of union encoder and trunk; None: the model's own. In half precision the parts that need
+            float32 keep it (`rs2sam.models.staged`).
+        compiled: compile the model for static shapes, with CUDA graphs on a GPU. Batches are filled up to powers of
+            two and sentences to multiples of 16 tokens, so that few shapes occur; the first of each takes minutes, and
+            later processes find it in torch's cache.
     """
 
     name = "torch"
 
-    def __init__(self, model: RS2SamModel, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        model: RS2SamModel,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        compiled: bool = False,
+    ) -> None:
         self._device = _device(device)
-        self._model = model.eval().to(self._device)
-        self._dtype = next(model.parameters()).dtype
+        self._model: RS2SamModel = model.eval().to(self._device)
+        self._pads_text = bool(model.config.mask_fusion_padding)
         self.has_presence = bool(model.config.has_presence)
         self.has_score = bool(model.config.has_score)
+        self.compiled = compiled
+        self.staged: StagedModel | None = None
+        self._answer: Callable[..., tuple[Tensor | None, ...]] = self._whole
+        if compiled or dtype in (torch.bfloat16, torch.float16):
+            self.staged = StagedModel.in_precision(model, dtype or torch.float32)
+            self._answer = self.staged
+            if compiled:
+                mode = "max-autotune" if self._device.type == "cuda" else "default"
+                self.staged.compile(dynamic=False, mode=mode)
 
     @classmethod
     def from_folder(
@@ -42,6 +67,7 @@ class TorchBackend:
         device: str | None = None,
         threads: int | None = None,
         dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
     ) -> TorchBackend:
         """Load a model folder.
 
@@ -49,7 +75,8 @@ class TorchBackend:
             folder: what `RS2SamModel.save_pretrained` writes.
             device: `cpu`, `cuda`, `cuda:1`, `mps`; None: a GPU if there is one, else the CPU.
             threads: CPU threads, a setting of the whole process in torch; None: as torch has it.
-            dtype: of weights and computation; half precision is slow on most CPUs.
+            dtype: of union encoder and trunk; half precision is slow on most CPUs.
+            compiled: compile for static shapes.
 
         Raises:
             InvalidInputError: the device is not there.
@@ -58,7 +85,13 @@ class TorchBackend:
         place = _device(device)
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(load_model(folder, dtype), place)
+        is_half = dtype in (torch.bfloat16, torch.float16)
+        return cls(load_weights(folder, dtype, place, FLOAT32_PARTS if is_half else ()), place, dtype, compiled)
+
+    @property
+    def model(self) -> RS2SamModel:
+        """The model itself."""
+        return self._model
 
     def run(
         self,
@@ -68,47 +101,47 @@ class TorchBackend:
         attention_mask: IntArray,
     ) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""
+        batch = len(input_ids)
+        arrays = (pixel_values, union_pixel_values, input_ids, attention_mask)
+        if self.compiled:
+            arrays = _filled(arrays, self._pads_text)
         with torch.inference_mode():
-            output = self._model(
-                pixel_values=torch.from_numpy(pixel_values).to(self._device, self._dtype),
-                union_pixel_values=torch.from_numpy(union_pixel_values).to(self._device, self._dtype),
-                input_ids=torch.from_numpy(input_ids).to(self._device),
-                attention_mask=torch.from_numpy(attention_mask).to(self._device),
-            )
+            tensors = [torch.from_numpy(array).to(self._device) for array in arrays]
+            logits, pseudo_mask, presence, scores = self._answer(*tensors)
+        assert logits is not None
         return BackendOutput(
-            low_res_logits=_array(output.low_res_logits[:, 0]),
-            pseudo_mask=None if output.pseudo_mask is None else _array(output.pseudo_mask[:, 0]),
-            presence_logits=None if output.presence_logits is None else _array(output.presence_logits),
-            iou_scores=None if output.iou_scores is None else _array(output.iou_scores),
+            low_res_logits=_array(logits[:batch, 0]),
+            pseudo_mask=None if pseudo_mask is None else _array(pseudo_mask[:batch, 0]),
+            presence_logits=_array(presence[:batch]) if self.has_presence and presence is not None else None,
+            iou_scores=_array(scores[:batch]) if self.has_score and scores is not None else None,
         )
 
+    def _whole(self, pixel_values: Tensor, union_pixel_values: Tensor, *text: Tensor) -> tuple[Tensor | None, ...]:
+        """The model's own forward, which wrappers around a model (a sharded one) hook into."""
+        dtype = next(self._model.parameters()).dtype
+        output = self._model(pixel_values.to(dtype), union_pixel_values.to(dtype), *text)
+        return output.low_res_logits, output.pseudo_mask, output.presence_logits, output.iou_scores
 
-def load_model(folder: str | Path, dtype: torch.dtype = torch.float32) -> RS2SamModel:
-    """Load a model folder, every tensor accounted for.
+
+def _filled(arrays: tuple[Any, ...], pads_text: bool) -> tuple[Any, ...]:
+    """A batch repeated up to a power of two; its sentences padded to a multiple of 16 tokens where that is harmless.
 
     Args:
-        folder: what `RS2SamModel.save_pretrained` writes.
-        dtype: of the loaded weights.
-
-    Raises:
-        CheckpointError: the weights cannot be read, or some are missing, left over or of other shapes.
+        arrays: the four of `Backend.run`.
+        pads_text: the model gives no weight to padding.
     """
-    try:
-        with no_progress_bars():
-            model, report = RS2SamModel.from_pretrained(folder, dtype=dtype, output_loading_info=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise CheckpointError(
-            f"The weights in {folder} cannot be loaded: {error}. Write the folder again with `rs2sam convert`."
-        ) from error
-    # transformers fills what is missing with random numbers and goes on.
-    wrong = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
-    if wrong:
-        details = "; ".join(f"{kind}: {', '.join(names[:5])} ({len(names)})" for kind, names in wrong.items())
-        raise CheckpointError(
-            f"The weights in {folder} do not fit its config.json: {details}. "
-            "Write the folder again with `rs2sam convert`."
-        )
-    return cast("RS2SamModel", model)
+    batch, length = arrays[2].shape
+    rows = np.arange(1 << (batch - 1).bit_length()) % batch
+    filler = -length % TEXT_STEP if pads_text else 0
+    pixels, union, ids, attend = (array[rows] for array in arrays)
+    return pixels, union, np.pad(ids, ((0, 0), (0, filler))), np.pad(attend, ((0, 0), (0, filler)))
+
+
+def load_model(
+    folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
+) -> RS2SamModel:
+    """Load a model folder, every tensor accounted for; see `rs2sam.models.loading.load_weights`."""
+    return load_weights(folder, dtype, device)
 
 
 @contextmanager

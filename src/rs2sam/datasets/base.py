@@ -281,7 +281,7 @@ class Sample:
         mask = self._read(source)
         if mask is None:
             return None
-        if size_hw is not None and not _fits(mask.shape, size_hw):
+        if size_hw is not None and not fits(mask.shape, size_hw):
             raise InvalidInputError(
                 f"an image and its mask must have one shape, received {tuple(size_hw)} and {mask.shape} in sample "
                 f"`{self.id}`. Check that it is this image's mask; if so, resize it (nearest) to the image's size."
@@ -320,7 +320,7 @@ def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:
     return np.asarray(picture) > 0
 
 
-def _fits(mask_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
+def fits(mask_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
     """Whether each side of a mask is the image's, up to the misfit that is known from published data."""
     return all(abs(m - s) <= _MAX_MISFIT * s for m, s in zip(mask_hw, size_hw, strict=True))
 

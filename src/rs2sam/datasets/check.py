@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from PIL import ExifTags, Image
 
-from rs2sam.datasets.base import Sample
+from rs2sam.datasets.base import Sample, fits
 from rs2sam.datasets.check_report import NO_SPLIT, DataReport, Distribution, Finding, SplitCounts
 from rs2sam.datasets.duplicates import Thumbnail, file_digest, near_pairs, pixel_digest, thumbnail
 from rs2sam.datasets.masks import reaches_outside
@@ -205,22 +205,19 @@ def _area(sample: Sample, look: _Look) -> int | None:
     except (RS2SAMError, OSError) as error:
         note("missing-mask" if isinstance(error, DataNotFoundError) else "unreadable-mask", _reason(error))
         return None
+    for what, mask in (("mask", annotation), ("mask of the class", loaded.category_target())):
+        if look.size_hw is not None and mask is not None and mask.shape != look.size_hw:
+            sizes = f"{what} {_wide_high(mask.shape)}, image {_wide_high(look.size_hw)}"
+            note("mask-resized" if fits(mask.shape, look.size_hw) else "mask-size", sizes)
     if annotation is None:
         return None
-    area = int(annotation.sum())
-    if not area:
+    if not annotation.any():
         note("empty-mask", f"no pixel for {sample.sentence.strip()!r}")
-    if look.size_hw is not None and reaches_outside(sample.mask, look.size_hw):
+    if look.size_hw is None:
+        return int(annotation.sum())
+    if reaches_outside(sample.mask, look.size_hw):
         note("mask-outside", f"a polygon leaves the image of {_wide_high(look.size_hw)}")
-    if look.size_hw is not None and annotation.shape != look.size_hw:
-        sizes = f"mask {_wide_high(annotation.shape)}, image {_wide_high(look.size_hw)}"
-        try:
-            area = int(loaded.target(look.size_hw).sum())
-            note("mask-resized", sizes)
-        except RS2SAMError:
-            note("mask-size", sizes)
-            return None
-    return area
+    return int(loaded.target(look.size_hw).sum()) if fits(annotation.shape, look.size_hw) else None
 
 
 def _sentence_findings(

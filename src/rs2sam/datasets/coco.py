@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Instances:
         self, entries: Mapping[Any, Mapping[str, Any]], key: object, name: str, referrer: str
     ) -> Mapping[str, Any]:
         """An entry of a list by its id."""
-        if key not in entries:
+        if not isinstance(key, Hashable) or key not in entries:
             raise InvalidInputError(
                 f"{referrer} is about id {key!r}, which `{name}` of `{self.path}` does not hold. Take the files of one "
                 "release, or remove the entry."
@@ -80,22 +80,33 @@ class Instances:
         return entries[key]
 
 
-def read_instances(path: Path) -> Instances:
+def read_instances(path: Path, *, last_of_equal_ids: bool = False) -> Instances:
     """Read a COCO file of instances.
+
+    Args:
+        path: the file.
+        last_of_equal_ids: where entries share an id, take the last of them, as refer does it, instead of refusing.
 
     Raises:
         DataNotFoundError: there is no such file.
-        InvalidInputError: it is no COCO file of instances.
+        InvalidInputError: it is no COCO file of instances, or an id comes twice.
     """
     content = _read_json(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         raise InvalidInputError(
             f"`{path}` must be a COCO file: an object with the lists `images`, `annotations` and `categories`"
         )
-    categories = {c["id"]: str(c["name"]) for c in _entries(content.get("categories", []), ("id", "name"), path)}
-    images = {image["id"]: image for image in _entries(content["images"], ("id", "file_name"), path)}
-    annotations = {one["id"]: one for one in _entries(content["annotations"], ("id", "image_id"), path)}
-    return Instances(path, images, annotations, categories)
+    lists = (("categories", "name"), ("images", "file_name"), ("annotations", "image_id"))
+    named = {name: _entries(content.get(name, []), ("id", key), f"`{path}`, `{name}`") for name, key in lists}
+    for name, entries in named.items():
+        twice = [key for key, count in Counter(one["id"] for one in entries).items() if count > 1]
+        if twice and not last_of_equal_ids:
+            raise InvalidInputError(
+                f"`{path}`, `{name}`: an id is one entry's only, received {twice[0]!r} more than once. Number the "
+                "entries anew; files that were put together often share ids."
+            )
+    categories, images, annotations = ({one["id"]: one for one in entries} for entries in named.values())
+    return Instances(path, images, annotations, {key: str(one["name"]) for key, one in categories.items()})
 
 
 def instance_files(root: Path) -> list[tuple[Path, str | None]]:
@@ -138,7 +149,8 @@ def read_coco(root: Path) -> list[Sample]:
     if not samples:
         raise DataNotFoundError(
             f"no sentences found: the annotations of `{files[0][0]}` have no {', '.join(_SENTENCE_KEYS)}, and there is "
-            "no `refs.json` beside it. Add `sentence` to the annotations that are referred to."
+            "no `refs.json` beside it. Add `sentence` to the annotations that are referred to; for imagery that "
+            "`rs2sam data convert --source` knows, it makes sentences."
         )
     return distinct_ids(samples)
 
@@ -284,13 +296,17 @@ def _sentences(owner: Mapping[str, Any], where: str) -> Iterator[str]:
                 yield sentence_text(one, where)[0]
 
 
-def _entries(entries: Any, keys: tuple[str, ...], path: Path) -> list[Mapping[str, Any]]:
-    """Check that a list holds objects with these keys."""
+def _entries(entries: Any, keys: tuple[str, ...], where: str) -> list[Mapping[str, Any]]:
+    """Check that a list holds objects that have text or a number under these keys."""
+    if not isinstance(entries, list):
+        raise InvalidInputError(f"{where} must be a list, received {str(entries)[:80]}")
     for number, entry in enumerate(entries):
-        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+        missing = [
+            key for key in keys if not isinstance(entry, dict) or not isinstance(entry.get(key), (str, int, float))
+        ]
         if missing:
-            raise InvalidInputError(f"`{path}`: entry {number} has no `{missing[0]}`: {str(entry)[:80]}")
-    return list(entries)
+            raise InvalidInputError(f"{where}: entry {number} has no `{missing[0]}`: {str(entry)[:80]}")
+    return entries
 
 
 def _read_json(path: Path) -> Any:

@@ -41,14 +41,15 @@ _SPLIT_NAMES = ("train", "val", "test")
 _TEXT_FIELDS = ("split", "id", "category", "kind", "ref_id", "image_id")
 
 
-def jsonl_files(path: Path) -> list[Path]:
+def jsonl_files(path: Path | str) -> list[Path]:
     """Files that `read_jsonl` reads: the path itself, or those in the folder."""
+    path = Path(path)
     if path.is_file():
         return [path] if path.suffix == ".jsonl" else []
     return sorted(path.glob("*.jsonl"))
 
 
-def read_jsonl(path: Path, on_error: Callable[[InvalidInputError], None] | None = None) -> list[Sample]:
+def read_jsonl(path: Path | str, on_error: Callable[[InvalidInputError], None] | None = None) -> list[Sample]:
     """Read referring JSONL; pixels and masks stay on disk.
 
     Args:
@@ -94,7 +95,7 @@ def read_jsonl(path: Path, on_error: Callable[[InvalidInputError], None] | None 
 
 
 def write_jsonl(
-    samples: Iterable[Sample], out_dir: Path, image_mode: ImageMode = "copy", overwrite: bool = False
+    samples: Iterable[Sample], out_dir: Path | str, image_mode: ImageMode = "copy", overwrite: bool = False
 ) -> Path:
     """Write samples as referring JSONL: `annotations.jsonl`, and images under `images/`.
 
@@ -111,10 +112,11 @@ def write_jsonl(
         The path of `annotations.jsonl`.
 
     Raises:
-        InvalidInputError: the file is there and `overwrite` is not set, an id comes twice, or nothing was given.
+        InvalidInputError: the file is there and `overwrite` is not set, an id comes twice, or there are no samples.
     """
     if image_mode not in get_args(ImageMode):
         raise InvalidInputError(f"`image_mode` is one of {', '.join(get_args(ImageMode))}; received {image_mode!r}")
+    out_dir = Path(out_dir)
     target = out_dir / FILE_NAME
     if target.exists() and not overwrite:
         raise InvalidInputError(f"`{target}` is already there. Choose another folder, or overwrite it on purpose.")
@@ -125,6 +127,11 @@ def write_jsonl(
     try:
         with unfinished.open("w", encoding="utf-8") as file:
             for sample in samples:
+                if not isinstance(sample, Sample):
+                    raise InvalidInputError(
+                        f"`samples` are values of `Sample`, received {type(sample).__name__}: {str(sample)[:80]!r}. "
+                        "Read a folder with `rs2sam.datasets.reading.open_dataset(folder).samples()`."
+                    )
                 if sample.id in seen:
                     raise InvalidInputError(f"ids of samples are distinct; `{sample.id}` comes twice")
                 seen.add(sample.id)

@@ -33,8 +33,10 @@ def source_samples(name: str, root: Path, split: str | None = None, per_kind: in
 
     Raises:
         DataNotFoundError: the folder does not hold this imagery.
-        InvalidInputError: nothing can be said of its images.
+        InvalidInputError: there is no such split, or nothing can be said of its images.
     """
+    if split is not None and split not in SPLITS:
+        raise InvalidInputError(f"annotated imagery has the splits {', '.join(SPLITS)}, received {split!r}. Name one.")
     images = READERS[name](root)
     samples: list[Sample] = []
     for one in (split,) if split else SPLITS:

@@ -10,6 +10,7 @@ a list of run lengths.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from rs2sam.datasets.base import Mask, image_size
+from rs2sam.datasets.base import ImageSource, Mask, MaskSource, image_size
 from rs2sam.datasets.run_lengths import decode_runs
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, require
+from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError, require
 
 _JPEG_THRESHOLD = 127
 _WITH_ALPHA = {"LA", "PA", "RGBA", "RGBa", "La"}
@@ -172,6 +173,32 @@ def decode(segmentation: Any, size_hw: tuple[int, int] | None = None, exactly_on
     return np.equal(cover, 1) if exactly_once else np.greater(cover, 0)
 
 
+def mask_fingerprint(source: MaskSource) -> Any:
+    """What tells a target from others without reading it, ready for JSON.
+
+    Args:
+        source: `Sample.mask`.
+
+    Returns:
+        Segmentations as they are, name and size of a file, a hash of pixels; None where nothing is meant, or for a
+        function of unknown kind.
+    """
+    if isinstance(source, SegmentationMask):
+        return [*source.segmentations, source.exactly_once]
+    if isinstance(source, MaskFile):
+        return [image_fingerprint(source.path), source.above]
+    return image_fingerprint(source)
+
+
+def image_fingerprint(source: ImageSource | MaskSource) -> Any:
+    """What tells an image from others without reading it: name and size of a file, a hash of pixels, else None."""
+    if isinstance(source, Path):
+        return [source.name, source.stat().st_size if source.is_file() else None]
+    if isinstance(source, np.ndarray):
+        return [list(source.shape), hashlib.sha256(source.tobytes()).hexdigest()]
+    return None
+
+
 def reaches_outside(source: object, size_hw: tuple[int, int], tolerance_px: float = 1.0) -> bool:
     """Whether a polygon of a lazily drawn mask leaves its image; False for masks of any other kind.
 
@@ -198,6 +225,10 @@ def reaches_outside(source: object, size_hw: tuple[int, int], tolerance_px: floa
     )
 
 
+# PIL reports broken PNG files as SyntaxError, impossible sizes and palettes as ValueError.
+_DAMAGES = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
+
+
 class _opened:  # noqa: N801 - used like a function, in a `with`
     """A picture while it is read: None where PIL does not know the format; what goes wrong becomes an error of ours."""
 
@@ -212,14 +243,14 @@ class _opened:  # noqa: N801 - used like a function, in a `with`
             self._picture = Image.open(self._path)
         except UnidentifiedImageError:
             return None
-        except (OSError, Image.DecompressionBombError) as error:
+        except _DAMAGES as error:
             raise self._unreadable(error) from error
         return self._picture
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._picture is not None:
             self._picture.close()
-        if isinstance(error, (OSError, SyntaxError)) and not isinstance(error, DataNotFoundError):
+        if isinstance(error, _DAMAGES) and not isinstance(error, RS2SAMError):
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: BaseException) -> InvalidImageError:

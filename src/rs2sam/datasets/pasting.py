@@ -90,8 +90,8 @@ class Pasted:
             for _ in range(int(rng.integers(1, _MAX_OF_CLASS + 1))):
                 cutout = self._cutouts[category][int(rng.integers(len(self._cutouts[category])))]
                 length = share * min(background.size_hw) * float(rng.uniform(0.8, 1.25))
-                instance = _paste(canvas, taken, category, _varied(cutout, length, rng), rng)
-                pasted += [] if instance is None else [instance]
+                placed = _paste(canvas, taken, category, _varied(cutout, length, rng), rng)
+                pasted += [] if placed is None else [placed]
         regions = {name: mask & ~_union(pasted, background.size_hw) for name, mask in background.regions.items()}
         return replace(
             background,

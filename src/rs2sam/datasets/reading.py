@@ -140,6 +140,8 @@ def _recognised(path: Path) -> str:
     nearby = [path.resolve().parent, *sorted(child for child in path.glob("*") if child.is_dir())]
     hints = [f"`{place}` ({', '.join(_formats_of(place))})" for place in nearby if _formats_of(place)]
     hint = f"\nDid you mean {' or '.join(hints[:3])}?" if hints else ""
+    if not hints and (path / "images").is_dir():
+        hint = "\n`rs2sam data convert --source` makes a data set of annotated imagery without sentences that it knows."
     raise DataNotFoundError(f"`{path}` is of no known format. Known are:\n{_descriptions()}{hint}")
 
 

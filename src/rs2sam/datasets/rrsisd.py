@@ -55,7 +55,7 @@ def read_rrsisd(root: Path) -> list[Sample]:
                 f"RRSIS-D not found: `root='{root}'` has no `{part.as_posix()}`. Point `root` at the folder that holds "
                 "`images/` and `rrsisd/`."
             )
-    instances = read_instances(root / INSTANCES_FILE)
+    instances = read_instances(root / INSTANCES_FILE, last_of_equal_ids=True)
     refs_path = root / REFS_FILE
     refs = read_plain_pickle(refs_path)
     if not isinstance(refs, list) or not refs:

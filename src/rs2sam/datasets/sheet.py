@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,8 @@ from rs2sam.errors import InvalidInputError
 MAX_SHEET_SIDE = 20_000
 """Longest side of a sheet [px]; beyond it pictures become too large for viewers."""
 
-_TEXT_SIZE, _SMALL_TEXT, _ROW = 15, 12, 19
-_SENTENCE_LINES = 3
+_TEXT_SIZE, _ROW, _SENTENCE_LINES = 15, 19, 3
+_SMALL_TEXT, _SMALL_ROW, _CAPTION_LINES = 12, 16, 2
 _GAP = 14
 _MAT: Colour = (230, 231, 228)
 _PLATE: Colour = (28, 32, 36)
@@ -35,7 +35,7 @@ class Tile:
         rgb: (H, W, 3) uint8.
         masks: (H, W) bool each, with the colour it is drawn in; none: only the image.
         sentence: below the image, on up to three lines.
-        caption: in small letters below the sentence; cut where it is too long.
+        caption: in small letters below the sentence, on up to two lines.
         note: on a plate in the image's corner; empty: no plate.
     """
 
@@ -80,35 +80,30 @@ def sample_tile(sample: Sample) -> Tile:
     return Tile(rgb, [(target, TARGET_COLOUR)], sample.sentence, " · ".join(parts), note)
 
 
-def draw_sheet(
-    tiles: Iterable[Tile],
-    side: int = 300,
-    columns: int = 4,
-    progress: Callable[[Iterable[Tile]], Iterable[Tile]] = iter,
-) -> Image.Image:
+def draw_sheet(tiles: Iterable[Tile], side: int = 300, columns: int = 4) -> Image.Image:
     """Put tiles on a sheet, row by row.
 
     Args:
         tiles: at least one; an iterator is read one by one, so that only the small pictures stay in memory.
         side: longer side of each image on the sheet [px].
         columns: tiles in a row.
-        progress: wraps the tiles, to show how far it is.
 
     Raises:
         InvalidInputError: there is no tile, or the sheet would be longer than `MAX_SHEET_SIDE`.
     """
-    drawn = [draw_tile(tile, side) for tile in progress(tiles)]
+    drawn: list[Image.Image] = []
+    for tile in tiles:
+        drawn.append(draw_tile(tile, side))
+        # Said as soon as it is certain, before a large data set fills the memory.
+        num_rows = -(-len(drawn) // columns)
+        _check_size((min(columns, len(drawn)) * (side + _GAP), num_rows * (side + _GAP)), len(drawn), side)
     if not drawn:
         raise InvalidInputError("a sheet needs at least one sample, received none. Check the split's name.")
     columns = min(columns, len(drawn))
     rows = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
     heights = [max(picture.height for picture in row) for row in rows]
     size = columns * (side + _GAP) + _GAP, sum(heights) + (len(rows) + 1) * _GAP
-    if max(size) > MAX_SHEET_SIDE:
-        raise InvalidInputError(
-            f"a sheet is at most {MAX_SHEET_SIDE} px long, {len(drawn)} tiles of {side} px make {size[0]} x {size[1]}. "
-            "Ask for fewer or smaller ones, or for other columns."
-        )
+    _check_size(size, len(drawn), side)
     sheet = Image.new("RGB", size, PAPER)
     top = _GAP
     for row, height in zip(rows, heights, strict=True):
@@ -116,6 +111,15 @@ def draw_sheet(
             sheet.paste(picture, (_GAP + column * (side + _GAP), top))
         top += height + _GAP
     return sheet
+
+
+def _check_size(size: tuple[int, int], count: int, side: int) -> None:
+    """Refuse a sheet of this width and height [px]."""
+    if max(size) > MAX_SHEET_SIDE:
+        raise InvalidInputError(
+            f"a sheet is at most {MAX_SHEET_SIDE} px long, {count} tiles of {side} px make {size[0]} x {size[1]}. "
+            "Ask for fewer or smaller ones, or for other columns."
+        )
 
 
 def draw_tile(tile: Tile, side: int) -> Image.Image:
@@ -135,15 +139,17 @@ def draw_tile(tile: Tile, side: int) -> Image.Image:
         _draw_note(image, tile.note)
     font = font_for(tile.sentence, _TEXT_SIZE)
     lines = wrap(tile.sentence, font, side, _SENTENCE_LINES)
+    small = font_for(tile.caption, _SMALL_TEXT)
+    captions = wrap(tile.caption, small, side, _CAPTION_LINES)
     # The room of the image is square, so that the sentences of a row line up.
-    canvas = Image.new("RGB", (side, side + 6 + _ROW * (len(lines) + 1)), PAPER)
+    canvas = Image.new("RGB", (side, side + 8 + _ROW * len(lines) + _SMALL_ROW * max(len(captions), 1)), PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, side - 1, side - 1), fill=_MAT)
     canvas.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
     for number, line in enumerate(lines):
         draw.text((0, side + 6 + number * _ROW), line, font=font, fill=INK)
-    small = font_for(tile.caption, _SMALL_TEXT)
-    draw.text((0, side + 8 + len(lines) * _ROW), shorten(tile.caption, small, side), font=small, fill=FAINT)
+    for number, line in enumerate(captions):
+        draw.text((0, side + 8 + len(lines) * _ROW + number * _SMALL_ROW), line, font=small, fill=FAINT)
     return canvas
 
 

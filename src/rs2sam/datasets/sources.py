@@ -8,9 +8,9 @@ stand at each reader.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, load_pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, image_size, load_pixels
+from rs2sam.datasets.coco import entry_size, read_instances
 from rs2sam.datasets.colours import looks_false_colour
 from rs2sam.datasets.components import connected_components
-from rs2sam.errors import DataNotFoundError
+from rs2sam.datasets.masks import read_grey_mask
+from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 _TEST_SHARE, _VAL_SHARE = 0.15, 0.07
 # Chosen so that every class has about its share in each split; without it one large group may take a class along.
@@ -91,6 +93,8 @@ _ABSENT_FROM_OAM = frozenset(
 _POOL_GAP_PX = 4
 _POOL_MIN_AREA_PX = 30
 _OAM_METRES_AT_ZOOM_0 = 156543.034
+_GREY = 127
+"""Masks of two levels, softened by compression, are foreground above it."""
 
 
 def nwpu_vhr10(root: Path | str) -> list[AnnotatedImage]:
@@ -108,7 +112,7 @@ def nwpu_vhr10(root: Path | str) -> list[AnnotatedImage]:
     root = Path(root)
     groups = _same_ground_groups()
     images = []
-    for entry, polygons, names in _read_coco(root):
+    for entry, polygons, names in _read_coco(root, frozenset(_NWPU_UNANNOTATED_BESIDE)):
         path = root / "images" / entry["file_name"]
         instances = _polygon_instances(entry, polygons, names)
         present = {instance.category for instance in instances}
@@ -142,11 +146,11 @@ def openaerialmap_buildings(root: Path | str) -> list[AnnotatedImage]:
     """
     root = Path(root)
     images = []
-    for entry, polygons, names in _read_coco(root):
+    for entry, polygons, names in _read_coco(root, frozenset({"building"})):
         stem = Path(entry["file_name"]).stem
-        _, x, y, zoom = stem.split("-")
+        x, y, zoom = _numbers(Path(entry["file_name"]), "OAM-{}-{}-{}")
         # Neighbouring tiles share roofs: blocks of 4 x 4 tiles stay together.
-        group = f"{zoom}-{int(x) // 4}-{int(y) // 4}"
+        group = f"{zoom}-{x // 4}-{y // 4}"
         images.append(
             AnnotatedImage(
                 image=root / "images" / entry["file_name"],
@@ -156,7 +160,7 @@ def openaerialmap_buildings(root: Path | str) -> list[AnnotatedImage]:
                 exhaustive_categories=frozenset({"building"}) | _ABSENT_FROM_OAM,
                 id=stem,
                 source="openaerialmap_buildings",
-                gsd_m=_OAM_METRES_AT_ZOOM_0 / 2 ** int(zoom),
+                gsd_m=_OAM_METRES_AT_ZOOM_0 / 2**zoom,
                 split=split_of("openaerialmap_buildings", group),
                 group=group,
             )
@@ -177,7 +181,7 @@ def dubai_landcover(root: Path | str) -> list[AnnotatedImage]:
     lookup = _palette_lookup((*_DUBAI_COLOURS.values(), *_DUBAI_UNKNOWN))
     images = []
     for image, mask in _image_mask_pairs(root):
-        rgb = np.asarray(Image.open(mask).convert("RGB")) >> 3
+        rgb = load_pixels(mask) >> 3
         colour = lookup[rgb[..., 0], rgb[..., 1], rgb[..., 2]]
         labels = np.where(colour < len(names), colour + 1, 0).astype(np.uint8)
         tile = image.stem.split("_")[0]
@@ -210,13 +214,13 @@ def swimming_pools(root: Path | str) -> list[AnnotatedImage]:
     """
     images = []
     for image, path in _image_mask_pairs(Path(root)):
-        mask = np.asarray(Image.open(path).convert("L")) > 127
+        mask = read_grey_mask(path, _GREY)
         instances = tuple(
             Instance.from_mask("swimming_pool", component)
             for component in connected_components(mask, gap_px=_POOL_GAP_PX, min_area_px=_POOL_MIN_AREA_PX)
         )
         # Tiles are numbered along rows of the city: runs of 20 stay together.
-        group = str(int(image.stem.rsplit("-", 1)[1]) // 20)
+        group = str(_numbers(image, "CANNES_TILES_512x512-{}")[0] // 20)
         images.append(
             AnnotatedImage(
                 image=image,
@@ -241,8 +245,8 @@ def roads(root: Path | str) -> list[AnnotatedImage]:
     """
     images = []
     for image, path in _image_mask_pairs(Path(root)):
-        mask = np.asarray(Image.open(path).convert("L")) > 127
-        group = str(int(image.stem.rsplit("_", 1)[1]) // 5)
+        mask = read_grey_mask(path, _GREY)
+        group = str(_numbers(image, "satImage_{}")[0] // 5)
         images.append(
             AnnotatedImage(
                 image=image,
@@ -310,23 +314,46 @@ def _nwpu_exhaustive(present: set[str]) -> frozenset[str]:
     ) - ({"vehicle"} if "vehicle" not in present else set())
 
 
-def _read_coco(root: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]], dict[int, str]]]:
+def _read_coco(
+    root: Path, classes: frozenset[str]
+) -> list[tuple[dict[str, Any], list[Mapping[str, Any]], Mapping[Any, str]]]:
     """Read `instances.json`: (image entry, its annotations, category names) for each image, in file order."""
     path = root / "instances.json"
     if not path.is_file():
         raise DataNotFoundError(
             f"No annotations found: `root='{root}'` has no `instances.json`. Point `root` at the folder that holds it."
         )
-    content = json.loads(path.read_text())
-    names = {c["id"]: c["name"] for c in content["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in content["annotations"]:
+    content = read_instances(path)
+    unknown = sorted(set(content.categories.values()) - classes)
+    if unknown:
+        raise InvalidInputError(
+            f"`{path}` holds other imagery: its class `{unknown[0]}` is none of {', '.join(sorted(classes))}. Point "
+            "`root` at another folder, or name another source."
+        )
+    by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for key in content.annotations:
+        annotation = content.annotation_of(key, f"`{path}`")
         by_image[annotation["image_id"]].append(annotation)
-    return [(entry, by_image[entry["id"]], names) for entry in content["images"]]
+    entries = []
+    for entry in content.images.values():
+        height, width = entry_size(entry) or image_size(root / "images" / entry["file_name"])
+        entries.append(({**entry, "height": height, "width": width}, by_image[entry["id"]], content.categories))
+    return entries
+
+
+def _numbers(file: Path, form: str) -> list[int]:
+    """The whole numbers that stand for `{}` in a file's name without its ending."""
+    found = re.fullmatch(re.escape(form).replace(r"\{\}", r"(\d+)"), file.stem)
+    if found is None:
+        raise InvalidInputError(
+            f"Images of this source are named `{form}`, received `{file.name}`: splits by ground follow the numbers. "
+            "Point `root` at the folder of this source, or name another source."
+        )
+    return [int(number) for number in found.groups()]
 
 
 def _polygon_instances(
-    entry: dict[str, Any], annotations: list[dict[str, Any]], names: dict[int, str]
+    entry: dict[str, Any], annotations: list[Mapping[str, Any]], names: Mapping[Any, str]
 ) -> tuple[Instance, ...]:
     """Rasterise COCO polygons; annotations without a pixel inside the image are dropped."""
     instances = []

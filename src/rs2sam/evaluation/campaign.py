@@ -15,7 +15,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rs2sam.backends import Precision
 from rs2sam.datasets.base import Sample
+from rs2sam.datasets.masks import image_fingerprint, mask_fingerprint
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.gallery import Picture, choose, draw_picture
 from rs2sam.evaluation.markdown import as_markdown
@@ -44,7 +46,8 @@ class RunIdentity:
         limit: how many samples were chosen of the split; None: all.
         protocol: `published` or `native`.
         num_samples: that are evaluated.
-        samples_sha256: of their ids and sentences, see `hash_samples`.
+        samples_sha256: of their ids, sentences and targets, see `hash_samples`.
+        precision: of the model's weights and computation.
     """
 
     model: str
@@ -56,6 +59,7 @@ class RunIdentity:
     protocol: Protocol
     num_samples: int
     samples_sha256: str
+    precision: Precision = "float32"
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -136,14 +140,16 @@ class Campaign:
         assert protocol is not None
         fresh = self._processes.gather(self._evaluate(protocol, done))
         if identity is None:
+            self._processes.broadcast(None)  # until process 0 has it, the part is the only copy
             self._folder.drop_part()
             return None
         report = self._ordered([*before, *fresh], protocol)
         self._folder.finish(report.results, protocol)
+        self._processes.broadcast(None)
         return self._write(report, identity, time.perf_counter() - start)
 
     def _begin(self) -> tuple[RunIdentity | None, list[SampleResult]]:
-        """In process 0, what is evaluated and what of it is done; before any other process touches the folder."""
+        """In process 0: what is evaluated and what of it is done. No other process touches the folder before."""
         if self._processes.index:
             return None, []
         identity = self._identity()
@@ -153,8 +159,9 @@ class Campaign:
         before = [result for result in before if result.id in known]
         if options.save_masks:
             before = [result for result in before if self._folder.mask_path(result.id).is_file()]
-        # A line of a sample whose mask is missing would stand there twice.
-        self._folder.finish(before, identity.protocol)
+        if len(before) < len(self._samples):
+            _ = self._segmenter  # a model that cannot be loaded leaves the folder as it is
+        self._folder.start(identity.as_dict(), before, identity.protocol, overwrite=options.overwrite)
         return identity, before
 
     def _evaluate(self, protocol: Protocol, done: set[str]) -> list[SampleResult]:
@@ -210,7 +217,7 @@ class Campaign:
         places = list(dict.fromkeys(place for gallery in chosen.values() for place in gallery))
         quiet = True if self._options.quiet else None
         drawn = {
-            place: draw_picture(self._segmenter, self._samples[place], report.results[place])
+            place: draw_picture(self._segmenter, self._samples[place], report.results[place], report.protocol)
             for place in tqdm(places, desc="pictures", disable=quiet)
         }
         return {name: [drawn[place] for place in gallery] for name, gallery in chosen.items()}
@@ -230,10 +237,11 @@ def spread_evenly(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
 
 
 def hash_samples(samples: Sequence[Sample]) -> str:
-    """SHA-256 of ids and sentences in order."""
+    """SHA-256 of ids, sentences, images and targets in order; of a file its name and size, as nothing is read."""
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(json.dumps([sample.id, sample.sentence]).encode())
+        shown, meant = image_fingerprint(sample.image), mask_fingerprint(sample.mask)
+        digest.update(json.dumps([sample.id, sample.sentence, shown, meant]).encode())
     return digest.hexdigest()
 
 

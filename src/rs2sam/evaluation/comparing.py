@@ -8,7 +8,7 @@ the same draw.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Side:
     """One of the two evaluations.
 
     Args:
-        name: of its folder.
+        name: of its folder, with those above it as far as the other's is called alike.
         run: the content of its `run.json`.
         results: of its samples, by id.
     """
@@ -47,6 +47,23 @@ class Side:
         """Under which it was counted."""
         protocol: Protocol = self.run["protocol"]
         return protocol
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was evaluated on what, ready for JSON."""
+        return {"name": self.name, **{key: self.run.get(key) for key in ("model", "precision", "data", "split")}}
+
+    def __str__(self) -> str:
+        """Its name, the model and the data."""
+        return _said(self.as_dict())
+
+
+def read_sides(a: Path, b: Path) -> tuple[Side, Side]:
+    """Read two report folders, under names that differ; see `read_side`."""
+    sides = read_side(a), read_side(b)
+    parts = a.resolve().parts, b.resolve().parts
+    length = next((n for n in range(1, len(parts[0])) if parts[0][-n:] != parts[1][-n:]), 1)
+    first, second = (replace(one, name="/".join(names[-length:])) for one, names in zip(sides, parts, strict=True))
+    return first, second
 
 
 def read_side(folder: Path) -> Side:
@@ -97,18 +114,18 @@ def compare(
     if any(left_out.values()) and not common:
         what = ", ".join(f"{count} {words}" for words, count in left_out.items() if count)
         raise InvalidInputError(
-            f"Two reports can be compared over the same samples only, but {what}. Evaluate both on the same data, or "
-            "compare what they share with --common."
+            f"Two reports can be compared over the same samples only, but of {a} and {b} {what}. Evaluate both on the "
+            "same data, or compare what they share with --common."
         )
     ids = [name for name in a.results if name in b.results and not _differs(a.results[name], b.results[name])]
     if not ids:
-        raise InvalidInputError(f"{a.name} and {b.name} share no sample. Compare evaluations of the same data.")
+        raise InvalidInputError(f"{a} and {b} share no sample. Compare evaluations of the same data.")
     of_a, of_b = ([side.results[name] for name in ids] for side in (a, b))
     clusters, by_image = _clusters(of_a)
     bootstrap = _Bootstrap(clusters, seed, draws)
     return {
-        "a": {"name": a.name, "model": a.run.get("model")},
-        "b": {"name": b.name, "model": b.run.get("model")},
+        "a": a.as_dict(),
+        "b": b.as_dict(),
         "protocol": a.protocol,
         "num_samples": len(ids),
         "left_out": left_out,
@@ -127,6 +144,13 @@ def compare(
         **{f"by_{by}": _group_rows(of_a, of_b, a.protocol, bootstrap, by) for by in GROUPINGS},
         **_changed_most(of_a, of_b, a.protocol, most),
     }
+
+
+def _said(side: Mapping[str, Any]) -> str:
+    """One of the two, as `Side.as_dict` gives it, in words."""
+    precision = "" if side["precision"] in (None, "float32") else f" in {side['precision']}"
+    split = "all samples" if side["split"] is None else side["split"]
+    return f"{side['name']} (model {side['model']}{precision} on {side['data']}, {split})"
 
 
 def differing_samples(a: Side, b: Side) -> dict[str, int]:
@@ -295,7 +319,7 @@ def comparison_as_markdown(comparison: Mapping[str, Any]) -> str:
     draws = f"{bootstrap['draws']} paired draws of {bootstrap['num_drawn']} {bootstrap['drawn']}"
     parts = [
         f"# {b['name']} against {a['name']}",
-        f"A = {a['name']} (model {a['model']}), B = {b['name']} (model {b['model']}): {comparison['num_samples']} "
+        f"A = {_said(a)}, B = {_said(b)}: {comparison['num_samples']} "
         f"samples, protocol `{comparison['protocol']}`, in percent. In brackets: {100 * bootstrap['confidence']:.0f} % "
         f"interval of B - A by {draws}, seed {bootstrap['seed']}; * where it does not hold 0.",
         *([f"Left out: {left_out}."] if left_out else []),

@@ -13,6 +13,7 @@ from PIL import Image
 from rs2sam.datasets.base import Mask, Pixels, Sample
 from rs2sam.drawing import mask_at, overlay
 from rs2sam.evaluation.results import SampleResult
+from rs2sam.evaluation.running import asked_sentence
 from rs2sam.metrics import Protocol
 from rs2sam.segmenter import Segmenter
 
@@ -78,13 +79,16 @@ def _other_images(order: Iterable[int], results: Sequence[SampleResult], count: 
     return [*fresh, *again][:count]
 
 
-def draw_picture(segmenter: Segmenter, sample: Sample, result: SampleResult, side: int = _SIDE) -> Picture:
-    """Ask the model once more and draw.
+def draw_picture(
+    segmenter: Segmenter, sample: Sample, result: SampleResult, protocol: Protocol, side: int = _SIDE
+) -> Picture:
+    """Ask the model once more and draw, at the image's own size.
 
     Args:
         segmenter: the model.
         sample: with image and target.
         result: its outcome.
+        protocol: under which it was asked.
         side: longer side of each of the three pictures [px].
     """
     rgb = sample.pixels()
@@ -92,8 +96,8 @@ def draw_picture(segmenter: Segmenter, sample: Sample, result: SampleResult, sid
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-    (answer,) = segmenter.segment_views([(rgb, sample.sentence)], 1)
-    answer = answer.if_present(segmenter.min_presence)
+    pairs = [(rgb, asked_sentence(sample, protocol))]
+    (answer,) = segmenter.segment_views(pairs, 1, min_presence=segmenter.min_presence)
     target, mask = (mask_at(one, size) for one in (sample.target((height, width)), answer.mask))
     strip = Image.new("RGB", (3 * size[0] + 2 * _GAP, size[1]), "white")
     meant = overlay(small.astype(np.float32), [(target, TARGET_COLOUR)])

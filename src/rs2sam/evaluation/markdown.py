@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rs2sam.evaluation.published import COLUMNS, published_size
-from rs2sam.evaluation.results import UNKNOWN
+from rs2sam.evaluation.results import MASK_PROBABILITY, UNKNOWN
 
 Summary = Mapping[str, Any]
 Cell = str
@@ -20,6 +20,11 @@ LINE_NAMES = {
     "everything": "the whole image marked",
     "class_only": "all of the class marked, rest of the sentence ignored",
 }
+
+GROUP_NOTE = (
+    "Size is the target's share of the image. mIoU of the reference lines: “whole image”: "
+    f"{LINE_NAMES['everything']}; “class only”: {LINE_NAMES['class_only']}."
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def sweep_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         ("probability above", "mIoU", "oIoU", "Pr@0.5", "Pr@0.7", "Pr@0.9"),
         tuple(
             (
-                f"{row['threshold']:.1f}",
+                f"{row['threshold']:.1f}{' (as measured)' if row['threshold'] == MASK_PROBABILITY else ''}",
                 *(percent(row[name]) for name in ("mIoU", "oIoU", "Pr@0.5", "Pr@0.7", "Pr@0.9")),
             )
             for row in rows
@@ -141,7 +146,8 @@ def title(summary: Summary) -> str:
 def subtitle(summary: Summary) -> str:
     """What the figures mean."""
     run = summary["run"]
-    part = "" if run["limit"] is None else f" (an even choice of {run['limit']})"
+    # A limit above what there is chooses nothing.
+    part = " (evenly chosen)" if run["limit"] == run["num_samples"] else ""
     return (
         f"{run['num_samples']} samples{part}, protocol `{run['protocol']}`: {PROTOCOLS[run['protocol']]}. In percent."
     )
@@ -163,6 +169,7 @@ def as_markdown(summary: Summary) -> str:
     parts = [f"# {title(summary)}", subtitle(summary), main_table(summary).as_markdown(), *([note] if note else [])]
     for heading, table in group_tables(summary):
         parts += [f"## By {heading}", table.as_markdown()]
+    parts += [GROUP_NOTE]
     if summary["threshold_sweep"]:
         parts += ["## Threshold", sweep_table(summary["threshold_sweep"]).as_markdown()]
     if calibration_lines(summary):

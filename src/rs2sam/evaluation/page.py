@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from rs2sam.evaluation.analysis import NOTHING_MEANT
 from rs2sam.evaluation.charts import Axis, Bars, Line, chart, count_axis, unit_axis
 from rs2sam.evaluation.gallery import FOUND_COLOUR, MISSED_COLOUR, TARGET_COLOUR, TOO_MUCH_COLOUR, Picture
 from rs2sam.evaluation.markdown import (
-    LINE_NAMES,
+    GROUP_NOTE,
     Summary,
     Table,
     calibration_lines,
@@ -64,10 +65,7 @@ def as_page(summary: Summary, galleries: Mapping[str, Sequence[Picture]]) -> str
         _section("Plots", f'<div class="plots">{"".join(_plots(summary))}</div>', *_calibration_notes(summary)),
     ]
     parts += [_section(f"By {heading}", _table(table)) for heading, table in group_tables(summary)]
-    parts.append(
-        '<p class="note">Size is the target\'s share of the image. '
-        f"“whole image”: {LINE_NAMES['everything']}; “class only”: {LINE_NAMES['class_only']} (mIoU).</p>"
-    )
+    parts.append(f'<p class="note">{escape(GROUP_NOTE)}</p>')
     if summary["threshold_sweep"]:
         parts.append(_section("Threshold", _table(sweep_table(summary["threshold_sweep"]))))
     for name, pictures in galleries.items():
@@ -199,7 +197,7 @@ def _gallery(pictures: Sequence[Picture], protocol: Any) -> str:
         said += "" if one.presence is None else f", presence {one.presence:.2f}"
         said += "" if one.score is None else f", predicted IoU {one.score:.2f}"
         about = ", ".join(dict.fromkeys(word for word in (one.kind, one.category) if word != UNKNOWN))
-        words = " · ".join([said, *([about] if about else []), one.id])
+        words = " · ".join([said, *([NOTHING_MEANT] if one.is_empty else []), *([about] if about else []), one.id])
         shown.append(
             f'<figure><img src="{picture.data_url}" alt="{escape(one.sentence, quote=True)}">'
             f"<figcaption><b>“{escape(one.sentence)}”</b><br>{escape(words)}</figcaption></figure>"

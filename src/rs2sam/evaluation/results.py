@@ -122,11 +122,12 @@ class EvaluationReport:
         """Share of (present, absent) pairs that the presence puts in the right order; None where undefined."""
         scored = [(result.presence, result.is_empty) for result in self.results if result.presence is not None]
         there = np.array([presence for presence, empty in scored if not empty])
-        absent = np.array([presence for presence, empty in scored if empty])
+        absent = np.sort([presence for presence, empty in scored if empty])
         if not there.size or not absent.size:
             return None
-        above = (there[:, None] > absent).mean() + 0.5 * (there[:, None] == absent).mean()
-        return float(above)
+        # Absent samples below each present one, and those below or equal: an equal pair counts half.
+        ranks = np.searchsorted(absent, there, "left").sum() + np.searchsorted(absent, there, "right").sum()
+        return float(ranks / (2 * there.size * absent.size))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the single samples, ready for JSON."""

@@ -28,6 +28,7 @@ from rs2sam.metrics import Protocol
 
 RUN_FILE, SAMPLES_FILE, MASK_FOLDER = "run.json", "samples.jsonl", "masks"
 REPORT_FILES = ("report.json", "report.md", "report.html")
+_PART, _OTHER_PARTS = "samples.{}.jsonl", "samples.*.jsonl"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME = 80
 
@@ -42,39 +43,58 @@ class RunFolder:
 
     def __init__(self, path: Path, process: int = 0) -> None:
         self.path = path
-        self._part = path / (SAMPLES_FILE if process == 0 else f"samples.{process}.jsonl")
+        self._part = path / (SAMPLES_FILE if process == 0 else _PART.format(process))
 
     def open(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> list[SampleResult]:
-        """Make or check the folder; called by process 0 before any other touches it.
+        """Look what is there; called by process 0 before any other touches the folder. Nothing of it is changed.
 
         Args:
             identity: what is evaluated; a run goes on only where all of it is equal.
             resume: go on with what is there.
-            overwrite: discard what is there.
+            overwrite: what is there will be discarded.
 
         Returns:
-            Results that are there already.
+            Results that are there already, of any of its processes.
 
         Raises:
-            InvalidInputError: the folder holds an evaluation and neither is asked for, or it is of something else.
+            InvalidInputError: the folder holds an evaluation and neither is asked for, or one of something else, or
+                masks that no evaluation has written.
         """
         if self.path.exists() and not self.path.is_dir():
             raise InvalidInputError(f"The output must be a folder, but {self.path} is a file. Choose another name.")
         there = [name for name in (RUN_FILE, SAMPLES_FILE, *REPORT_FILES) if (self.path / name).exists()]
-        if there and overwrite:
-            self._clear()
-        elif there and not resume:
+        if not there and (self.path / MASK_FOLDER).exists():
+            raise InvalidInputError(
+                f"A report has a folder `{MASK_FOLDER}` of its own, but {self.path} has one that no evaluation wrote. "
+                "Choose another folder."
+            )
+        if there and not resume and not overwrite:
             raise InvalidInputError(
                 f"{self.path} holds an evaluation already ({', '.join(there)}). Go on with it by --resume, replace it "
                 "by --overwrite, or choose another folder."
             )
-        elif there:
-            self._check(identity)
-            return self._finished()
+        if not there or overwrite:
+            return []
+        self._check(identity)
+        return self._finished()
+
+    def start(
+        self, identity: Mapping[str, Any], kept: Sequence[SampleResult], protocol: Protocol, *, overwrite: bool
+    ) -> None:
+        """Make the folder ready, after `open`: what is kept is in one file, whatever number of processes wrote it.
+
+        Args:
+            identity: what is evaluated.
+            kept: results that count.
+            protocol: rule for empty unions.
+            overwrite: discard what is there.
+        """
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                self._clear()
         write_whole(self.path / RUN_FILE, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
-        return []
+        self.finish(kept, protocol)
 
     def append(self, results: Sequence[SampleResult], protocol: Protocol) -> None:
         """Write a batch to the disk before the next one starts."""
@@ -83,11 +103,13 @@ class RunFolder:
             file.flush()
 
     def finish(self, results: Iterable[SampleResult], protocol: Protocol) -> None:
-        """Process 0: replace the parts by one file in the order of the dataset."""
+        """Process 0: replace all parts, those of a killed run too, by one file in the order of the dataset."""
         write_whole(self.path / SAMPLES_FILE, "".join(_line(result, protocol) for result in results))
+        for part in self.path.glob(_OTHER_PARTS):
+            part.unlink(missing_ok=True)
 
     def drop_part(self) -> None:
-        """Any other process: remove its part, after `finish`."""
+        """Any other process: remove its part, after `finish`, from a disk that process 0 does not see."""
         self._part.unlink(missing_ok=True)
 
     def mask_path(self, sample_id: str) -> Path:
@@ -119,27 +141,29 @@ class RunFolder:
     def _finished(self) -> list[SampleResult]:
         """Results in all parts; a sample that two parts hold counts once."""
         results: dict[str, SampleResult] = {}
-        for part in sorted(self.path.glob("samples*.jsonl")):
-            for result in read_results(part, repair=True):
+        parts = [self.path / SAMPLES_FILE, *sorted(self.path.glob(_OTHER_PARTS))]
+        for part in parts:
+            for result in read_results(part, cut_short=True) if part.exists() else ():
                 results.setdefault(result.id, result)
         return list(results.values())
 
     def _clear(self) -> None:
         """Remove what an evaluation writes, and nothing else."""
-        for name in (RUN_FILE, *REPORT_FILES):
-            (self.path / name).unlink(missing_ok=True)
-        for part in self.path.glob("samples*.jsonl"):
-            part.unlink()
+        for file in (
+            *(self.path / name for name in (RUN_FILE, SAMPLES_FILE, *REPORT_FILES)),
+            *self.path.glob(_OTHER_PARTS),
+        ):
+            file.unlink(missing_ok=True)
         if (self.path / MASK_FOLDER).is_dir():
             shutil.rmtree(self.path / MASK_FOLDER)
 
 
-def read_results(path: Path, *, repair: bool = False) -> list[SampleResult]:
+def read_results(path: Path, *, cut_short: bool = False) -> list[SampleResult]:
     """Read a file of results.
 
     Args:
         path: `samples.jsonl` of a report folder.
-        repair: cut off a last line that was not written to its end.
+        cut_short: leave out a last line that was not written to its end.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -151,12 +175,10 @@ def read_results(path: Path, *, repair: bool = False) -> list[SampleResult]:
         raise DataNotFoundError(
             f"{path} is not there: a report folder holds {SAMPLES_FILE}. Write it with `rs2sam evaluate`."
         ) from error
-    whole = content[: content.rfind(b"\n") + 1]
-    if repair and whole != content:
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
+    if cut_short:
+        content = content[: content.rfind(b"\n") + 1]
     results = []
-    for number, line in enumerate(whole.splitlines() if repair else content.splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         try:
             results.append(SampleResult.from_record(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -72,14 +72,18 @@ def evaluate_batches(
     size_hw = (segmenter.image_size,) * 2 if protocol == "published" else None
     for batch in _read_ahead(batches):
         start = time.perf_counter()
-        pairs = [(rgb, one.published_sentence if protocol == "published" else one.sentence) for rgb, one in batch]
-        views = segmenter.segment_views(pairs, len(batch), size_hw=size_hw)
-        answers = [view.if_present(segmenter.min_presence) for view in views]
+        pairs = [(rgb, asked_sentence(one, protocol)) for rgb, one in batch]
+        answers = segmenter.segment_views(pairs, len(batch), size_hw, segmenter.min_presence)
         seconds = (time.perf_counter() - start) / len(batch)
         yield [
             (count_sample(sample, (rgb.shape[0], rgb.shape[1]), answer, size_hw, seconds), answer)
             for (rgb, sample), answer in zip(batch, answers, strict=True)
         ]
+
+
+def asked_sentence(sample: Sample, protocol: Protocol) -> str:
+    """The sentence that the model reads: under `published` with the white space that the published code passes on."""
+    return sample.published_sentence if protocol == "published" else sample.sentence
 
 
 def count_sample(

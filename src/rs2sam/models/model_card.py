@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 from rs2sam.models.configuration import RS2SamConfig
 
+USE = """\
+```python
+from rs2sam import Segmenter
+
+segmenter = Segmenter.load("this folder")
+result = segmenter.segment("image.tif", "the white plane on the left")
+```"""
+
 _CARD = """\
----
-library_name: rs2sam
-pipeline_tag: image-segmentation
-tags:
-- remote-sensing
-- referring-segmentation
-- sam2
-- beit3
-license: {license}
----
+{front_matter}
 
 # {title}
 
@@ -29,18 +28,11 @@ One sentence and one aerial or satellite image in, the mask of what the sentence
 | converted from | {source} |
 | parameters | {num_parameters:,} |
 | weights | {dtype}, {size_mb:,.0f} MB |
-| image | {image_size} x {image_size} px; union encoder {union_image_size} x {union_image_size} px |
-| longest sentence | {max_text_tokens} tokens |
-| presence, score | {heads} |
+{sizes}
 
 ## Use
 
-```python
-from rs2sam import Segmenter
-
-segmenter = Segmenter.load("this folder")
-result = segmenter.segment("image.tif", "the white plane on the left")
-```
+{use}
 
 ## Terms
 
@@ -87,18 +79,37 @@ class CardFacts:
 
 def model_card(facts: CardFacts, config: RS2SamConfig) -> str:
     """The text of the README.md of a converted model."""
-    trained = [name for name, has in (("presence", config.has_presence), ("score", config.has_score)) if has]
     return _CARD.format(
+        front_matter=front_matter(facts.license, "sam2", "beit3"),
         title=facts.title,
         source=facts.source,
         dtype=facts.dtype,
         num_parameters=facts.num_parameters,
         size_mb=facts.size_bytes / 1e6,
+        sizes=size_rows(config),
+        use=USE,
         num_dropped=facts.num_dropped,
         terms=facts.terms,
-        license=facts.license,
-        image_size=config.image_size,
-        union_image_size=config.union_image_size,
-        max_text_tokens=config.max_text_tokens,
-        heads=", ".join(trained) or "not trained, so not reported",
+    )
+
+
+def front_matter(license_name: str, *tags: str) -> str:
+    """What the hub reads at the top of every card of this project.
+
+    Args:
+        license_name: the hub's name for the terms.
+        tags: further ones.
+    """
+    lines = "\n".join(f"- {tag}" for tag in ("remote-sensing", "referring-segmentation", *tags))
+    return f"---\nlibrary_name: rs2sam\npipeline_tag: image-segmentation\ntags:\n{lines}\nlicense: {license_name}\n---"
+
+
+def size_rows(config: RS2SamConfig) -> str:
+    """Rows of a card's table: what the model takes and what it reports."""
+    trained = [name for name, has in (("presence", config.has_presence), ("score", config.has_score)) if has]
+    return (
+        f"| image | {config.image_size} x {config.image_size} px; union encoder {config.union_image_size} x "
+        f"{config.union_image_size} px |\n"
+        f"| longest sentence | {config.max_text_tokens} tokens |\n"
+        f"| presence, score | {', '.join(trained) or 'not trained, so not reported'} |"
     )

@@ -24,13 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from rs2sam.backends import ONNX_FILE, BackendOutput
+from rs2sam.backends import ONNX_FILE
 from rs2sam.backends.onnx import OnnxBackend
 from rs2sam.backends.torch import TorchBackend, load_model
 from rs2sam.errors import CheckpointError, DataNotFoundError, MissingDependencyError
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.exported import INPUT_NAMES, Shapes, TensorsOnly, difference, output_names
 from rs2sam.models.rs2sam import RS2SamModel
 
 logger = logging.getLogger(__name__)
@@ -40,14 +39,12 @@ OPSET = 20
 
 TOLERANCE = 1e-4
 """Largest relative L2 difference of ONNX Runtime's logits to torch's."""
-_LEAST_MAGNITUDE = 1e-2
 
-INPUT_NAMES = ("pixel_values", "union_pixel_values", "input_ids", "attention_mask")
+FREE = Shapes()
+"""Batch size and sentence length are decided by each call."""
 
 # A reference costs about 250 bytes of graph, so smaller initializers stay where they are.
 _LEAST_SHARED_BYTES = 1024
-_SHORTEST_SENTENCE = 3
-_LARGEST_BATCH = 1024
 _STORED_DTYPES: dict[str, type[np.floating[Any]]] = {"F32": np.float32, "F16": np.float16}
 
 
@@ -72,14 +69,14 @@ class StoredTensor:
     num_bytes: int
 
 
-def export_onnx(folder: str | Path) -> Path:
+def export_onnx(folder: str | Path, shapes: Shapes = FREE) -> Path:
     """Write `model.onnx` beside the weights of a model folder and check that it computes the same.
 
-    Batch size and sentence length stay free; the image sizes are the configured ones. The file appears only once it
-    is whole and checked.
+    The image sizes are the configured ones. The file appears only once it is whole and checked.
 
     Args:
         folder: what `RS2SamModel.save_pretrained` writes, as float32 or float16 safetensors.
+        shapes: batch size and sentence length, free by default.
 
     Returns:
         The path of `model.onnx`.
@@ -90,13 +87,13 @@ def export_onnx(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     model = load_model(folder)
-    graph = export_graph(model)
+    graph = export_graph(model, shapes)
     num_shared = share_weights(graph, stored_tensors(folder))
     logger.info("%d initializers of the graph are read from the safetensors file", num_shared)
     target, draft = folder / ONNX_FILE, folder / f".draft-{ONNX_FILE}"
     try:
         draft.write_bytes(graph.SerializeToString())
-        error = largest_difference(draft, model)
+        error = largest_difference(draft, model, shapes)
         if error > TOLERANCE:
             raise CheckpointError(
                 f"ONNX Runtime must compute what torch does within {TOLERANCE:g} (relative L2), but the export of "
@@ -110,33 +107,7 @@ def export_onnx(folder: str | Path) -> Path:
     return target
 
 
-class _TensorsOnly(nn.Module):
-    """The model with a tuple of tensors as output, in the order of `_output_names`."""
-
-    def __init__(self, model: RS2SamModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, pixel_values: Tensor, union_pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor
-    ) -> tuple[Tensor, ...]:
-        output = self.model(pixel_values, union_pixel_values, input_ids, attention_mask)
-        pseudo_mask = None if output.pseudo_mask is None else output.pseudo_mask[:, 0]
-        optional = (pseudo_mask, output.presence_logits, output.iou_scores)
-        return (output.low_res_logits[:, 0], *(value for value in optional if value is not None))
-
-
-def _output_names(config: RS2SamConfig) -> list[str]:
-    """Names of the graph's outputs, as the fields of `BackendOutput`."""
-    optional = {
-        "pseudo_mask": config.mask_prompt != "none",
-        "presence_logits": config.has_presence,
-        "iou_scores": config.has_score,
-    }
-    return ["low_res_logits", *(name for name, is_given in optional.items() if is_given)]
-
-
-def export_graph(model: RS2SamModel) -> Any:
+def export_graph(model: RS2SamModel, shapes: Shapes = FREE) -> Any:
     """The graph of a float32 model as an ONNX `ModelProto` that holds all its weights.
 
     Raises:
@@ -148,19 +119,15 @@ def export_graph(model: RS2SamModel) -> Any:
     except ImportError as error:
         raise MissingDependencyError(error.name or "onnx", "export", "Writing an ONNX graph") from error
     config = model.config
-    batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
-    length = torch.export.Dim("length", min=_SHORTEST_SENTENCE, max=config.max_text_tokens)
-    # Two samples and an odd length: a dimension of size 1 would be taken for a constant.
-    inputs = tuple(torch.from_numpy(array) for array in _example(config, lengths=(9, 9)))
     with torch.inference_mode(), _quiet():
         program = torch.onnx.export(
-            _TensorsOnly(model).eval(),
-            inputs,
+            TensorsOnly(model).eval(),
+            shapes.example(config),
             dynamo=True,
             opset_version=OPSET,
             input_names=INPUT_NAMES,
-            output_names=_output_names(config),
-            dynamic_shapes=({0: batch}, {0: batch}, {0: batch, 1: length}, {0: batch, 1: length}),
+            output_names=output_names(config),
+            dynamic_shapes=shapes.dynamic(config),
             verbose=False,
         )
     assert program is not None
@@ -236,45 +203,15 @@ def share_weights(graph: Any, stored: list[StoredTensor]) -> int:
     return len(nodes) - sum(node.op_type == "Transpose" for node in nodes)
 
 
-def largest_difference(file: Path, model: RS2SamModel) -> float:
-    """Largest relative L2 difference of any output, ONNX Runtime against torch, on noise.
-
-    Runs one sentence alone and a batch of three with padding.
-    """
+def largest_difference(file: Path, model: RS2SamModel, shapes: Shapes = FREE) -> float:
+    """Largest relative L2 difference of any output, ONNX Runtime against torch, on noise."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     onnx_backend, torch_backend = OnnxBackend(session), TorchBackend(model, "cpu")
-    differences = []
-    for lengths in ((5,), (4, 12, 7)):
-        arrays = _example(model.config, lengths)
-        differences.append(_difference(onnx_backend.run(*arrays), torch_backend.run(*arrays)))
-    return max(differences)
-
-
-def _difference(ours: BackendOutput, reference: BackendOutput) -> float:
-    """Largest relative L2 difference of any field; what is smaller than `_LEAST_MAGNITUDE` is compared to that."""
-    worst = 0.0
-    for name, expected in vars(reference).items():
-        if expected is not None:
-            # A trained score of noise is 1e-7: rounding, which must not count as a difference of half its size.
-            scale = max(float(np.linalg.norm(expected)), _LEAST_MAGNITUDE * math.sqrt(expected.size))
-            error = np.linalg.norm(getattr(ours, name) - expected) / scale
-            worst = max(worst, float(error))
-    return worst
-
-
-def _example(config: RS2SamConfig, lengths: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
-    """Random inputs of a model: noise as images, sentences of these lengths padded to the longest."""
-    random = np.random.default_rng(0)
-    batch, longest = len(lengths), max(lengths)
-    attend = np.arange(longest) < np.array(lengths)[:, None]  # (B, L)
-    input_ids = np.where(attend, random.integers(4, config.vocab_size, (batch, longest)), config.text_pad_id)
-    images = [
-        random.standard_normal((batch, 3, side, side), dtype=np.float32)
-        for side in (config.image_size, config.union_image_size)
-    ]
-    return images[0], images[1], input_ids.astype(np.int64), attend.astype(np.int64)
+    return max(
+        difference(onnx_backend.run(*arrays), torch_backend.run(*arrays)) for arrays in shapes.cases(model.config)
+    )
 
 
 def _by_value(stored: list[StoredTensor]) -> tuple[dict[Any, StoredTensor], dict[Any, StoredTensor]]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.outputs import OutputPaths, write_outputs
+    from rs2sam.raster.in_memory import segment_scene
+    from rs2sam.raster.outputs import OutputPaths
     from rs2sam.raster.preview import draw_preview
-    from rs2sam.raster.read import ReadOptions, read_scene
-    from rs2sam.raster.scene import MinArea, Scene, SceneOptions, SentenceResult, segment_scene
+    from rs2sam.raster.read import read_scene
+    from rs2sam.raster.scene import MinArea, Scene, SceneOptions, SentenceResult
+    from rs2sam.raster.source import ReadOptions
     from rs2sam.raster.stretch import Stretch
     from rs2sam.raster.tiling import Blend, TileGrid, Window
     from rs2sam.raster.vectorize import Region, mask_polygons, mask_regions
@@ -37,7 +39,6 @@ __all__ = [
     "mask_regions",
     "read_scene",
     "segment_scene",
-    "write_outputs",
 ]
 
 _HOME = {
@@ -45,7 +46,7 @@ _HOME = {
     "Georeference": "georeference",
     "MinArea": "scene",
     "OutputPaths": "outputs",
-    "ReadOptions": "read",
+    "ReadOptions": "source",
     "Region": "vectorize",
     "Scene": "scene",
     "SceneOptions": "scene",
@@ -57,8 +58,7 @@ _HOME = {
     "mask_polygons": "vectorize",
     "mask_regions": "vectorize",
     "read_scene": "read",
-    "segment_scene": "scene",
-    "write_outputs": "outputs",
+    "segment_scene": "in_memory",
 }
 
 

@@ -27,6 +27,14 @@ Points = NDArray[np.float64]
 # A straight pixel edge is a curve after reprojection; this many pixels of it are close enough to straight.
 _MAX_EDGE_PIXELS = 32.0
 
+# Areas of polygons are measured in a projection centred on the upper left corner of their block of this many pixels.
+_BLOCK_PIXELS = 4096.0
+
+# The ground area of a pixel changes so slowly that a polygon narrower than this many metres has that of its centroid's
+# pixel, to (5 km / Earth's radius)^2 = 6e-7 at most, times its number of pixels. Wider ones are projected.
+_WIDE_M = 5000.0
+_PIXEL = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -58,40 +66,75 @@ class Georeference:
         x, y = pixel_xy[:, 0], pixel_xy[:, 1]
         return np.column_stack([a * x + b * y + c, d * x + e * y + f])
 
-    def areas_m2(self, pixel_polygons: Sequence[Polygon]) -> list[float | None]:
-        """Areas on the ellipsoid of polygons in pixel coordinates; None where the CRS does not say where on Earth."""
-        if not pixel_polygons:
-            return []
-        shapes = shapely.segmentize(np.array(pixel_polygons, dtype=object), _MAX_EDGE_PIXELS)
-        metres = self._to_equal_area_m(shapely.get_coordinates(shapes))
+    def place(self, pixel_polygons: Sequence[Polygon] | NDArray[np.object_]) -> NDArray[np.object_]:
+        """Move polygons in pixel coordinates to where they lie in `crs`. Returns (n,) polygons."""
+        polygons = np.array(pixel_polygons, dtype=object)
+        placed: NDArray[np.object_] = shapely.set_coordinates(polygons, self.to_crs(shapely.get_coordinates(polygons)))
+        return placed
+
+    def areas_m2(self, pixel_polygons: Sequence[Polygon] | NDArray[np.object_]) -> list[float | None]:
+        """Areas on the ellipsoid of polygons in pixel coordinates; None where the CRS does not say where on Earth.
+
+        An area depends on its polygon alone, not on the others in the list.
+        """
+        polygons = np.asarray(pixel_polygons, dtype=object)
+        areas: list[float | None] = [None] * len(polygons)
+        if self.crs is None or not len(polygons):
+            return areas
+        corners = shapely.bounds(polygons)[:, :2] // _BLOCK_PIXELS * _BLOCK_PIXELS
+        blocks, block_of = np.unique(corners, axis=0, return_inverse=True)
+        for number, corner in enumerate(blocks):
+            members = np.flatnonzero(block_of.reshape(-1) == number)
+            found = self._areas_near(polygons[members], corner)
+            if found is None:
+                continue
+            for member, area in zip(members.tolist(), found.tolist(), strict=True):
+                areas[member] = area
+        return areas
+
+    def _areas_near(self, polygons: NDArray[np.object_], centre: Points) -> Points | None:
+        """Areas [m2] by a projection centred on a (2,) pixel position; None where there is none."""
+        centroids = shapely.get_coordinates(shapely.centroid(polygons))
+        metres = self._to_equal_area_m((centroids[:, None] + _PIXEL).reshape(-1, 2), centre)
         if metres is None:
-            return [None] * len(pixel_polygons)
-        return [float(area) for area in shapely.area(shapely.set_coordinates(shapes, metres))]
+            return None
+        pixel_areas = shapely.area(shapely.polygons(metres.reshape(-1, 4, 2)))
+        areas: Points = shapely.area(polygons) * pixel_areas
+        left, top, right, bottom = shapely.bounds(polygons).T
+        is_wide = np.maximum(right - left, bottom - top) * np.sqrt(pixel_areas) > _WIDE_M
+        # Ground control points may bend the pixel grid as they like.
+        is_wide |= bool(self.gcps)
+        if is_wide.any():
+            outlines = shapely.segmentize(polygons[is_wide], _MAX_EDGE_PIXELS)
+            metres = self._to_equal_area_m(shapely.get_coordinates(outlines), centre)
+            if metres is None:
+                return None
+            areas[is_wide] = shapely.area(shapely.set_coordinates(outlines, metres))
+        return areas
 
     def pixel_size_m(self, size_hw: tuple[int, int]) -> tuple[float, float] | None:
         """Width and height of the centre pixel in metres, or None where the CRS does not say."""
         x, y = size_hw[1] / 2, size_hw[0] / 2
         cross = np.array([[x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]])
-        metres = self._to_equal_area_m(cross)
+        metres = self._to_equal_area_m(cross, cross.mean(axis=0))
         if metres is None:
             return None
         return float(np.hypot(*(metres[1] - metres[0]))), float(np.hypot(*(metres[3] - metres[2])))
 
-    def _to_equal_area_m(self, pixel_xy: Points) -> Points | None:
+    def _to_equal_area_m(self, pixel_xy: Points, centre: Points) -> Points | None:
         """Pixel coordinates in a local equal-area projection [m], or None where there is none.
 
-        Lambert's azimuthal projection keeps areas everywhere, and lengths near its centre, which is put at the first
-        point.
+        Lambert's azimuthal projection keeps areas everywhere, and lengths near its centre, a (2,) pixel position.
         """
         if self.crs is None:
             return None
         try:
-            points = self.to_crs(pixel_xy)
+            points = self.to_crs(np.vstack([centre, pixel_xy]))
             (lon,), (lat,) = warp_points(self.crs, CRS.from_epsg(4326), points[:1, 0], points[:1, 1])
             if not (np.isfinite((lon, lat)).all() and abs(lat) <= 90):
                 return None
             local = CRS.from_string(f"+proj=laea +lat_0={lat:.6f} +lon_0={lon:.6f} +datum=WGS84 +units=m")
-            xs, ys = warp_points(self.crs, local, points[:, 0], points[:, 1])
+            xs, ys = warp_points(self.crs, local, points[1:, 0], points[1:, 1])
         except (RasterioError, CPLE_BaseError):
             # An engineering or extraterrestrial CRS: it has coordinates, but no place on the ellipsoid.
             return None

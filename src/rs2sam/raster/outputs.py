@@ -6,38 +6,60 @@ last, so an interrupted run leaves nothing half-written.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyogrio
-import pyogrio.raw
 import rasterio
-import shapely
-from PIL import Image
+import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetWriter
 
 from rs2sam.drawing import COLOURS
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.preview import draw_preview
-from rs2sam.raster.scene import Scene, SentenceResult
+from rs2sam.raster.scene import SceneInfo
 
-PolygonFormat = Literal["gpkg", "geojson"]
+PolygonFormat = Literal["gpkg", "geojson", "fgb", "parquet"]
 
 MASK_NODATA = 255
 """Value of invalid pixels in the mask GeoTIFF; foreground is 1, background 0."""
 
-LAYER = "polygons"
-"""Layer of the GeoPackage."""
+BLOCK = 256
+"""Side of the mask's blocks [px]; it is written in as many rows at once."""
 
-_DRIVERS: dict[str, str] = {"gpkg": "GPKG", "geojson": "GeoJSON"}
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Which files are written, and how.
+
+    Args:
+        polygon_format: of the polygons.
+        overwrite: whether results of an earlier run may be replaced.
+        resume: go on with what an interrupted run of the same left, and leave it when this one is interrupted.
+        cog: write masks as cloud-optimised GeoTIFFs with overviews.
+        class_map: write the number of the most probable sentence per pixel, too.
+        simplify_m: outlines may move by this much [m, or the unit of a scene without metres]; 0: exact pixel edges.
+        orthogonal: square up the outlines, as buildings are.
+    """
+
+    polygon_format: PolygonFormat = "gpkg"
+    overwrite: bool = False
+    resume: bool = False
+    cog: bool = False
+    class_map: bool = False
+    simplify_m: float = 0.0
+    orthogonal: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.simplify_m >= 0:
+            raise InvalidInputError(f"`simplify_m` is a length of at least 0, but it is {self.simplify_m:g}.")
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,7 @@ class OutputPaths:
     Args:
         folder: where they go; made when needed.
         stem: of the source's file name.
-        polygon_format: `gpkg` or `geojson`.
+        polygon_format: of the polygons, the suffix of their file.
     """
 
     folder: Path
@@ -58,6 +80,11 @@ class OutputPaths:
     def mask(self) -> str:
         """Name of the mask GeoTIFF."""
         return f"{self.stem}_mask.tif"
+
+    @property
+    def classes(self) -> str:
+        """Name of the class map."""
+        return f"{self.stem}_classes.tif"
 
     @property
     def polygons(self) -> str:
@@ -83,7 +110,8 @@ class OutputPaths:
     def existing(self) -> list[Path]:
         """Files of an earlier run on this scene, in any polygon format and for any number of sentences."""
         ours = re.compile(
-            re.escape(self.stem) + r"_(mask\.tif|mask(_\d+)?\.png|polygons\.(gpkg|geojson)|preview\.png|result\.json)"
+            re.escape(self.stem) + r"_(mask\.tif|mask(_\d+)?\.png|classes\.tif|"
+            r"polygons\.(gpkg|geojson|fgb|parquet)|preview\.png|result\.json)"
         )
         if not self.folder.is_dir():
             return []
@@ -114,85 +142,46 @@ class OutputPaths:
             )
 
 
-def write_outputs(
-    scene: Scene,
-    results: Sequence[SentenceResult],
-    paths: OutputPaths,
-    *,
-    model: str,
-    details: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Write every output of a scene, all or none, replacing those of an earlier run.
+def publish(made: Path, paths: OutputPaths, names: Sequence[str]) -> None:
+    """Move whole files to their places, the last name last, and remove those of an earlier run that have no successor.
 
     Args:
-        scene: the image.
-        results: one per sentence.
-        paths: where to; `OutputPaths.prepare` decides about overwriting.
-        model: name of the model, for the attributes of the polygons.
-        details: further entries of `result.json` (versions, options, timings).
-
-    Returns:
-        The content of `result.json`.
+        made: folder in which they were made, on the same file system.
+        paths: where they go.
+        names: of the files.
     """
-    pngs = paths.mask_pngs(len(results)) if scene.is_photo else []
-    report = {
-        "source": describe_scene(scene),
-        "sentences": [describe_result(result) for result in results],
-        **details,
-        "outputs": {
-            "folder": str(paths.folder.resolve()),
-            "mask": paths.mask,
-            "mask_png": pngs,
-            "polygons": paths.polygons,
-            "preview": paths.preview,
-            "result": paths.result,
-        },
-    }
-    try:
-        with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=paths.folder, ignore_cleanup_errors=True) as name:
-            folder = Path(name)
-            write_mask(folder / paths.mask, scene, results, model=model)
-            for png, result in zip(pngs, results, strict=bool(pngs)):
-                Image.fromarray(result.mask.astype(np.uint8) * 255).save(folder / png)
-            write_polygons(folder / paths.polygons, scene, results, model=model, polygon_format=paths.polygon_format)
-            draw_preview(scene, results).save(folder / paths.preview)
-            (folder / paths.result).write_text(
-                json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            written = [paths.mask, *pngs, paths.polygons, paths.preview, paths.result]
-            for stale in paths.existing():
-                if stale.name not in written:
-                    stale.unlink()
-            for file in written:
-                os.replace(folder / file, paths.folder / file)
-    except OSError as error:
-        raise InvalidInputError(
-            f"The results could not be written to {str(paths.folder)!r} ({error}). Nothing was left behind; free space "
-            "or choose another folder with -o."
-        ) from error
-    return report
+    for stale in paths.existing():
+        if stale.name not in names:
+            stale.unlink()
+    for name in names:
+        os.replace(made / name, paths.folder / name)
 
 
-def write_mask(path: Path, scene: Scene, results: Sequence[SentenceResult], *, model: str) -> None:
-    """Write the masks as a GeoTIFF with one band per sentence.
+@contextmanager
+def mask_file(
+    path: Path, info: SceneInfo, sentences: Sequence[str], tags: Mapping[str, str]
+) -> Iterator[DatasetWriter]:
+    """A GeoTIFF of one uint8 band per sentence that lies where the scene lies, to be written in blocks of rows.
 
-    uint8, deflate: 1 foreground, 0 background, 255 = nodata where the source is invalid. Transform, CRS or ground
-    control points are the source's own; a band's description is its sentence; a single band has a colour table.
+    Args:
+        path: the file to make.
+        info: of the scene.
+        sentences: descriptions of the bands.
+        tags: of the file.
     """
-    height, width = scene.size_hw
-    place = scene.georeference
+    place = info.georeference
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "dtype": "uint8",
-        "count": len(results),
-        "height": height,
-        "width": width,
+        "count": len(sentences),
+        "height": info.size_hw[0],
+        "width": info.size_hw[1],
         "nodata": MASK_NODATA,
         "compress": "deflate",
         "interleave": "band",
         "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
         "bigtiff": "if_safer",
     }
     if place.gcps:
@@ -201,96 +190,49 @@ def write_mask(path: Path, scene: Scene, results: Sequence[SentenceResult], *, m
         profile.update(transform=place.transform, crs=place.crs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", **profile) as dataset:
-            if len(results) == 1:
-                dataset.write_colormap(1, {0: (0, 0, 0), 1: COLOURS[0], MASK_NODATA: (128, 128, 128)})
-            for band, result in enumerate(results, start=1):
-                values = np.where(scene.valid, result.mask, MASK_NODATA).astype(np.uint8)
-                dataset.write(values, band)
-                dataset.set_band_description(band, result.sentence)
-            dataset.update_tags(RS2SAM_MODEL=model, RS2SAM_SOURCE=Path(scene.source).name)
+        dataset = rasterio.open(path, "w", **profile)
+    with dataset:
+        if len(sentences) == 1:
+            dataset.write_colormap(1, {0: (0, 0, 0), 1: COLOURS[0], MASK_NODATA: (128, 128, 128)})
+        for band, sentence in enumerate(sentences, start=1):
+            dataset.set_band_description(band, sentence)
+        dataset.update_tags(**tags)
+        yield dataset
 
 
-def write_polygons(
-    path: Path,
-    scene: Scene,
-    results: Sequence[SentenceResult],
-    *,
-    model: str,
-    polygon_format: PolygonFormat,
-) -> None:
-    """Write one polygon per region with its attributes, an empty layer with the same schema where there is none.
-
-    A GeoPackage keeps the scene's CRS. GeoJSON is RFC 7946: longitude and latitude on WGS 84, outer rings
-    counter-clockwise. Without a CRS both hold the transform's coordinates, or pixel coordinates (x = column, y = row
-    from the upper left corner) where there is no transform either.
-    """
-    rows = [(number, result, region) for number, result in enumerate(results, 1) for region in result.regions]
-    areas = [region.area_m2 for _, _, region in rows]
-    unknown = np.array([area is None for area in areas], dtype=np.bool_)
-    columns: dict[str, Any] = {
-        "sentence": np.array([result.sentence for _, result, _ in rows], dtype=object),
-        "sentence_id": np.array([number for number, _, _ in rows], dtype=np.int32),
-        "area_m2": np.array([np.nan if area is None else round(area, 3) for area in areas], dtype=np.float64),
-        "area_px": np.array([region.num_pixels for _, _, region in rows], dtype=np.int64),
-        "mean_probability": np.array([round(region.mean_probability, 4) for _, _, region in rows], dtype=np.float64),
-        "model": np.array([model] * len(rows), dtype=object),
-        "source": np.array([Path(scene.source).name] * len(rows), dtype=object),
-    }
-    geometries = np.array([region.geometry for _, _, region in rows], dtype=object)
-    crs = scene.georeference.crs
-    layer_options: dict[str, str] = {}
-    if polygon_format == "geojson" and crs is not None:
-        layer_options = {"RFC7946": "YES"}
+@contextmanager
+def plain_file(path: Path, size_hw: tuple[int, int]) -> Iterator[DatasetWriter]:
+    """A GeoTIFF of one uint8 band without a place, to be written in blocks of rows and copied to a picture."""
     with warnings.catch_warnings():
-        # A scene without a CRS has polygons without one; pyogrio warns each time.
-        warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
-        pyogrio.raw.write(
-            path,
-            geometry=shapely.to_wkb(geometries),
-            field_data=list(columns.values()),
-            fields=np.array(list(columns), dtype=object),
-            field_mask=[unknown if name == "area_m2" else None for name in columns],
-            geometry_type="Polygon",
-            crs=None if crs is None else crs.to_wkt(),
-            driver=_DRIVERS[polygon_format],
-            layer=LAYER,
-            layer_options=layer_options,
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(
+            path, "w", driver="GTiff", dtype="uint8", count=1, height=size_hw[0], width=size_hw[1], compress="deflate"
         )
+    with dataset:
+        yield dataset
 
 
-def describe_scene(scene: Scene) -> dict[str, Any]:
+def copy_as(source: Path, path: Path, driver: str, **options: str) -> None:
+    """Write a raster again with another of GDAL's drivers, block by block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        rasterio.shutil.copy(source, path, driver=driver, **options)
+
+
+def describe_scene(info: SceneInfo, num_valid: int) -> dict[str, Any]:
     """The source as plain values for `result.json`."""
-    metres = scene.georeference.pixel_size_m(scene.size_hw)
+    metres = info.georeference.pixel_size_m(info.size_hw)
     return {
-        "path": scene.source,
-        "height": scene.size_hw[0],
-        "width": scene.size_hw[1],
-        **scene.georeference.describe(),
+        "path": info.source,
+        "height": info.size_hw[0],
+        "width": info.size_hw[1],
+        **info.georeference.describe(),
         "pixel_size_m": None if metres is None else [round(side, 6) for side in metres],
-        "dtype": scene.dtype,
-        "num_bands": scene.num_bands,
-        "bands": list(scene.bands),
+        "dtype": info.dtype,
+        "num_bands": info.num_bands,
+        "bands": list(info.bands),
         # JSON has no not-a-number.
-        "nodata": "nan" if scene.nodata is not None and np.isnan(scene.nodata) else scene.nodata,
-        "valid_pixels": int(scene.valid.sum()),
-        "stretch": {"kind": scene.stretch.kind, "limits": [list(pair) for pair in scene.limits]},
-    }
-
-
-def describe_result(result: SentenceResult) -> dict[str, Any]:
-    """One sentence's result as plain values for `result.json`."""
-    num_pixels = int(result.mask.sum())
-    weighted = sum(region.mean_probability * region.num_pixels for region in result.regions)
-    return {
-        "sentence": result.sentence,
-        "found": bool(result.regions),
-        "pixels": num_pixels,
-        "area_m2": None if result.area_m2 is None else round(result.area_m2, 3),
-        "polygons": len(result.regions),
-        "mean_probability": round(weighted / num_pixels, 4) if num_pixels else None,
-        "presence": None if result.presence is None else round(result.presence, 4),
-        "score": None if result.score is None else round(result.score, 4),
-        "views": result.num_views,
-        "seconds": round(result.seconds, 3),
+        "nodata": "nan" if info.nodata is not None and np.isnan(info.nodata) else info.nodata,
+        "valid_pixels": num_valid,
+        "stretch": {"kind": info.stretch.kind, "limits": [list(pair) for pair in info.limits]},
     }

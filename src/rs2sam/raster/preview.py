@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rs2sam.drawing import COLOURS, FAINT, INK, PAPER, Colour, font_for, mask_at, overlay, shorten
-from rs2sam.raster.scene import Scene, SentenceResult
+from rs2sam.raster.scene import SceneInfo
 
 MAX_SIDE = 1600
 """Longer side of the whole picture, legend included, in pixels."""
@@ -23,25 +24,43 @@ _TEXT_SIZE = 20
 _ROW = 36
 _MARGIN = 20
 
+BoolArray = NDArray[np.bool_]
 
-def draw_preview(scene: Scene, results: Sequence[SentenceResult]) -> Image.Image:
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A scene at any scale, with what was found in it.
+
+    Args:
+        info: of the scene.
+        rgb: (h, w, 3) uint8, the scene or a smaller picture of it.
+        valid: (h, w) bool, False where there is no data.
+        found: per sentence, the sentence, what it found in words, and its (h, w) bool mask or None where that is empty.
+    """
+
+    info: SceneInfo
+    rgb: NDArray[np.uint8]
+    valid: BoolArray
+    found: Sequence[tuple[str, str, BoolArray | None]]
+
+
+def draw_preview(picture: Picture) -> Image.Image:
     """Draw a scene with the masks of its sentences.
 
     Args:
-        scene: the image.
-        results: what each sentence found; the first `12` appear in the legend.
+        picture: the scene and the masks; the first `12` sentences appear in the legend.
 
     Returns:
         An RGB picture of at most `MAX_SIDE` pixels a side.
     """
-    rows = _legend_rows(results)
+    rows = _legend_rows(picture)
     legend_height = _MARGIN + _ROW * (len(rows) + 1) + _MARGIN // 2
-    size = _picture_size(scene.size_hw, MAX_SIDE - legend_height)
-    picture = _overlay(scene, results, size)
-    _draw_scale_bar(picture, scene)
-    canvas = Image.new("RGB", (max(picture.width, _MIN_WIDTH), picture.height + legend_height), PAPER)
-    canvas.paste(picture, ((canvas.width - picture.width) // 2, 0))
-    _draw_legend(canvas, rows, _headline(scene), top=picture.height + _MARGIN)
+    size = _picture_size(picture.info.size_hw, MAX_SIDE - legend_height)
+    drawn = _overlay(picture, size)
+    _draw_scale_bar(drawn, picture.info)
+    canvas = Image.new("RGB", (max(drawn.width, _MIN_WIDTH), drawn.height + legend_height), PAPER)
+    canvas.paste(drawn, ((canvas.width - drawn.width) // 2, 0))
+    _draw_legend(canvas, rows, _headline(picture.info), top=drawn.height + _MARGIN)
     return canvas
 
 
@@ -54,14 +73,12 @@ class _LegendRow:
     found: str
 
 
-def summarise(result: SentenceResult) -> str:
+def summarise(num_regions: int, num_pixels: int, area_m2: float | None) -> str:
     """What a sentence found, in words: `3 regions · 1,240 m²` or `nothing found`."""
-    count = len(result.regions)
-    if count == 0:
+    if num_regions == 0:
         return "nothing found"
-    area = result.area_m2
-    size = f"{int(result.mask.sum()):,} px" if area is None else format_area(area)
-    return f"{count:,} {'region' if count == 1 else 'regions'} · {size}"
+    size = f"{num_pixels:,} px" if area_m2 is None else format_area(area_m2)
+    return f"{num_regions:,} {'region' if num_regions == 1 else 'regions'} · {size}"
 
 
 def format_area(area_m2: float) -> str:
@@ -73,17 +90,17 @@ def format_area(area_m2: float) -> str:
     return f"{area_m2:,.0f} m²" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
 
 
-def _legend_rows(results: Sequence[SentenceResult]) -> list[_LegendRow]:
+def _legend_rows(picture: Picture) -> list[_LegendRow]:
     """The first sentences, and how many more there are."""
     rows = [
-        _LegendRow(COLOURS[index % len(COLOURS)], result.sentence, summarise(result))
-        for index, result in enumerate(results[:_MAX_ROWS])
+        _LegendRow(COLOURS[index % len(COLOURS)], sentence, words)
+        for index, (sentence, words, _) in enumerate(picture.found[:_MAX_ROWS])
     ]
-    hidden = len(results) - _MAX_ROWS
+    hidden = len(picture.found) - _MAX_ROWS
     return [*rows, _LegendRow(PAPER, f"and {hidden} more", "")] if hidden > 0 else rows
 
 
-def _headline(scene: Scene) -> str:
+def _headline(scene: SceneInfo) -> str:
     """File name, size and ground resolution."""
     height, width = scene.size_hw
     metres = scene.georeference.pixel_size_m(scene.size_hw)
@@ -99,20 +116,20 @@ def _picture_size(size_hw: tuple[int, int], max_height: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _overlay(scene: Scene, results: Sequence[SentenceResult], size: tuple[int, int]) -> Image.Image:
+def _overlay(picture: Picture, size: tuple[int, int]) -> Image.Image:
     """The scene at `size` (width, height) with tinted and outlined masks."""
-    resample = Image.Resampling.LANCZOS if size[0] < scene.size_hw[1] else Image.Resampling.BICUBIC
-    pixels = np.asarray(Image.fromarray(scene.rgb).resize(size, resample)).astype(np.float32)
-    pixels[~mask_at(scene.valid, size)] = _NO_DATA
+    resample = Image.Resampling.LANCZOS if size[0] < picture.rgb.shape[1] else Image.Resampling.BICUBIC
+    pixels = np.asarray(Image.fromarray(picture.rgb).resize(size, resample)).astype(np.float32)
+    pixels[~mask_at(picture.valid, size)] = _NO_DATA
     masks = [
-        (mask_at(result.mask, size), COLOURS[index % len(COLOURS)])
-        for index, result in enumerate(results)
-        if result.regions
+        (mask_at(mask, size), COLOURS[index % len(COLOURS)])
+        for index, (_, _, mask) in enumerate(picture.found)
+        if mask is not None
     ]
     return overlay(pixels, masks)
 
 
-def _draw_scale_bar(picture: Image.Image, scene: Scene) -> None:
+def _draw_scale_bar(picture: Image.Image, scene: SceneInfo) -> None:
     """A bar of a round length in metres, or in pixels where the ground resolution is unknown."""
     metres = scene.georeference.pixel_size_m(scene.size_hw)
     unit = (1.0 if metres is None else metres[0]) * scene.size_hw[1] / picture.width

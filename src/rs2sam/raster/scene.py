@@ -1,17 +1,15 @@
-"""A scene and its sentences to masks: views are cut, answered by the segmenter, and blended.
+"""What a scene, a view and a result are, and how a scene is cut.
 
 An image whose longer side is at most `WHOLE_VIEW_FACTOR` times the model's input is one view: the model sees all of it,
 so words such as "the largest" or "upper left" mean the whole image. A larger image is cut into overlapping tiles at
-full resolution. Each tile then answers for itself: a class is found wherever it is, but a word that compares places or
-sizes is judged inside each tile.
+full resolution. Each tile then answers for itself: a class is found wherever it is; what a word that compares places or
+sizes means is decided for the scene afterwards (`rs2sam.raster.scope`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,11 +19,13 @@ from numpy.typing import NDArray
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.stretch import Limits, Stretch
-from rs2sam.raster.tiling import Blend, TileGrid, Window
-from rs2sam.raster.vectorize import Region, label_pixels, mask_regions, trace
+from rs2sam.raster.tiling import TileGrid
+from rs2sam.raster.vectorize import Region
 
 WHOLE_VIEW_FACTOR = 2
 """An image of up to this many times the model's input side is seen whole."""
+
+Scope = Literal["tile", "scene"]
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
@@ -59,6 +59,40 @@ class ViewSegmenter(Protocol):
 
 
 @dataclass(frozen=True)
+class SceneInfo:
+    """What is known of an image without its pixels.
+
+    Args:
+        size_hw: height and width in pixels.
+        georeference: where the pixels lie.
+        source: path or URL it is read from.
+        is_photo: whether it is an ordinary picture (PNG, JPEG, WebP, ...) without georeferencing.
+        bands: 1-based bands shown as red, green and blue.
+        num_bands: bands in the file.
+        dtype: of the pixels in the file.
+        nodata: the value that marks invalid pixels, if one does.
+        stretch: how values become 8 bit.
+        limits: the values that become 0 and 255, per band shown; empty where no pixel is valid.
+    """
+
+    size_hw: tuple[int, int]
+    georeference: Georeference
+    source: str
+    is_photo: bool
+    bands: tuple[int, ...]
+    num_bands: int
+    dtype: str
+    nodata: float | None
+    stretch: Stretch
+    limits: Limits
+
+    @property
+    def stem(self) -> str:
+        """File name without folder and last suffix."""
+        return scene_stem(self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """An image in memory with everything that its outputs need.
 
@@ -67,13 +101,13 @@ class Scene:
         valid: (H, W) bool, False where the file has no data.
         georeference: where the pixels lie.
         source: path or URL it was read from.
-        is_photo: whether it is an ordinary picture (PNG, JPEG, WebP, ...) without georeferencing.
-        bands: 1-based bands shown as red, green and blue.
-        num_bands: bands in the file.
-        dtype: of the pixels in the file.
-        nodata: the value that marked invalid pixels, if one did.
-        stretch: how values became 8 bit.
-        limits: the values that became 0 and 255, per band of `rgb`; empty where every pixel is invalid.
+        is_photo: as in `SceneInfo`, and so are all others.
+        bands: see there.
+        num_bands: see there.
+        dtype: see there.
+        nodata: see there.
+        stretch: see there.
+        limits: see there.
     """
 
     rgb: NDArray[np.uint8]
@@ -88,6 +122,20 @@ class Scene:
     stretch: Stretch
     limits: Limits
 
+    @classmethod
+    def of(cls, info: SceneInfo, rgb: NDArray[np.uint8], valid: BoolArray) -> Scene:
+        """Put pixels and what is known of them together."""
+        values = {item.name: getattr(info, item.name) for item in fields(info) if item.name != "size_hw"}
+        if not valid.any():
+            values["limits"] = ()
+        return cls(rgb=rgb, valid=valid, **values)
+
+    @property
+    def info(self) -> SceneInfo:
+        """What is known without the pixels."""
+        names = [item.name for item in fields(SceneInfo) if item.name != "size_hw"]
+        return SceneInfo(size_hw=self.size_hw, **{name: getattr(self, name) for name in names})
+
     @property
     def size_hw(self) -> tuple[int, int]:
         """Height and width in pixels."""
@@ -96,7 +144,12 @@ class Scene:
     @property
     def stem(self) -> str:
         """File name without folder and last suffix."""
-        return Path(self.source.rstrip("/").partition("?")[0]).stem
+        return scene_stem(self.source)
+
+
+def scene_stem(source: str) -> str:
+    """File name of a path or URL without folder, query and last suffix."""
+    return Path(source.rstrip("/").partition("?")[0]).stem
 
 
 @dataclass(frozen=True)
@@ -128,6 +181,9 @@ class MinArea:
                 "Write for example `40px` or `25m2`."
             ) from error
 
+    def __str__(self) -> str:
+        return f"{self.value:g}{self.unit if self.value else ''}"
+
 
 @dataclass(frozen=True)
 class SceneOptions:
@@ -139,8 +195,14 @@ class SceneOptions:
         overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
         batch_size: views the model reads at once.
         threshold: a pixel is foreground where its probability is above this.
-        min_presence: a view whose presence is below this is empty; 0 switches it off.
+        min_presence: a view whose presence is below this is empty; 0 and None switch it off, and `run_scene` takes
+            the model's own for None.
         min_area: smaller regions are dropped.
+        scope: what words that compare refer to in a scene of several tiles: `scene`, to all that was found; `tile`, to
+            what each tile sees.
+        gsd_m: ground resolution at which the model sees the scene [m/px]; None: the scene's own. Tiles then cover as
+            much ground as the model's input does at this resolution, and no scene is seen whole because it is small.
+        memory: what the engine may use beside the model [bytes].
         keep_probability: results hold their (H, W) probability, four bytes a pixel and sentence.
     """
 
@@ -148,8 +210,11 @@ class SceneOptions:
     overlap: int | None = None
     batch_size: int = 4
     threshold: float = 0.5
-    min_presence: float = 0.0
+    min_presence: float | None = 0.0
     min_area: MinArea = field(default_factory=lambda: MinArea(0))
+    scope: Scope = "scene"
+    gsd_m: float | None = None
+    memory: int = 2_000_000_000
     keep_probability: bool = False
 
     def __post_init__(self) -> None:
@@ -157,16 +222,36 @@ class SceneOptions:
             raise InvalidInputError(f"A tile must have at least 16 pixels a side, but `tile` is {self.tile}.")
         if self.batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, but it is {self.batch_size}.")
-        for name in ("threshold", "min_presence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInputError(f"`{name}` is a probability in [0, 1], but it is {getattr(self, name):g}.")
+        if self.gsd_m is not None and not self.gsd_m > 0:
+            raise InvalidInputError(f"A ground resolution is above 0 m per pixel, but `gsd_m` is {self.gsd_m:g}.")
+        if self.gsd_m is not None and self.tile is not None:
+            raise InvalidInputError("`gsd_m` decides the side of the tiles: leave `tile` out.")
+        for name, value in (("threshold", self.threshold), ("min_presence", self.min_presence or 0.0)):
+            if not 0 <= value <= 1:
+                raise InvalidInputError(f"`{name}` is a probability in [0, 1], but it is {value:g}.")
 
-    def grid(self, size_hw: tuple[int, int], image_size: int) -> TileGrid:
-        """The tiles for a scene of this size and a model of this input side."""
+    def grid(self, size_hw: tuple[int, int], image_size: int, pixel_m: tuple[float, float] | None = None) -> TileGrid:
+        """The tiles for a scene of this size and a model of this input side.
+
+        Args:
+            size_hw: of the scene in pixels.
+            image_size: side of the model's input in pixels.
+            pixel_m: width and height of a pixel in metres, needed with `gsd_m`.
+
+        Raises:
+            InvalidInputError: when the overlap does not fit, or `gsd_m` meets a scene without a place.
+        """
         side = max(size_hw)
-        if side <= (self.tile or WHOLE_VIEW_FACTOR * image_size):
-            return TileGrid(size_hw, side, 0)
         tile = self.tile or image_size
+        if self.gsd_m is not None:
+            if pixel_m is None:
+                raise InvalidInputError(
+                    "A ground resolution needs a scene whose CRS says where it lies, but this one has none. "
+                    "Leave `gsd_m` out, or give the side of the tiles in pixels."
+                )
+            tile = max(16, round(image_size * self.gsd_m / float(np.sqrt(pixel_m[0] * pixel_m[1]))))
+        elif side <= (self.tile or WHOLE_VIEW_FACTOR * image_size):
+            return TileGrid(size_hw, side, 0)
         return TileGrid(size_hw, tile, tile // 4 if self.overlap is None else self.overlap)
 
 
@@ -197,54 +282,6 @@ class SentenceResult:
     probability: FloatArray | None = None
 
 
-def segment_scene(
-    segmenter: ViewSegmenter,
-    scene: Scene,
-    sentences: Sequence[str],
-    options: SceneOptions | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[SentenceResult]:
-    """Find what each sentence names in a scene.
-
-    Args:
-        segmenter: the model.
-        scene: the image.
-        sentences: one or more, none of them blank.
-        options: tiling and thresholds.
-        progress: called after each batch with the number of views done and of all views.
-
-    Returns:
-        One result per sentence, in order. An empty mask is a valid result.
-    """
-    options = options or SceneOptions()
-    check_sentences(sentences)
-    if options.min_area.unit == "m2" and scene.georeference.pixel_size_m(scene.size_hw) is None:
-        raise InvalidInputError(
-            "A least area in square metres needs a scene whose CRS says where it lies, but "
-            f"{scene.source} has none. Give it in pixels, e.g. `40px`."
-        )
-    grid = options.grid(scene.size_hw, segmenter.image_size)
-    # Tiles without a single valid pixel need no model: they stay zero.
-    windows = [window for window in grid.windows() if scene.valid[window.slices].any()]
-    gathered = [_Gathered(sentence, grid, len(windows)) for sentence in sentences]
-    jobs = ((collect, window) for collect in gathered for window in windows)
-    total, done = len(sentences) * len(windows), 0
-    results = [] if windows else [collect.finish(scene, options) for collect in gathered]
-    while batch := list(islice(jobs, options.batch_size)):
-        start = time.perf_counter()
-        pairs = [(scene.rgb[window.slices], collect.sentence) for collect, window in batch]
-        views = segmenter.segment_views(pairs, batch_size=options.batch_size)
-        seconds = (time.perf_counter() - start) / len(batch)
-        for (collect, window), view in zip(batch, views, strict=True):
-            collect.add(window, view, seconds, options)
-            if collect.is_complete:
-                results.append(collect.finish(scene, options))
-        done += len(batch)
-        if progress is not None:
-            progress(done, total)
-    return results
-
-
 def check_sentences(sentences: Sequence[str]) -> None:
     """Raise InvalidInputError unless there is a sentence and none is blank."""
     if not sentences:
@@ -254,87 +291,3 @@ def check_sentences(sentences: Sequence[str]) -> None:
             raise InvalidInputError(
                 f"A sentence must name what to find, but sentence {number} of {len(sentences)} is {sentence!r}."
             )
-
-
-class _Gathered:
-    """The views of one sentence while they come in."""
-
-    def __init__(self, sentence: str, grid: TileGrid, num_views: int) -> None:
-        self.sentence = sentence
-        self._grid = grid
-        self._num_views = num_views
-        self._blend: Blend | None = None
-        self._presences: list[float] = []
-        self._scores: list[tuple[float, int]] = []
-        self._num_added = 0
-        self._seconds = 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every view has been added."""
-        return self._num_added == self._num_views
-
-    def add(self, window: Window, view: View, seconds: float, options: SceneOptions) -> None:
-        """Blend one view in; one that the model says is empty counts as zero."""
-        self._num_added += 1
-        self._seconds += seconds
-        if view.presence is not None:
-            self._presences.append(view.presence)
-            if view.presence < options.min_presence:
-                return
-        if self._blend is None:
-            # Made only now, so that one probability map is alive at a time, not one per sentence.
-            self._blend = Blend(self._grid)
-        self._blend.add(window, view.probability)
-        if view.score is not None:
-            self._scores.append((view.score, int((view.probability > options.threshold).sum())))
-
-    def finish(self, scene: Scene, options: SceneOptions) -> SentenceResult:
-        """Threshold, drop what is small, outline."""
-        start = time.perf_counter()
-        probability = np.zeros(scene.size_hw if options.keep_probability else (0, 0), dtype=np.float32)
-        if self._blend is None:
-            mask, regions = np.zeros(scene.size_hw, dtype=np.bool_), []
-        else:
-            probability = self._blend.result()
-            self._blend = None
-            mask = (probability > options.threshold) & scene.valid
-            mask = drop_small(mask, options.min_area, scene.georeference)
-            regions = mask_regions(mask, probability, scene.georeference)
-        return SentenceResult(
-            sentence=self.sentence,
-            mask=mask,
-            regions=tuple(regions),
-            area_m2=_total_area(regions, scene),
-            presence=max(self._presences, default=None),
-            score=_mean_score(self._scores),
-            num_views=self._num_views,
-            seconds=self._seconds + time.perf_counter() - start,
-            probability=probability * scene.valid if options.keep_probability else None,
-        )
-
-
-def drop_small(mask: BoolArray, least: MinArea, georeference: Georeference) -> BoolArray:
-    """Remove the regions of an (H, W) bool mask that are smaller than the least area."""
-    if least.value == 0:
-        return mask
-    outlines = trace(mask)
-    areas = [outline.area for outline in outlines] if least.unit == "px" else georeference.areas_m2(outlines)
-    kept = [outline for outline, area in zip(outlines, areas, strict=True) if area is None or area >= least.value]
-    return label_pixels(kept, mask.shape) > 0
-
-
-def _total_area(regions: Sequence[Region], scene: Scene) -> float | None:
-    """Sum of the regions' areas; 0 without regions, None where areas are unknown."""
-    areas = [region.area_m2 for region in regions if region.area_m2 is not None]
-    if len(areas) < len(regions) or scene.georeference.pixel_size_m(scene.size_hw) is None:
-        return None
-    return sum(areas)
-
-
-def _mean_score(scores: Sequence[tuple[float, int]]) -> float | None:
-    """Mean of the scores by their number of foreground pixels; the plain mean where there are none."""
-    if not scores:
-        return None
-    values, weights = np.array(scores, dtype=np.float64).T
-    return float(np.average(values, weights=weights if weights.any() else None))

@@ -79,6 +79,21 @@ class TileGrid:
             for col in self.offsets_hw[1]:
                 yield Window(row, col, height, width)
 
+    def window(self, number: int) -> Window:
+        """The tile of a number, counted row by row from 0."""
+        rows, cols = self.offsets_hw
+        row, col = divmod(number, len(cols))
+        height, width = (min(side, self.tile) for side in self.size_hw)
+        return Window(rows[row], cols[col], height, width)
+
+    def owned(self, number: int) -> Window:
+        """The pixels that no later tile covers once this one is there; over all tiles every pixel once."""
+        rows, cols = self.offsets_hw
+        row, col = divmod(number, len(cols))
+        bottom = rows[row + 1] if row + 1 < len(rows) else self.size_hw[0]
+        right = cols[col + 1] if col + 1 < len(cols) else self.size_hw[1]
+        return Window(rows[row], cols[col], bottom - rows[row], right - cols[col])
+
     def weights(self, window: Window) -> FloatArray:
         """Blend weights of one tile, (height, width) float32 in (0, 1]; over all tiles they sum to one everywhere."""
         by_row, by_col = self._axis_weights

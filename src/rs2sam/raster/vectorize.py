@@ -1,4 +1,4 @@
-"""Masks to polygons: exact pixel outlines with their holes, largest first."""
+"""Masks in memory to polygons, exact along pixel edges with their holes, and back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio import Affine
-from rasterio.features import rasterize, shapes
-from shapely.geometry import Polygon, shape
+from shapely.geometry import Polygon
 
+from rs2sam.raster.boundary import BoolArray, ranges
 from rs2sam.raster.georeference import Georeference
-
-BoolArray = NDArray[np.bool_]
+from rs2sam.raster.regions import PixelRegion, RegionCollector
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,7 @@ def trace(mask: BoolArray) -> list[Polygon]:
     Returns:
         Valid polygons with holes whose area is their number of pixels.
     """
-    pixels = mask.astype(np.uint8)
-    outlines = [shape(geometry) for geometry, _ in shapes(pixels, mask=mask, connectivity=4)]
-    # A stable order by size, then from top to bottom: numbers of regions do not depend on the tracer.
-    return sorted(outlines, key=lambda polygon: (-polygon.area, polygon.bounds[1], polygon.bounds[0]))
+    return [region.outline for region in _collect(mask, np.zeros(mask.shape, dtype=np.float32))]
 
 
 def mask_polygons(mask: BoolArray, georeference: Georeference | None = None) -> list[Polygon]:
@@ -72,33 +67,48 @@ def mask_regions(
         probability: (H, W) float32 in [0, 1].
         georeference: where the pixels lie; without it polygons are in pixel coordinates and areas unknown.
     """
-    outlines = trace(mask)
-    if not outlines:
-        return []
-    labels = label_pixels(outlines, mask.shape)[mask]  # (foreground pixels,)
-    counts = np.bincount(labels, minlength=len(outlines) + 1)[1:]
-    sums = np.bincount(labels, weights=probability[mask], minlength=len(outlines) + 1)[1:]
-    areas = [None] * len(outlines) if georeference is None else georeference.areas_m2(outlines)
+    found = _collect(mask, probability, georeference)
+    polygons = _place([region.outline for region in found], georeference)
     return [
-        Region(geometry, int(count), float(total / count), area)
-        for geometry, count, total, area in zip(_place(outlines, georeference), counts, sums, areas, strict=True)
+        Region(polygon, region.num_pixels, region.mean_probability, region.area_m2)
+        for polygon, region in zip(polygons, found, strict=True)
     ]
 
 
-def label_pixels(outlines: Sequence[Polygon], size_hw: tuple[int, ...]) -> NDArray[np.int32]:
-    """Number the pixels of each outline from 1; 0 elsewhere. Returns (H, W) int32."""
-    if not outlines:
-        return np.zeros(size_hw, dtype=np.int32)
-    numbered = ((outline, number) for number, outline in enumerate(outlines, start=1))
-    labels: NDArray[np.int32] = rasterize(
-        numbered, out_shape=size_hw, transform=Affine.identity(), fill=0, dtype=np.int32
-    )
-    return labels
+def fill(outlines: Sequence[Polygon] | NDArray[np.object_], top: int, height: int, width: int) -> BoolArray:
+    """Draw polygons along pixel edges that share no edge, as the regions of a mask do.
+
+    Args:
+        outlines: in pixel coordinates.
+        top: first row.
+        height: number of rows.
+        width: number of columns.
+
+    Returns:
+        (height, width) bool.
+    """
+    # Along a row, the inside begins and ends at the vertical edges.
+    sides = np.zeros((height, width + 1), dtype=np.bool_)
+    rings = shapely.get_rings(np.asarray(outlines, dtype=object))
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    x, y = np.rint(corners).astype(np.int64).T
+    is_side = (ring[1:] == ring[:-1]) & (x[1:] == x[:-1])
+    upper = np.clip(np.minimum(y[1:], y[:-1]) - top, 0, height)[is_side]
+    lower = np.clip(np.maximum(y[1:], y[:-1]) - top, 0, height)[is_side]
+    lengths = lower - upper
+    sides[ranges(upper, lengths), np.repeat(x[1:][is_side], lengths)] = True
+    return np.logical_xor.accumulate(sides[:, :-1], axis=1)
+
+
+def _collect(
+    mask: BoolArray, probability: NDArray[np.float32], georeference: Georeference | None = None
+) -> list[PixelRegion]:
+    """Regions of a mask that is one strip: largest first, then by their first pixel."""
+    collector = RegionCollector((mask.shape[0], mask.shape[1]), georeference)
+    regions = collector.add(0, mask, probability) + collector.finish()
+    return sorted(regions, key=lambda region: (-region.num_pixels, region.first_pixel))
 
 
 def _place(outlines: Sequence[Polygon], georeference: Georeference | None) -> list[Polygon]:
     """Move outlines from pixel coordinates into the CRS."""
-    if georeference is None or not outlines:
-        return list(outlines)
-    array = np.array(outlines, dtype=object)
-    return list(shapely.set_coordinates(array, georeference.to_crs(shapely.get_coordinates(array))))
+    return list(outlines if georeference is None or not outlines else georeference.place(outlines))

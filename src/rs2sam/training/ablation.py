@@ -129,7 +129,8 @@ def plan(recipe: Recipe, grid: Sequence[str], seeds: Sequence[int]) -> list[Run]
         seeds: one run of every row for each.
 
     Raises:
-        InvalidInputError: a name, key or value that does not exist, or seeds that are not distinct and at least 0.
+        InvalidInputError: a name, key or value that does not exist, a value that is given twice, or seeds that are not
+            distinct and at least 0.
     """
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise InvalidInputError(f"`--seeds` takes distinct whole numbers from 0, received {list(seeds)}.")
@@ -141,6 +142,10 @@ def plan(recipe: Recipe, grid: Sequence[str], seeds: Sequence[int]) -> list[Run]
         for variant in variants:
             for values in itertools.product(*axes):
                 runs.append(_run(recipe, variant, seed, values))
+    names = [run.name for run in runs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(f"`--grid` gives `{twice[0]}` more than once; name every value of a key once.")
     return runs
 
 

@@ -12,11 +12,16 @@ Files of a run, in the folder of its name:
 from __future__ import annotations
 
 import logging
+import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rs2sam.datasets.base import Sample
@@ -29,7 +34,7 @@ from rs2sam.segmenter import Segmenter
 from rs2sam.training.ablation import Run
 from rs2sam.training.ablation_table import Outcome
 from rs2sam.training.checkpoints import last_complete_checkpoint
-from rs2sam.training.record import RECIPE_FILE, record_recipe, require_same_recipe
+from rs2sam.training.record import RECIPE_FILE, recipe_differences, record_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,10 @@ REPORT = "report.json"
 
 _INTERRUPTED = 130
 """Exit code of a training that was stopped on purpose, by Ctrl-C or a batch system; it has left a checkpoint."""
+
+_ERROR = "error: "
+_PROCESS = re.compile(r"^\[rank\d+\]:")
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
 
 Train = Callable[[Path, Path, bool, Path], None]
 """Recipe file, output folder, whether to resume, log file -> a model in the output folder, or an error."""
@@ -76,13 +85,12 @@ def check_folders(runs: Sequence[Run], output_dir: Path) -> None:
     """
     for run in runs:
         folder = output_dir / run.name
-        if (folder / RECIPE_FILE).is_file():
-            try:
-                require_same_recipe(run.recipe, folder)
-            except InvalidInputError as error:
-                raise InvalidInputError(
-                    f"`{folder}` holds a run of another recipe: {error} Take another output folder, or --overwrite."
-                ) from error
+        different = recipe_differences(run.recipe, folder) if (folder / RECIPE_FILE).is_file() else []
+        if different:
+            raise InvalidInputError(
+                f"`{folder}` holds a run of another recipe: {'; '.join(different)}. Take another output folder, or "
+                "--overwrite."
+            )
 
 
 def do_run(run: Run, output_dir: Path, train: Train, settings: EvaluationSettings) -> Outcome:
@@ -119,9 +127,12 @@ def train_by_command(launcher: Sequence[str]) -> Train:
             except OSError as error:
                 raise InvalidInputError(f"`{launcher[0]}` cannot be started ({error}); correct --launcher.") from error
             try:
-                code = process.wait()
+                with _interrupted_by_sigterm():
+                    code = process.wait()
             except KeyboardInterrupt:
-                process.wait()  # Ctrl-C reached it too, and it may be writing a checkpoint
+                # It finishes its step and writes a checkpoint. A Ctrl-C that has reached it too is the same request.
+                process.terminate()
+                process.wait()
                 raise
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
@@ -129,6 +140,23 @@ def train_by_command(launcher: Sequence[str]) -> Train:
             raise TrainingError(f"{_last_words(log)} (exit code {code}; all of it is in {log})")
 
     return train
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send, do as Ctrl-C does, so that no training goes on by itself."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def discard(runs: Sequence[Run], output_dir: Path) -> None:
@@ -187,6 +215,13 @@ def _evaluated(model: Path, run: Run, folder: Path, settings: EvaluationSettings
 
 
 def _last_words(log: Path) -> str:
-    """The last line that training said."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("error: ") if lines else "training said nothing"
+    """Why training stopped: its last error, else its last exception, else the last line of all.
+
+    Where torchrun starts it, a report of torchrun's own follows, and every process names itself before its lines.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [_PROCESS.sub("", line).strip() for line in text.splitlines()]
+    errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+    exceptions = [line for line in lines if _EXCEPTION.match(line) and "torch.distributed.elastic" not in line]
+    found = errors or exceptions or [line for line in lines if line]
+    return found[-1] if found else "training said nothing"

@@ -120,7 +120,7 @@ def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor) -> Tensor:
 
 
 def semantic_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-    """Cross entropy plus Dice per class, over the classes whose annotation is complete in an image.
+    """Four times the cross entropy plus Dice, over the classes whose annotation is complete in an image.
 
     Args:
         logits: (B, K, h, w).

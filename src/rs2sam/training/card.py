@@ -13,6 +13,7 @@ from typing import Any
 import rs2sam
 from rs2sam.hub import KNOWN_MODELS
 from rs2sam.models import RS2SamConfig, RS2SamModel
+from rs2sam.models.model_card import USE, front_matter, size_rows
 from rs2sam.training.recipe import DataRecipe, Recipe
 from rs2sam.training.validation import Validation
 
@@ -21,14 +22,7 @@ _GIT_SECONDS = 10
 _COLUMNS = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.6", "Pr@0.7", "Pr@0.8", "Pr@0.9")
 
 _CARD = """\
----
-library_name: rs2sam
-pipeline_tag: image-segmentation
-tags:
-- remote-sensing
-- referring-segmentation
-license: unknown
----
+{front_matter}
 
 # {title}
 
@@ -36,19 +30,12 @@ One sentence and one aerial or satellite image in, the mask of what the sentence
 (Rong et al., "Customized SAM 2 for Referring Remote Sensing Image Segmentation", AAAI 2026, arXiv 2503.07266). Trained
 with `rs2sam train`.
 
-```python
-from rs2sam import Segmenter
-
-segmenter = Segmenter.load("this folder")
-result = segmenter.segment("image.tif", "the white plane on the left")
-```
+{use}
 
 | | |
 |---|---|
 | parameters | {num_parameters:,} |
-| image | {image_size} x {image_size} px; union encoder {union_image_size} x {union_image_size} px |
-| longest sentence | {max_text_tokens} tokens |
-| presence, score | {heads} |
+{sizes}
 | trained for | {steps} |
 
 ## Figures
@@ -101,14 +88,12 @@ def training_card(
         validations: of the run, in the order of their steps.
     """
     config = model.config
-    trained = [name for name, has in (("presence", config.has_presence), ("score", config.has_score)) if has]
     return _CARD.format(
+        front_matter=front_matter("unknown"),
         title=f"rs2sam, trained on {_data_name(recipe.data)}",
+        use=USE,
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        image_size=config.image_size,
-        union_image_size=config.union_image_size,
-        max_text_tokens=config.max_text_tokens,
-        heads=", ".join(trained) or "not trained, so not reported",
+        sizes=size_rows(config),
         steps=f"{step:,} of {recipe.steps:,} steps" if step != recipe.steps else f"{step:,} steps",
         figures=_figures(validations, step),
         data=_data(recipe.data, counts or {}),

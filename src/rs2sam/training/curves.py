@@ -22,6 +22,7 @@ CURVES_FILE = "training.png"
 
 _FAINT = "#9aa2a9"
 _LINES = ("#1f6fb4", "#d1495b", "#2a9d6f", "#e09f3e", "#7b5ea7", "#4c9f9f", "#a0522d", "#5c6670", "#c76b98", "#8a9a2b")
+_WIDE = 5  # top over bottom of an axis from which a tick at 1, 2, 5 and 10 is enough
 _SMOOTHED_FROM = 40  # fewer points are read better as they are
 
 
@@ -66,12 +67,15 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
 
 def _dress(axes: Axes, last: int) -> None:
     """Common steps, a light grid, a legend where there are lines."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_xlim(0, last * 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlabel("step", color=_FAINT)
     axes.grid(color="#e6e8ea", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=9, frameon=False)
+        axes.legend(fontsize=9, framealpha=0.8, edgecolor="none")
     else:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center", color=_FAINT)
         axes.set_yticks([])
@@ -84,13 +88,14 @@ def _draw_loss(axes: Axes, entries: Sequence[Entry]) -> None:
     _line(axes, entries, "loss", "weighted sum of all terms", _LINES[0])
     if any(entry.get("grad_norm") is not None for entry in entries):
         other = axes.twinx()
-        values = _values(entries, "grad_norm")
-        other.plot(_steps(entries), values, color=_FAINT, linewidth=0.8, alpha=0.7)
+        _line(other, entries, "grad_norm", "", _FAINT)
         _log_scale(other)
         other.set_ylabel("gradient norm, log", color=_FAINT)
         other.tick_params(colors=_FAINT, which="both")
         other.spines[["top"]].set_visible(False)
-        axes.plot([], [], color=_FAINT, linewidth=0.8, label="gradient norm before clipping")
+        axes.plot([], [], color=_FAINT, linewidth=1.5, label="gradient norm before clipping")
+        axes.set_zorder(other.get_zorder() + 1)  # the loss in front
+        axes.patch.set_visible(False)
 
 
 def _draw_terms(axes: Axes, entries: Sequence[Entry]) -> None:
@@ -134,11 +139,13 @@ def _draw_rates(axes: Axes, entries: Sequence[Entry]) -> None:
 
 
 def _log_scale(axes: Axes) -> None:
-    """Powers of ten with their double and fivefold, as plain numbers."""
+    """Powers of ten with their double and fivefold, and more where the range is small, as plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axes.get_ylim()
+    subs = (1, 2, 5) if high / low > _WIDE else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
@@ -150,7 +157,9 @@ def _line(axes: Axes, entries: Sequence[Entry], name: str, label: str, colour: s
         axes.plot(steps, values, color=colour, linewidth=1.5, label=label)
         return
     axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
-    axes.plot(steps, running_mean(values, len(values) // 20), color=colour, linewidth=1.7, label=label)
+    reach = len(values) // 20
+    inner = slice(reach // 2, len(values) - reach // 2)  # nearer to the ends it is hardly a mean
+    axes.plot(steps[inner], running_mean(values, reach)[inner], color=colour, linewidth=1.7, label=label)
 
 
 def running_mean(values: np.ndarray, reach: int) -> np.ndarray:

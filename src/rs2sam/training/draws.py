@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from rs2sam.datasets.augment import fit
 from rs2sam.datasets.base import AnnotatedImage, Sample
 from rs2sam.datasets.mixture import ReferringMixture, evaluation_samples, of_split, semantic
+from rs2sam.datasets.pasting import Pasted
 from rs2sam.datasets.reading import open_dataset
 from rs2sam.datasets.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
@@ -27,6 +30,14 @@ from rs2sam.training.recipe import DataRecipe, Recipe
 logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
+PASTED = "pasted"
+"""Made of the others: objects of `PASTED_FROM` on rendered scenes, on images without annotation, and on its own."""
+PASTED_FROM = "nwpu_vhr10"
+UNLABELLED, UNLABELLED_ABSENT = (
+    "naip_unlabelled",
+    frozenset({"airplane", "ship", "storage_tank", "baseball_diamond", "ground_track_field"}),
+)
+"""A folder of American suburbs, and what they do not show."""
 NUM_CLASSES = len(CATEGORIES)
 NUM_VALIDATION_SCENES = 24
 """Rendered scenes that a run on rendered scenes is validated on."""
@@ -84,6 +95,7 @@ class DatasetDraw:
             raise InvalidInputError(f"a training split must have samples: {recipe.dataset!r} has none; name another")
         self.samples = VariedSamples(samples, seed, recipe.side, recipe.variation)
         self.seed = seed
+        self.published_sentences = recipe.published_sentences
         references: dict[str, list[int]] = {}
         for number, sample in enumerate(samples):
             shared = sample.ref_id if recipe.one_sentence_per_ref else None
@@ -98,8 +110,13 @@ class DatasetDraw:
     def __call__(self, index: int) -> TrainingDraw:
         """Draws one example."""
         epoch, position = divmod(index, len(self))
-        varied = self.samples.draw(self.number(epoch, position), epoch)
-        return TrainingDraw(varied.image, varied.sentence, varied.mask, id=varied.sample_id)
+        number = self.number(epoch, position)
+        varied = self.samples.draw(number, epoch)
+        sentence = varied.sentence
+        if self.published_sentences:  # the white space around the sentence stays where variation rewords it
+            sample = self.samples.samples[number]
+            sentence = sample.published_sentence.replace(sample.sentence, sentence)
+        return TrainingDraw(varied.image, sentence, varied.mask, id=varied.sample_id)
 
     def number(self, epoch: int, position: int) -> int:
         """Which sample stands at a position of a pass."""
@@ -127,8 +144,11 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     weights = {name: recipe.weights[name] for name in sources}
     if SYNTHETIC in sources:
         sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
+    drawn: dict[str, Sequence[AnnotatedImage] | Pasted] = dict(sources)
+    if PASTED in sources:
+        drawn[PASTED] = _pasted(recipe, sources)
     mixture = ReferringMixture(
-        sources,
+        drawn,
         weights,
         recipe.side,
         rng_seed=seed,
@@ -157,13 +177,13 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
 def _sources(recipe: DataRecipe, split: str) -> dict[str, Sequence[AnnotatedImage]]:
     """The sources that have a share, with their images of a split; the rendered one is still empty."""
     wanted = {name for name, share in recipe.weights.items() if share > 0}
-    real = wanted - {SYNTHETIC}
+    real = wanted - {SYNTHETIC, PASTED}
     sources: dict[str, Sequence[AnnotatedImage]] = {}
     if real:
         if recipe.root is None:
             raise InvalidInputError(f"`data.root` must name the folder of {sorted(real)}; set it")
         sources.update(_real(Path(recipe.root), real, split))
-    return sources | ({SYNTHETIC: ()} if SYNTHETIC in wanted else {})
+    return sources | {name: () for name in (SYNTHETIC, PASTED) if name in wanted}
 
 
 def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[AnnotatedImage]]:
@@ -176,6 +196,28 @@ def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[Anno
             f"{sorted(found)}. Correct `data.root` or the names."
         )
     return {name: found[name] for name in names}
+
+
+def _pasted(recipe: DataRecipe, sources: Mapping[str, Sequence[AnnotatedImage]]) -> Pasted:
+    """Objects of one source on the images of it, on rendered scenes, and on those without annotation."""
+    donors = [fit(one, 1024) for one in sources.get(PASTED_FROM, ())]
+    if not donors or recipe.root is None:
+        raise InvalidInputError(
+            f"`data.weights` has a share of {PASTED!r}, whose objects are cut out of {PASTED_FROM!r}: "
+            "give that a share too"
+        )
+    suburbs = [
+        AnnotatedImage(np.asarray(image), (image.height, image.width), (), {}, UNLABELLED_ABSENT, file.stem, UNLABELLED)
+        for file in sorted((Path(recipe.root) / UNLABELLED).glob("*.jpg"))
+        for image in [_enlarged(Image.open(file).convert("RGB"), recipe.side)]
+    ]
+    return Pasted(donors, [*donors, *sources.get(SYNTHETIC, ()), *suburbs])
+
+
+def _enlarged(image: Image.Image, side: int) -> Image.Image:
+    """At least as large as what is trained at."""
+    factor = max(side / min(image.size), 1.0)
+    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
 
 
 def _rule_made_validation(recipe: Recipe) -> list[Sample]:

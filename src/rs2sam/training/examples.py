@@ -69,12 +69,16 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         draw: index -> example; deterministic, so that neither worker count nor resuming changes anything.
         processor: makes the inputs; its `image_size` is the side that is trained at.
         length: number of examples.
+        with_rgb: whether batches hold the images before normalisation too, which a teacher reads.
     """
 
-    def __init__(self, draw: Callable[[int], TrainingDraw], processor: Processor, length: int) -> None:
+    def __init__(
+        self, draw: Callable[[int], TrainingDraw], processor: Processor, length: int, *, with_rgb: bool = False
+    ) -> None:
         self.draw = draw
         self.processor = processor
         self.length = length
+        self.with_rgb = with_rgb
 
     def __len__(self) -> int:
         return self.length
@@ -83,6 +87,7 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         try:
             drawn = self.draw(index)
             images = self.processor.images(drawn.rgb)
+            self.processor.sentences([drawn.sentence])  # one that is too long is this example's failure
         except READ_ERRORS as error:
             return failed_example(index, error)
         return {
@@ -96,7 +101,8 @@ class ReferringDataset(Dataset[dict[str, Any]]):
         """Stacks examples; sentences are padded to the longest of the batch.
 
         Returns:
-            Tensors by name, and `ids`, a list of texts. `labels` and `known` are there where every example has them.
+            Tensors by name, and `ids`, a list of texts. `labels` and `known` are there where every example has them,
+            `rgb` (B, 3, S, S) uint8 where `with_rgb` asks for it.
             Instead of all that a failure, where an example could not be made.
         """
         failed = failed_batch(examples)
@@ -112,8 +118,9 @@ class ReferringDataset(Dataset[dict[str, Any]]):
             "attention_mask": text.attention_mask,
             "target": np.stack([one.mask for one in drawn]),
             "category": np.array([one.category for one in drawn], dtype=np.int64),
-            "rgb": np.stack([_resized(one.rgb, side).transpose(2, 0, 1) for one in drawn]),
         }
+        if self.with_rgb:
+            arrays["rgb"] = np.stack([_resized(one.rgb, side).transpose(2, 0, 1) for one in drawn])
         labels = [one.labels for one in drawn if one.labels is not None]
         known = [one.known for one in drawn if one.known is not None]
         if len(labels) == len(known) == len(drawn):

@@ -77,13 +77,33 @@ def silent_modules(model: RS2SamModel, loss: LossSettings) -> list[nn.Module]:
         model: any size.
         loss: terms of weight 0 are not computed.
     """
-    reads_weight = loss.boundary > 0 and loss.boundary_form == "published"
+    reads_weight = _reads_weight(loss)
     heads = [
         (model.sentence_weight, reads_weight),
         (model.mask_decoder.pred_obj_score_head, loss.presence > 0),
         (model.mask_decoder.iou_prediction_head, loss.score > 0),
     ]
     return [head for head, is_read in heads if not is_read]
+
+
+def reads_text(model: RS2SamModel, loss: LossSettings) -> bool:
+    """Whether anything reads the projected text, so that all parameters that are not frozen get a gradient.
+
+    Without fusion the sentence reaches the mask by the summary token alone. What then gets no gradient lies inside the
+    union encoder, whose last layer need not make text tokens.
+
+    Args:
+        model: any size.
+        loss: terms of weight 0 are not computed.
+    """
+    config = model.config
+    in_trunk = config.trunk_fusion and config.fusion in ("bidirectional", "one-directional")
+    return bool(in_trunk or config.decoder_fusion or _reads_weight(loss))
+
+
+def _reads_weight(loss: LossSettings) -> bool:
+    """Whether the loss reads the sentence weight, which is made of the text."""
+    return loss.boundary > 0 and loss.boundary_form == "published"
 
 
 def _adapters(model: RS2SamModel) -> list[nn.Module]:

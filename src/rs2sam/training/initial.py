@@ -32,7 +32,7 @@ def check_start(recipe: Recipe) -> None:
         DataNotFoundError: a file that the recipe names is missing.
         InvalidInputError: a new model has no tokenizer.
     """
-    named = {"init_sam2": recipe.init_sam2, "init_beit3": recipe.init_beit3, "tokenizer": recipe.tokenizer}
+    named = {"init_sam2": recipe.init_sam2, "init_beit3": recipe.init_beit3, "tokenizer": _tokenizer_path(recipe)}
     if recipe.init is None:
         named["token_embeddings"] = recipe.token_embeddings
     elif recipe.init not in KNOWN_MODELS and "/" not in recipe.init:  # else the hub may have it
@@ -68,10 +68,10 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
     if recipe.init is not None:
         model, folder = _loaded(recipe)
         model = _changed(model, recipe.config)
-        tokenizer, processing = _text_conventions(recipe.tokenizer or str(folder), model.config)
+        tokenizer, processing = _text_conventions(_tokenizer_path(recipe) or str(folder), model.config)
     else:
         config = RS2SamConfig.preset(recipe.preset, **recipe.config)
-        tokenizer, processing = _text_conventions(str(recipe.tokenizer), config)
+        tokenizer, processing = _text_conventions(str(_tokenizer_path(recipe)), config)
         config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
         model = _built(recipe, config)
     config = model.config
@@ -102,8 +102,9 @@ def planned_config(recipe: Recipe) -> RS2SamConfig:
     """
     if recipe.init is None:
         config = RS2SamConfig.preset(recipe.preset, **recipe.config)
-        if recipe.tokenizer is not None and Path(recipe.tokenizer).exists():
-            tokenizer, _ = _text_conventions(recipe.tokenizer, config)
+        path_of_tokenizer = _tokenizer_path(recipe)
+        if path_of_tokenizer is not None and Path(path_of_tokenizer).exists():
+            tokenizer, _ = _text_conventions(path_of_tokenizer, config)
             config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
         return config
     path = Path(recipe.init)
@@ -160,6 +161,14 @@ def _changed_config(config: RS2SamConfig, changes: Mapping[str, Any]) -> RS2SamC
     """The same configuration but for `changes`."""
     values = {name: getattr(config, name) for name in RS2SamConfig.__annotations__}
     return RS2SamConfig(**{**values, **changes})
+
+
+def _tokenizer_path(recipe: Recipe) -> str | None:
+    """Where the recipe's tokenizer is: a folder or file, or the folder of a model that comes with the package."""
+    known = KNOWN_MODELS.get(recipe.tokenizer or "")
+    if known is not None and known.address is None:
+        return str(resolve_model(known.name).folder)
+    return recipe.tokenizer
 
 
 def _text_conventions(path: str, config: RS2SamConfig) -> tuple[Tokenizer, ProcessingConfig]:

@@ -24,7 +24,8 @@ from rs2sam.training.strict import build, checked, require, require_known
 
 DEFAULT_STEPS = 1000
 """Steps of a recipe that says neither `steps` nor `epochs`."""
-_RULE_MADE = {"synthetic": 1.0}
+_RULE_MADE_ONLY = ("root", "weights", "kind_weights", "contrast", "mosaic")
+_DATASET_ONLY = ("train_split", "variation", "one_sentence_per_ref", "published_sentences")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class DataRecipe:
         val_split: the split that is validated on; of rule-made data too.
         variation: how samples of `dataset` are varied, as far as their sentences stay true; not at all by default.
         one_sentence_per_ref: of a reference with several sentences, draw one an epoch instead of all.
+        published_sentences: hand sentences on as the published code does, with the white space around them: the newline
+            at the end of RefSegRS's becomes an unknown token. Validation does it where its protocol is `published`.
         root: folder that holds the annotated data sets' folders.
-        weights: data set name -> share of the drawn samples; `synthetic` is rendered, the others are read from `root`.
+        weights: data set name -> share of the drawn samples; `synthetic` is rendered, `pasted` puts objects of the
+            aerial photographs on other grounds, all others are read from `root`.
         kind_weights: kind of expression -> how often it is drawn; by default those of `datasets.expressions`.
         contrast: ask two sentences about every image, of different classes if it can be.
         mosaic: share of samples put together from four images, so that one picture shows several classes.
@@ -52,8 +56,9 @@ class DataRecipe:
     val_split: str = "val"
     variation: Variation = field(default_factory=Variation)
     one_sentence_per_ref: bool = False
+    published_sentences: bool = False
     root: str | None = None
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(_RULE_MADE))
+    weights: Mapping[str, float] = field(default_factory=lambda: {"synthetic": 1.0})
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
     contrast: bool = False
     mosaic: float = 0.0
@@ -73,15 +78,22 @@ class DataRecipe:
         require("data.num_synthetic", self.num_synthetic, self.num_synthetic >= 1, "at least 1")
         require("data.mosaic", self.mosaic, 0 <= self.mosaic <= 1, "in [0, 1]")
         require("data.num_workers", self.num_workers, self.num_workers >= 0, "at least 0")
-        rule_made = dict(self.weights) != _RULE_MADE or self.contrast or self.mosaic
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        """Reject what says something about the other kind of data."""
+        plain = {entry.name: _default(entry) for entry in dataclasses.fields(self)}
+        changed = [name for name, value in plain.items() if getattr(self, name) != value]
+        rule_made = [name for name in changed if name in _RULE_MADE_ONLY]
+        referring = [name for name in changed if name in _DATASET_ONLY]
         if self.dataset is not None and rule_made:
             raise InvalidInputError(
-                f"`data.dataset` = {self.dataset!r} brings its own sentences, but `data.weights`, `data.contrast` or "
-                "`data.mosaic` asks for rule-made ones; give one of the two (recipes/own-data.yaml has the first)"
+                f"`data.dataset` = {self.dataset!r} brings its own sentences, but `data.{rule_made[0]}` is about "
+                "rule-made ones; give one of the two (recipes/own-data.yaml has the first)"
             )
-        if self.dataset is None and self.variation != Variation():
+        if self.dataset is None and referring:
             raise InvalidInputError(
-                "`data.variation` varies the samples of `data.dataset`, which is not set; remove it, or set "
+                f"`data.{referring[0]}` is about the samples of `data.dataset`, which is not set; remove it, or set "
                 "`data.dataset`"
             )
 
@@ -200,8 +212,8 @@ class Recipe:
             file of a published checkpoint.
         init_sam2: SAM 2's weights, for the parts of a model built anew that are SAM 2's.
         init_beit3: BEiT-3's weights, for the union encoder of a model built anew.
-        tokenizer: folder with `tokenizer.json` and `preprocessor_config.json`, or BEiT-3's `beit3.spm`; by default
-            those of `init`. A model built anew needs it.
+        tokenizer: folder with `tokenizer.json` and `preprocessor_config.json`, `compact` for those of the model that
+            ships, or BEiT-3's `beit3.spm`; by default those of `init`. A model built anew needs it.
         token_embeddings: `.npy` table (vocabulary, union width) that a model built anew starts its tokens from.
         teacher: file with EfficientNet-lite0 weights, needed where `auxiliary.distillation` is above 0.
         steps: optimisation steps; 0: as many as `epochs` are, or 1000. With both, the run and its schedule are
@@ -366,10 +378,18 @@ def _set_dotted(values: Any, key: str, value: Any) -> None:
     """Sets `a.b.c` in nested dictionaries."""
     *parents, last = key.split(".")
     for parent in parents:
-        values = values.setdefault(parent, {}) if isinstance(values, dict) else values
+        if isinstance(values, dict):
+            values[parent] = {} if values.get(parent) is None else values[parent]
+            values = values[parent]
     if not isinstance(values, dict):
-        raise InvalidInputError(f"`--set {key}=...` needs a mapping at `{'.'.join(parents)}`, which is {values!r}")
+        place = f"`{'.'.join(parents)}`" if parents else "the top of the recipe"
+        raise InvalidInputError(f"`--set {key}=...` needs a mapping at {place}, which is {values!r}")
     values[last] = value
+
+
+def _default(entry: dataclasses.Field[Any]) -> Any:
+    """What a field of a dataclass holds where nothing is said."""
+    return entry.default if entry.default_factory is dataclasses.MISSING else entry.default_factory()
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

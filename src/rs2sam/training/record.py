@@ -53,20 +53,25 @@ def require_same_recipe(recipe: Recipe, output_dir: Path) -> None:
     if not path.is_file():
         logger.warning("`%s` is not there, so nobody can tell whether the run began with this recipe", path)
         return
-    before, now = _flat(plain_values(load_recipe(path))), _flat(plain_values(recipe))
-    # Before the data is opened, a recipe that counts in epochs does not know its steps.
-    free = MAY_CHANGE if recipe.steps else (*MAY_CHANGE, "steps")
-    different = [
-        f"`{key}` was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in {**before, **now}
-        if key not in free and before.get(key) != now.get(key)
-    ]
+    different = recipe_differences(recipe, output_dir)
     if different:
         raise InvalidInputError(
             f"a run is resumed with the recipe that it was started with, but {'; '.join(different)}. Resume with "
             f"`{path}` as the recipe, or start another run in another folder. (Where a file has only moved, correct "
             f"its path in `{path}`.)"
         )
+
+
+def recipe_differences(recipe: Recipe, output_dir: Path) -> list[str]:
+    """What differs from the recipe that a run was started with and may not, one text for each key."""
+    before, now = _flat(plain_values(load_recipe(output_dir / RECIPE_FILE))), _flat(plain_values(recipe))
+    # Before the data is opened, a recipe that counts in epochs does not know its steps.
+    free = MAY_CHANGE if recipe.steps else (*MAY_CHANGE, "steps")
+    return [
+        f"`{key}` was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in {**before, **now}
+        if key not in free and before.get(key) != now.get(key)
+    ]
 
 
 def plain_values(value: Any) -> Any:

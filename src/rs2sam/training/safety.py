@@ -51,7 +51,7 @@ _SAME_REQUEST_S = 1.0
 """torchrun passes on a signal that the terminal has sent to its processes already."""
 # torch and safetensors have errors of their own for a disk that does not take what they write.
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class SafeTrainer(Trainer):

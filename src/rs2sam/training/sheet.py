@@ -88,7 +88,7 @@ def _draw_title(sheet: Image.Image, title: str) -> None:
 def _draw_head(sheet: Image.Image, shown: Shown, corner: tuple[int, int], width: int) -> None:
     """The sentence at the left, its IoU at the right."""
     draw, (left, top) = ImageDraw.Draw(sheet), corner
-    figure = f"IoU {100 * shown.iou:.1f}" + ("" if shown.target.any() else ", nothing is meant")
+    figure = f"IoU {100 * shown.iou:.1f} %" + ("" if shown.target.any() else ", nothing is meant")
     font = font_for(figure, 16)
     room = font.getlength(figure)
     draw.text((left + width - room, top + 6), figure, font=font, fill=FAINT)

@@ -1,8 +1,9 @@
 """Where the figures of a run go: a log file, the terminal, TensorBoard.
 
-An entry is one line of the log, a mapping ready for JSON. `step` is in every entry. An entry of training has `epoch`,
-`loss`, the loss terms before weighting, `learning_rate`, `new_learning_rate`, `grad_norm`, `samples_per_second` and
-`seconds` since the start; one of a validation has `validation`, the metric row, and `best`.
+An entry is one line of the log, a mapping ready for JSON. `step` is in every entry. An entry of training has `loss`,
+the loss terms before weighting, `learning_rate`, `new_learning_rate`, `grad_norm`, `samples_per_second`, `seconds`
+since the start, and `epoch`, passes over the data, where it has an end; one of a validation has `validation`, the
+metric row, and `best`.
 """
 
 from __future__ import annotations

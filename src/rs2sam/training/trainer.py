@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +20,10 @@ from rs2sam.training.checkpoints import last_complete_checkpoint
 from rs2sam.training.draws import examples_of
 from rs2sam.training.examples import Examples, ReferringDataset
 from rs2sam.training.failures import raise_failure
+from rs2sam.training.groups import reads_text
 from rs2sam.training.initial import check_start, require_present, starting_point
-from rs2sam.training.objective import TrainingModel
+from rs2sam.training.locking import only_run_in
+from rs2sam.training.objective import TrainingModel, choose_attention
 from rs2sam.training.optimization import make_optimizer, make_schedule
 from rs2sam.training.recipe import Recipe, resolved
 from rs2sam.training.record import has_begun, require_same_recipe
@@ -54,8 +57,7 @@ class RS2SamTrainer(SafeTrainer):
         arguments: TrainingArguments,
     ) -> None:
         self.recipe = recipe
-        callbacks: list[TrainerCallback] = [_EpochCallback(recipe.epochs)] if recipe.epochs else []
-        callbacks += [_AverageCallback()] if model.average is not None else []
+        callbacks: list[TrainerCallback] = [_AverageCallback()] if model.average is not None else []
         super().__init__(
             model=model,
             args=arguments,
@@ -125,16 +127,23 @@ class _AverageCallback(TrainerCallback):
 
 
 class _EpochCallback(TrainerCallback):
-    """Counts epochs as passes over the data: for Trainer, which sees one long list of indices, a run has one."""
+    """Counts epochs as passes over the data: for Trainer, which sees one long list of indices, a run has one.
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    Args:
+        samples_a_step: over all processes.
+        epoch_size: samples in one pass; 0: the data has no end, and so no epochs.
+    """
+
+    def __init__(self, samples_a_step: int, epoch_size: int) -> None:
+        self.samples_a_step = samples_a_step
+        self.epoch_size = epoch_size
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
     ) -> None:
         """Corrects what logs and checkpoints show."""
-        state.epoch = self.epochs * state.global_step / state.max_steps
+        seen = state.global_step * self.samples_a_step
+        state.epoch = round(seen / self.epoch_size, 4) if self.epoch_size else None
 
 
 def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, *, quiet: bool = False) -> RS2SamModel:
@@ -174,7 +183,8 @@ def train(
 
     Raises:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no run.
-        InvalidInputError: `output_dir` holds another run, or parts of the recipe do not fit each other.
+        InvalidInputError: `output_dir` holds another run, another process trains in it, or parts of the recipe do not
+            fit each other.
         TrainingError: the run had to stop; the message says why and what is left of it.
     """
     arguments = training_arguments(recipe, output_dir)
@@ -182,20 +192,8 @@ def train(
     arguments.max_steps = recipe.steps
     with arguments.main_process_first(desc="check"):
         check_run(recipe, output_dir, resume)
-    with clear_stops(output_dir):
-        torch.manual_seed(recipe.seed)
-        with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
-            model, processor = starting_point(recipe)
-        if recipe.data.side > model.config.image_size:
-            raise InvalidInputError(
-                f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
-            )
-        training = TrainingModel(model, recipe, examples.num_classes)
-        sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
-        samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
-        dataset = ReferringDataset(examples.draw, sized, recipe.steps * samples_a_step)
-        teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
-        trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
+    with clear_stops(output_dir), ExitStack() as held:
+        trainer, processor = _prepared(recipe, examples, arguments)
         for callback in watch_callbacks(
             recipe,
             output_dir,
@@ -206,6 +204,8 @@ def train(
             quiet=quiet,
         ):
             trainer.add_callback(callback)
+        if trainer.is_world_process_zero():
+            held.enter_context(only_run_in(output_dir))
         begin(trainer, recipe, output_dir)
         checkpoint = last_complete_checkpoint(output_dir) if resume else None
         if checkpoint is not None:
@@ -216,7 +216,30 @@ def train(
             assert result is not None
             save_result(recipe, result.eval(), processor, output_dir, examples.counts)
         trainer.accelerator.wait_for_everyone()
-    return (training.result if result is None else result).eval()
+    return (cast("TrainingModel", trainer.model).result if result is None else result).eval()
+
+
+def _prepared(recipe: Recipe, examples: Examples, arguments: TrainingArguments) -> tuple[RS2SamTrainer, Processor]:
+    """A trainer that has not begun, and the processor of the model that is kept."""
+    torch.manual_seed(recipe.seed)
+    with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
+        model, processor = starting_point(recipe)
+    if recipe.data.side > model.config.image_size:
+        raise InvalidInputError(
+            f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
+        )
+    choose_attention(model, recipe.precision, arguments.device)
+    # Else all that gets no gradient is known beforehand and frozen, and nobody has to look for it at every step.
+    arguments.ddp_find_unused_parameters = not reads_text(model, recipe.loss)
+    training = TrainingModel(model, recipe, examples.num_classes)
+    sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
+    teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
+    samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
+    length = recipe.steps * samples_a_step
+    dataset = ReferringDataset(examples.draw, sized, length, with_rgb=teacher is not None)
+    trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
+    trainer.add_callback(_EpochCallback(samples_a_step, examples.epoch_size))
+    return trainer, processor
 
 
 def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
@@ -224,9 +247,11 @@ def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
 
     Raises:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no run.
-        InvalidInputError: a new run would mix with another, a run would be resumed with another recipe, or a new model
-            has no tokenizer.
+        InvalidInputError: a new run would mix with another, a run would be resumed with another recipe, a new model has
+            no tokenizer, or `output_dir` is a file.
     """
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InvalidInputError(f"the output must be a folder, but `{output_dir}` is a file; choose another name")
     check_start(recipe)
     require_present({"data.dataset": recipe.data.dataset})
     if recipe.auxiliary.distillation:
@@ -264,6 +289,4 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         report_to=[],
         disable_tqdm=True,
         use_cpu=not torch.accelerator.is_available(),
-        # Heads that no loss reads are known beforehand and frozen.
-        ddp_find_unused_parameters=False,
     )

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.datasets.base import Sample
 from rs2sam.evaluation import EvaluationReport, SampleResult
-from rs2sam.evaluation.running import evaluate_batches, split_batches
+from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches
 from rs2sam.metrics import Protocol
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.processing import Processor
@@ -179,8 +179,8 @@ class Validator:
         for index in spread(len(self.samples), SHEET_SAMPLES):
             sample = self.samples[index]
             rgb = sample.pixels()
-            (answer,) = segmenter.segment_views([(rgb, sample.sentence)])
-            answer = answer.if_present(segmenter.min_presence)
+            asked = asked_sentence(sample, report.protocol)
+            (answer,) = segmenter.segment_views([(rgb, asked)], min_presence=segmenter.min_presence)
             target = sample.target((rgb.shape[0], rgb.shape[1]))
             iou = report.results[index].counts.iou(report.protocol)
             shown.append(Shown(rgb, target, answer.mask, sample.sentence, iou))

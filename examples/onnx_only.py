@@ -1,0 +1,41 @@
+"""One sentence, one picture, one mask, with ONNX Runtime alone: no rs2sam, no torch.
+
+pip install numpy pillow tokenizers onnxruntime
+rs2sam export compact out/compact --to onnx         # once, where rs2sam[export] is installed
+python onnx_only.py out/compact photo.jpg "the storage tanks" mask.png
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from tokenizers import Tokenizer
+
+folder, image, sentence, out = sys.argv[1:]
+settings = json.loads((Path(folder) / "preprocessor_config.json").read_text())
+session = onnxruntime.InferenceSession(str(Path(folder) / "model.onnx"), providers=["CPUExecutionProvider"])
+picture = Image.open(image).convert("RGB")
+
+
+def pixels(side):
+    resized = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
+    normalised = (resized - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])
+    return normalised.transpose(2, 0, 1)[None]  # (1, 3, side, side)
+
+
+ids = Tokenizer.from_file(str(Path(folder) / "tokenizer.json")).encode(sentence).ids
+batch, length = session.get_inputs()[2].shape  # numbers where the export fixed them, names where they are free
+padding = length - len(ids) if isinstance(length, int) else 0
+inputs = {
+    "pixel_values": pixels(settings["image_size"]),
+    "union_pixel_values": pixels(settings["union_image_size"]),
+    "input_ids": np.array([ids + [settings["pad_token_id"]] * padding]),
+    "attention_mask": np.array([[1] * len(ids) + [0] * padding]),
+}
+inputs = {name: np.repeat(array, batch if isinstance(batch, int) else 1, axis=0) for name, array in inputs.items()}
+(logits,) = session.run(["low_res_logits"], inputs)
+full = Image.fromarray(logits[0]).resize(picture.size, Image.Resampling.BILINEAR)
+Image.fromarray(np.asarray(full) > 0.5).save(out)  # logits above one half are the mask

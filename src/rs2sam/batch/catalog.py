@@ -1,0 +1,178 @@
+"""The results of a batch as a static STAC catalog: one item with the label extension per scene."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from rasterio.crs import CRS
+from rasterio.warp import transform_geom
+from shapely.affinity import affine_transform
+from shapely.geometry import mapping, shape
+
+from rs2sam.batch.inputs import SceneInput, safe_key
+from rs2sam.errors import require
+
+if TYPE_CHECKING:
+    import pystac
+
+CATALOG_FOLDER = "catalog"
+LABEL_EXTENSION = "https://stac-extensions.github.io/label/v1.0.1/schema.json"
+
+_MEDIA_TYPES = {
+    ".tif": "image/tiff; application=geotiff",
+    ".gpkg": "application/geopackage+sqlite3",
+    ".geojson": "application/geo+json",
+    ".fgb": "application/vnd.flatgeobuf",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+_SIDE_PIECES = 8
+
+
+@dataclass(frozen=True)
+class FinishedScene:
+    """A scene with its results.
+
+    Args:
+        scene: the input.
+        folder: of its results.
+        report: content of its `result.json`.
+        finished: seconds since 1970.
+    """
+
+    scene: SceneInput
+    folder: Path
+    report: Mapping[str, Any]
+    finished: float
+
+
+def write_catalog(finished: Iterable[FinishedScene], folder: Path) -> Path:
+    """Write the catalog `folder/catalog/catalog.json`, replacing an earlier one when it is whole.
+
+    Addresses in it are relative, so the folder can be moved. A scene without a CRS is an item without geometry.
+
+    Args:
+        finished: the scenes.
+        folder: of the batch.
+
+    Raises:
+        MissingDependencyError: pystac is not installed.
+    """
+    require("pystac", "stac", "The STAC catalog of the results")
+    import pystac
+
+    catalog = pystac.Catalog(
+        id="rs2sam-results",
+        title="Segmented scenes",
+        description="Masks and polygons of what sentences name in scenes.",
+    )
+    place = folder / CATALOG_FOLDER
+    names: set[str] = set()
+    for each in finished:
+        item = scene_item(each, _unique(each.scene, names))
+        catalog.add_item(item)
+    # Where the catalog will lie decides about relative addresses; it is written beside that place and moved there.
+    catalog.normalize_hrefs(str(place))
+    for item in catalog.get_items():
+        item.make_asset_hrefs_relative()
+    with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=folder, ignore_cleanup_errors=True) as name:
+        draft = Path(name) / CATALOG_FOLDER
+        catalog.save(catalog_type=pystac.CatalogType.SELF_CONTAINED, dest_href=str(draft))
+        if place.exists():
+            os.replace(place, Path(name) / "replaced")
+        shutil.move(draft, place)
+    return place / "catalog.json"
+
+
+def scene_item(finished: FinishedScene, item_id: str) -> pystac.Item:
+    """The item of a scene: footprint, mask, polygons, and what was labelled."""
+    import pystac
+
+    report, origin = finished.report, finished.scene.origin
+    geometry = footprint(report["source"])
+    made = datetime.fromtimestamp(finished.finished, tz=timezone.utc)
+    acquired = None if origin is None or origin.datetime is None else datetime.fromisoformat(origin.datetime)
+    item = pystac.Item(
+        id=item_id,
+        geometry=geometry,
+        bbox=None if geometry is None else list(shape(geometry).bounds),
+        datetime=acquired or made,
+        properties={
+            "created": made.isoformat().replace("+00:00", "Z"),
+            "rs2sam:model": report["model"]["name"],
+            "rs2sam:source": finished.scene.source,
+            "rs2sam:datetime_of": "acquisition" if acquired else "processing",
+            **label_properties(report),
+        },
+        stac_extensions=[LABEL_EXTENSION],
+    )
+    for key, name, roles in _assets(report["outputs"]):
+        media_type = _MEDIA_TYPES.get(Path(name).suffix)
+        item.add_asset(key, pystac.Asset(str((finished.folder / name).resolve()), media_type=media_type, roles=roles))
+    if origin is not None and origin.href is not None:
+        item.add_link(pystac.Link("source", origin.href, media_type="application/geo+json"))
+    return item
+
+
+def footprint(source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Outline of a scene in longitude and latitude as GeoJSON; None without a CRS or with ground control points."""
+    if source["crs_wkt"] is None or source["num_gcps"]:
+        return None
+    a, b, c, d, e, f = source["transform"]
+    height, width = source["height"], source["width"]
+    # Points along the sides, which are curves in longitude and latitude.
+    pixels = shapely.segmentize(shapely.box(0, 0, width, height), max(width, height) / _SIDE_PIECES)
+    outline = affine_transform(pixels, [a, b, d, e, c, f])
+    moved = transform_geom(CRS.from_wkt(source["crs_wkt"]), CRS.from_epsg(4326), mapping(outline), precision=8)
+    return dict(moved)
+
+
+def label_properties(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of the label extension, version 1.0.1.
+
+    Source:
+        https://github.com/stac-extensions/label; pystac's own class for it is deprecated.
+    """
+    found = [(each["sentence"], each["polygons"]) for each in report["sentences"]]
+    counts = [{"name": sentence, "count": number} for sentence, number in found]
+    return {
+        "label:description": f"Regions that {report['model']['name']} finds for {len(found)} sentences",
+        "label:type": "vector",
+        "label:properties": ["sentence"],
+        "label:classes": [{"name": "sentence", "classes": [sentence for sentence, _ in found]}],
+        "label:tasks": ["segmentation"],
+        "label:methods": ["automated"],
+        "label:overviews": [{"property_key": "sentence", "counts": counts}],
+    }
+
+
+def _assets(outputs: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Key, file name and roles of each result."""
+    named = [
+        ("polygons", outputs.get("polygons"), ["data", "labels"]),
+        ("mask", outputs.get("mask"), ["data", "labels-raster"]),
+        ("preview", outputs.get("preview"), ["overview"]),
+        ("result", outputs.get("result"), ["metadata"]),
+    ]
+    return [(key, name, roles) for key, name, roles in named if name is not None]
+
+
+def _unique(scene: SceneInput, taken: set[str]) -> str:
+    """An id for a scene: that of its STAC item, else its key without suffix, with `_` between folders."""
+    plain = PurePosixPath(scene.key).with_suffix("").as_posix().replace("/", "_")
+    if scene.origin is not None:
+        plain = safe_key(scene.origin.item_id.replace("/", "_"))
+    name, number = plain, 2
+    while name in taken:
+        name, number = f"{plain}-{number}", number + 1
+    taken.add(name)
+    return name

@@ -1,0 +1,253 @@
+"""What a batch works on: a folder, a glob, a list, a STAC catalog or one file become scenes with a stable name each.
+
+A scene's `key` is a relative path: results go into the folder it names, the manifest knows the scene by it, and shards
+are drawn from it. It depends on where a scene lies among the inputs only, never on the order in which they were found.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from rs2sam.errors import DataNotFoundError, InvalidInputError
+
+RASTER_SUFFIXES = frozenset(
+    {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".cog"}
+)
+"""Suffixes of the files that are taken from a folder; globs and lists may name any file."""
+
+LIST_SUFFIXES = frozenset({".txt", ".lst"})
+STAC_SUFFIXES = frozenset({".json", ".geojson"})
+
+_WILDCARDS = re.compile(r"[*?\[]")
+_NOT_IN_A_NAME = re.compile(r'[<>:"|?*\\\x00-\x1f]')
+
+
+@dataclass(frozen=True)
+class StacOrigin:
+    """The STAC item that a scene came from.
+
+    Args:
+        item_id: its id.
+        href: its own address, or None for an item that has none.
+        collection: id of its collection, or None.
+        datetime: time of acquisition as ISO 8601, or None.
+    """
+
+    item_id: str
+    href: str | None
+    collection: str | None
+    datetime: str | None
+
+
+@dataclass(frozen=True)
+class SceneInput:
+    """One scene of a batch.
+
+    Args:
+        key: relative path with `/`, the scene's stable name; its parent is the folder of the results.
+        source: absolute path, URL or `/vsi` path.
+        problem: why it cannot be read, where that is known beforehand.
+        origin: the STAC item it came from, if it did.
+    """
+
+    key: str
+    source: str
+    problem: str | None = None
+    origin: StacOrigin | None = None
+
+    @property
+    def parent(self) -> PurePosixPath:
+        """Folder of the results, relative to the folder of the batch."""
+        return PurePosixPath(self.key).parent
+
+    @property
+    def stem(self) -> str:
+        """File name without folder, query and last suffix, as the results are named."""
+        return Path(self.source.rstrip("/").partition("?")[0]).stem
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the source is a file of this machine or of a mounted folder."""
+        return is_local(self.source)
+
+    def signature(self) -> str | None:
+        """Size and time of change of a local file, by which a replaced scene is noticed; None for all others."""
+        if not self.is_local:
+            return None
+        try:
+            status = os.stat(self.source)
+        except OSError:
+            return None
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of the scenes, the same on every machine: `number` of `count`, counted from 1."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise InvalidInputError(
+                f"A shard is written i/n with 1 <= i <= n, but it is {self.number}/{self.count}. For example 1/4."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read `1/4`."""
+        match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+        if match is None:
+            raise InvalidInputError(f"A shard is written i/n with 1 <= i <= n, but it is {text!r}. For example 1/4.")
+        return cls(int(match[1]), int(match[2]))
+
+    def holds(self, key: str) -> bool:
+        """Whether a scene belongs here; a hash of its key decides, so shards stay as they are when scenes are added."""
+        digest = hashlib.sha256(key.encode("utf-8")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+
+
+def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = None, out: Path) -> list[SceneInput]:
+    """The scenes that an input names, ordered by key.
+
+    Args:
+        given: a folder (searched at any depth), a quoted glob, a list (`.txt`, one path or URL a line), a STAC
+            ItemCollection, item, catalog or collection (`.json`, path or URL), or one image.
+        asset: key or role of the asset that is taken from each STAC item.
+        pattern: names of files that are taken from a folder, e.g. `*.tif`, instead of all known suffixes.
+        out: folder of the results; nothing below it is an input.
+
+    Raises:
+        DataNotFoundError: when there is no such input, or it holds no scene.
+        InvalidInputError: when it cannot be read, or two scenes would write the same files.
+    """
+    if pattern is not None and not Path(given).is_dir():
+        raise InvalidInputError(
+            f"`--pattern` chooses files of a folder, but {given!r} is none. Leave it out, or name a folder."
+        )
+    scenes = sorted(_scenes_of(given, asset, pattern, out), key=lambda scene: scene.key)
+    if not scenes:
+        raise DataNotFoundError(
+            f"{given!r} names no scene. Folders are searched for {', '.join(sorted(RASTER_SUFFIXES))}; take other "
+            "files with --pattern, or name them in a list."
+        )
+    _refuse_same_results(scenes)
+    return scenes
+
+
+def is_local(source: str) -> bool:
+    """Whether a source is a path of the file system, not a URL or a `/vsi` path."""
+    return "://" not in source and not source.startswith("/vsi")
+
+
+def url_key(url: str) -> str:
+    """Host and path of a URL or `/vsi` path as a key; the query, which may hold a signature, is left out."""
+    parts = urlsplit(url)
+    return safe_key(f"{parts.netloc}/{parts.path}" if parts.scheme else url.partition("?")[0])
+
+
+def safe_key(name: str) -> str:
+    """A relative path that stays inside its folder, of characters that every file system takes."""
+    parts = [_NOT_IN_A_NAME.sub("_", part) for part in name.split("/")]
+    return "/".join(part for part in parts if part not in ("", ".", ".."))
+
+
+def _scenes_of(given: str, asset: str | None, pattern: str | None, out: Path) -> Iterable[SceneInput]:
+    """Tell the kinds of inputs apart."""
+    path = Path(given)
+    suffix = PurePosixPath(urlsplit(given).path if "://" in given else given).suffix.lower()
+    local = is_local(given)
+    if local and path.is_dir():
+        return _from_folder(path, pattern, out)
+    if local and not path.exists():
+        if _WILDCARDS.search(given):
+            return _from_glob(given, out)
+        raise DataNotFoundError(
+            f"The input {given!r} is not there. It must be a folder, a quoted glob, a list (.txt), a STAC file (.json) "
+            "or an image."
+        )
+    if suffix in STAC_SUFFIXES:
+        from rs2sam.batch.stac_inputs import stac_scenes
+
+        return stac_scenes(given, asset)
+    if asset is not None:
+        raise InvalidInputError(f"`--asset` chooses among the assets of STAC items, but {given!r} is no STAC file.")
+    if suffix in LIST_SUFFIXES and local:
+        return _from_list(path)
+    if local:
+        return [SceneInput(path.name, str(path.resolve()))]
+    return [SceneInput(url_key(given), given)]
+
+
+def _from_folder(folder: Path, pattern: str | None, out: Path) -> Iterator[SceneInput]:
+    """Images at any depth; hidden ones and those below `out` are left out."""
+    base, skipped = folder.resolve(), out.resolve()
+    for name, children, files in os.walk(base):
+        children[:] = [child for child in children if child[0] != "." and Path(name, child) != skipped]
+        for file in files:
+            path = Path(name, file)
+            taken = path.suffix.lower() in RASTER_SUFFIXES if pattern is None else path.match(pattern)
+            if taken and file[0] != ".":
+                yield SceneInput(path.relative_to(base).as_posix(), str(path))
+
+
+def _from_glob(pattern: str, out: Path) -> Iterator[SceneInput]:
+    """Files that a glob names; keys start where its wildcards do."""
+    fixed: list[str] = []
+    for part in Path(pattern).parts:
+        if _WILDCARDS.search(part):
+            break
+        fixed.append(part)
+    base, skipped = Path(*fixed).resolve(), out.resolve()
+    for name in glob.iglob(pattern, recursive=True):
+        path = Path(name).resolve()
+        if path.is_file() and skipped not in path.parents and path.is_relative_to(base):
+            yield SceneInput(path.relative_to(base).as_posix(), str(path))
+
+
+def _from_list(path: Path) -> list[SceneInput]:
+    """Paths and URLs of a text file, one a line; blank lines and those that start with # are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"A list of scenes must be UTF-8 text, one path or URL a line, but {str(path)!r} is not ({error})."
+        ) from error
+    entries = list(dict.fromkeys(line.strip() for line in lines if line.strip() and not line.startswith("#")))
+    absolute = [Path(os.path.normpath(entry)) for entry in entries if is_local(entry) and Path(entry).is_absolute()]
+    common = Path(os.path.commonpath([entry.parent for entry in absolute])) if absolute else Path("/")
+    scenes: dict[str, SceneInput] = {}
+    for entry in entries:
+        if not is_local(entry):
+            scene = SceneInput(url_key(entry), entry)
+        elif Path(entry).is_absolute():
+            normal = Path(os.path.normpath(entry))
+            scene = SceneInput(normal.relative_to(common).as_posix(), str(normal))
+        else:
+            normal = Path(os.path.normpath(path.parent / entry))
+            scene = SceneInput(safe_key(os.path.normpath(entry).replace(os.sep, "/")), str(normal.absolute()))
+        scenes.setdefault(scene.source, scene)
+    return list(scenes.values())
+
+
+def _refuse_same_results(scenes: Sequence[SceneInput]) -> None:
+    """Raise InvalidInputError when two scenes have the same folder and stem of results."""
+    seen: dict[tuple[PurePosixPath, str], SceneInput] = {}
+    for scene in scenes:
+        # File systems that ignore case would mix them as well.
+        place = PurePosixPath(str(scene.parent).lower()), scene.stem.lower()
+        other = seen.setdefault(place, scene)
+        if other is not scene:
+            raise InvalidInputError(
+                f"Scenes of one folder need different names, since results are named after them, but {other.source!r} "
+                f"and {scene.source!r} are both {scene.stem!r}. Take one of them with --pattern (e.g. '*.tif'), a "
+                "glob or a list."
+            )

@@ -1,0 +1,255 @@
+"""The manifest of a batch: a journal of what happened to each scene, from which its state is read.
+
+One JSON object a line, appended and flushed to the disk before anything else happens, so that a batch which is killed
+at any moment knows afterwards what was finished. A line that was cut short by a kill is dropped. The first line holds
+the settings: results of other sentences or another model never mix in one folder.
+
+| event | state of the scene afterwards |
+|---|---|
+| none | `pending` |
+| `running` | `running`; found so by the next run: the process ended while it worked on it |
+| `done` | `done` |
+| `failed` | `pending` if it will be tried again, else `failed` |
+| `interrupted`, `again` | `pending`, with no attempt counted |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from rs2sam.batch.inputs import Shard
+from rs2sam.errors import InvalidInputError
+
+State = Literal["pending", "running", "done", "failed"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """What is known of a scene.
+
+    Args:
+        state: where it stands.
+        attempts: how often it was begun and not interrupted by the user.
+        error: why the last attempt failed.
+        result: its `result.json`, relative to the folder of the batch.
+        signature: of the file when it was read; None where files have none.
+        num_lost: blocks of the source that could not be read and are nodata in the result.
+        time: of the last event, seconds since 1970; 0 where there was none.
+    """
+
+    state: State = "pending"
+    attempts: int = 0
+    error: str | None = None
+    result: str | None = None
+    signature: str | None = None
+    num_lost: int = 0
+    time: float = 0.0
+
+
+class Manifest:
+    """The journal of one run, open for appending; `open_manifest` makes it.
+
+    Args:
+        file: at the end of whole lines; None for a manifest that is only read.
+        records: what earlier runs left.
+    """
+
+    def __init__(self, file: IO[bytes] | None, records: dict[str, SceneRecord]) -> None:
+        self._file = file
+        self._records = records
+
+    def __getitem__(self, key: str) -> SceneRecord:
+        return self._records.get(key, SceneRecord())
+
+    def running(self, key: str, signature: str | None) -> None:
+        """A scene is begun."""
+        self._append({"event": "running", "scene": key, "signature": signature})
+
+    def done(self, key: str, result: str, seconds: float, num_lost: int = 0) -> None:
+        """A scene is finished: its results lie in their place."""
+        self._append(
+            {"event": "done", "scene": key, "result": result, "seconds": round(seconds, 3), "num_lost": num_lost}
+        )
+
+    def failed(self, key: str, error: str, *, is_final: bool) -> None:
+        """An attempt failed; `is_final` when it is the last one."""
+        self._append({"event": "failed", "scene": key, "error": error, "is_final": is_final})
+
+    def interrupted(self, key: str) -> None:
+        """The user stopped the run while it worked on a scene."""
+        self._append({"event": "interrupted", "scene": key})
+
+    def again(self, keys: Iterable[str]) -> None:
+        """Scenes are to be run anew, whatever was known of them."""
+        self._append(*({"event": "again", "scene": key} for key in keys))
+
+    def _append(self, *events: dict[str, Any]) -> None:
+        """Write events so that they outlive a kill, then take them into account."""
+        now = round(time.time(), 3)
+        entries = [{**event, "time": now} for event in events]
+        assert self._file is not None, "a manifest that is only read"
+        write_lines(self._file, entries)
+        for entry in entries:
+            self._records[entry["scene"]] = after(self[entry["scene"]], entry)
+
+
+def after(record: SceneRecord, entry: Mapping[str, Any]) -> SceneRecord:
+    """What is known of a scene after an event."""
+    event, now = entry["event"], float(entry["time"])
+    if event == "running":
+        return SceneRecord("running", record.attempts + 1, record.error, signature=entry["signature"], time=now)
+    if event == "done":
+        return replace(record, state="done", error=None, result=entry["result"], num_lost=entry["num_lost"], time=now)
+    if event == "failed":
+        return replace(record, state="failed" if entry["is_final"] else "pending", error=entry["error"], time=now)
+    if event == "interrupted":
+        return replace(record, state="pending", attempts=max(0, record.attempts - 1), time=now)
+    if event == "again":
+        return SceneRecord(time=now)
+    raise ValueError(f"unknown event {event!r}")
+
+
+def manifest_path(folder: Path, shard: Shard | None) -> Path:
+    """`manifest.jsonl`, or `manifest-1-of-4.jsonl` for a shard."""
+    name = "manifest" if shard is None else f"manifest-{shard.number}-of-{shard.count}"
+    return folder / f"{name}.jsonl"
+
+
+@contextmanager
+def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]:
+    """The manifest of a folder, made when there is none; no other process can open it meanwhile.
+
+    What other manifests of the folder (of shards) know is known here as well; of two records the newer one counts.
+
+    Args:
+        path: of the manifest.
+        settings: what decides about results, as plain values.
+
+    Raises:
+        InvalidInputError: when the folder's batch has other settings, the manifest is damaged, or another process
+            works on it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise InvalidInputError(
+            f"The output folder must be writable, but {str(path.parent)!r} is not ({error.strerror or error}). "
+            "Choose another with -o."
+        ) from error
+    with file:
+        _lock(file, path)
+        _drop_cut_line(file)
+        if file.tell() == 0:
+            write_lines(file, [{"event": "batch", "version": VERSION, "settings": dict(settings)}])
+        yield Manifest(file, read_all(path, settings))
+
+
+def read_all(path: Path, settings: Mapping[str, Any]) -> dict[str, SceneRecord]:
+    """The newest record of each scene in the manifests of a folder.
+
+    Other manifests count for what they finished only: what runs there may be running still.
+    """
+    records = read_manifest(path, settings) if path.exists() else {}
+    for other in sorted(path.parent.glob("manifest*.jsonl")):
+        if other != path:
+            for key, record in read_manifest(other, settings).items():
+                if record.state == "done" and record.time > records.get(key, SceneRecord()).time:
+                    records[key] = record
+    return records
+
+
+def read_manifest(path: Path, settings: Mapping[str, Any] | None = None) -> dict[str, SceneRecord]:
+    """The records of a manifest by the scenes' keys.
+
+    Args:
+        path: of the manifest; one that a process is writing to may be read.
+        settings: when given, those of the manifest must be equal.
+
+    Raises:
+        InvalidInputError: when they differ, or the manifest is damaged.
+    """
+    records: dict[str, SceneRecord] = {}
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            entry = json.loads(line)
+            if number == 1:
+                _check_settings(path, entry["settings"], settings)
+            else:
+                records[entry["scene"]] = after(records.get(entry["scene"], SceneRecord()), entry)
+        except InvalidInputError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInputError(
+                f"Line {number} of the manifest {str(path)!r} is damaged ({error}). Remove the line to have its scene "
+                "run again, or give --overwrite to begin anew."
+            ) from error
+    return records
+
+
+def forget(folder: Path, shard: Shard | None) -> None:
+    """Remove the manifest of a run that begins anew; without a shard those of all shards too.
+
+    Raises:
+        InvalidInputError: when another process works on one of them.
+    """
+    paths = folder.glob("manifest*.jsonl") if shard is None else [manifest_path(folder, shard)]
+    for path in sorted(paths):
+        if path.exists():
+            with path.open("a+b") as file:
+                _lock(file, path)
+                path.unlink()
+
+
+def write_lines(file: IO[bytes], entries: Iterable[Mapping[str, Any]]) -> None:
+    """Append objects, one a line, and wait until they are on the disk."""
+    file.write(b"".join(json.dumps(entry, ensure_ascii=False).encode("utf-8") + b"\n" for entry in entries))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _check_settings(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any] | None) -> None:
+    """Raise InvalidInputError when settings differ."""
+    if ours is None:
+        return
+    # As they look after a round trip through JSON, where tuples are lists.
+    ours = json.loads(json.dumps(ours))
+    names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    if names:
+        shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now" for name in names)
+        raise InvalidInputError(
+            f"A folder holds the results of one batch, but the settings of that in {str(path.parent)!r} are others "
+            f"({shown}). Give the same, choose another folder with -o, or begin anew with --overwrite."
+        )
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Keep other processes from the manifest until it is closed, also by a kill."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock: two runs on one folder are not told apart there
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InvalidInputError(
+            f"Another process works on the batch of {str(path)!r}. Wait for it, or choose another folder or --shard."
+        ) from error
+
+
+def _drop_cut_line(file: IO[bytes]) -> None:
+    """Cut off what follows the last whole line: a kill came while it was written."""
+    file.seek(0)
+    content = file.read()
+    file.truncate(content.rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)

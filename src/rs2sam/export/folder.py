@@ -1,0 +1,195 @@
+"""`rs2sam export`: a folder that holds all a program needs, checked against the float32 model when it is loaded.
+
+model.onnx + model.safetensors | model.pt2     the computation
+tokenizer.json, preprocessor_config.json       from sentence and picture to its inputs
+export.json                                    inputs, outputs, shapes, versions, how exact it is
+check.npz                                      a picture, a sentence and the answer of the float32 model
+config.json, README.md                         the sizes and the model card
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from rs2sam.backends import Backend, BackendOutput, Precision
+from rs2sam.backends.onnx import OnnxBackend
+from rs2sam.backends.torch import DTYPES, TorchBackend, load_model, load_weights
+from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from rs2sam.export.programs import PROGRAM_FILE, ProgramBackend, ProgramFormat, write_program
+from rs2sam.hub import resolve_model
+from rs2sam.models.exported import INPUT_NAMES, Shapes, difference, output_names
+from rs2sam.models.loading import INDEX_FILE, weight_files
+from rs2sam.models.onnx_export import export_onnx
+from rs2sam.models.staged import FLOAT32_PARTS
+from rs2sam.processing import Processor
+from rs2sam.versions import versions
+
+logger = logging.getLogger(__name__)
+
+Format = Literal["onnx", "torch-export", "aot"]
+
+EXPORT_FILE, CHECK_FILE, CONFIG_FILE = "export.json", "check.npz", "config.json"
+CHECK_SENTENCE = "the largest building"
+TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
+"""Largest relative L2 difference of any output to the float32 model's, by precision."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to write.
+
+    Args:
+        to: the format.
+        shapes: batch size and sentence length.
+        precision: `onnx` computes in float32.
+        device: where `aot` and `torch-export` will run.
+        overwrite: replace an earlier export.
+    """
+
+    to: Format
+    shapes: Shapes = Shapes()
+    precision: Precision = "float32"
+    device: str = "cpu"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.to == "onnx" and (self.precision, self.device) != ("float32", "cpu"):
+            raise InvalidInputError(
+                f"An export to onnx computes in float32 and is made on the CPU, received {self.precision} on "
+                f"{self.device}. Leave them out, or export to torch-export or aot."
+            )
+
+
+def export_model(model: str | Path, out: str | Path, options: ExportOptions) -> dict[str, Any]:
+    """Write a model as a folder for other programs; it appears only once it is whole and checked.
+
+    Args:
+        model: a known model, a folder, or a hub id.
+        out: the folder to write.
+        options: what.
+
+    Returns:
+        The content of `export.json`.
+
+    Raises:
+        InvalidInputError: `out` exists, or the options do not fit the model.
+        CheckpointError: what was written computes something else than the model.
+        MissingDependencyError: the ONNX exporter is not installed.
+    """
+    out = Path(out)
+    if out.exists() and not (options.overwrite and ((out / EXPORT_FILE).is_file() or not any(out.iterdir()))):
+        raise InvalidInputError(
+            f"{out} exists. Choose another folder"
+            + (
+                "; --overwrite replaces exports only, and this is none."
+                if options.overwrite
+                else ", or add --overwrite."
+            )
+        )
+    source = resolve_model(model).folder
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
+        draft = Path(name) / "export"
+        draft.mkdir()
+        report = _write(source, draft, options)
+        load_export(draft)
+        if out.exists():
+            shutil.rmtree(out)
+        draft.rename(out)
+    return report
+
+
+def load_export(folder: str | Path, check: bool = True) -> Backend:
+    """Load an exported folder, by default checked against the stored answer of the float32 model.
+
+    Args:
+        folder: what `export_model` wrote.
+        check: compute the stored example and compare.
+
+    Raises:
+        DataNotFoundError: the folder is no export.
+        CheckpointError: it computes something else on this machine than the model did.
+    """
+    folder = Path(folder)
+    try:
+        report: dict[str, Any] = json.loads((folder / EXPORT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataNotFoundError(
+            f"{folder} is no export: it has no {EXPORT_FILE}. Write it with `rs2sam export`."
+        ) from error
+    backend = _open(folder, report)
+    if check:
+        with np.load(folder / CHECK_FILE) as stored:
+            picture, expected = stored["picture"], {name: stored[name] for name in report["outputs"]}
+        error_found = difference(_answer(backend, Processor.from_folder(folder), picture), BackendOutput(**expected))
+        # Written this way, not-a-number is no agreement.
+        if not error_found <= report["tolerance"]:
+            raise CheckpointError(
+                f"An export must compute what the float32 model does within {report['tolerance']:g} (relative L2), "
+                f"but {folder} differs by {error_found:.2g} on this machine. Export it again here."
+            )
+        logger.info("%s: relative difference to the float32 model %.2g", folder, error_found)
+    return backend
+
+
+def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
+    """All files of an export; returns the content of `export.json`."""
+    processor = Processor.from_folder(source)
+    processor.save(draft)
+    for name in (CONFIG_FILE, "README.md"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, draft / name)
+    reference = TorchBackend(load_model(source), "cpu")
+    config = reference.model.config
+    options.shapes.check(config)
+    outputs = output_names(config)
+    picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    answer = _answer(reference, processor, picture)
+    stored: dict[str, Any] = {name: getattr(answer, name) for name in outputs}
+    np.savez(draft / CHECK_FILE, picture=picture, sentence=np.array(CHECK_SENTENCE), **stored)
+    if options.to == "onnx":
+        for file in [*weight_files(source), source / INDEX_FILE]:
+            if file.is_file():
+                shutil.copyfile(file, draft / file.name)
+        export_onnx(draft, options.shapes)
+    else:
+        is_half = options.precision != "float32"
+        dtype = DTYPES[options.precision]
+        model = load_weights(source, dtype, options.device, FLOAT32_PARTS if is_half else ())
+        write_program(model, options.to, options.shapes, draft / PROGRAM_FILE)
+    report = {
+        "format": options.to,
+        "inputs": list(INPUT_NAMES),
+        "outputs": outputs,
+        "shapes": asdict(options.shapes),
+        "image_size": config.image_size,
+        "union_image_size": config.union_image_size,
+        "precision": options.precision,
+        "device": options.device,
+        "tolerance": TOLERANCES[options.precision],
+        "versions": versions(),
+    }
+    (draft / EXPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _open(folder: Path, report: dict[str, Any]) -> Backend:
+    """The backend of an export."""
+    if report["format"] == "onnx":
+        return OnnxBackend.from_folder(folder)
+    kind, shapes = cast("ProgramFormat", report["format"]), Shapes(**report["shapes"])
+    return ProgramBackend.from_file(folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"])
+
+
+def _answer(backend: Backend, processor: Processor, picture: Any) -> BackendOutput:
+    """What a backend says about a picture and `CHECK_SENTENCE`."""
+    images, text = processor.images(picture), processor.sentences([CHECK_SENTENCE])
+    return backend.run(images.pixel_values[None], images.union_pixel_values[None], text.input_ids, text.attention_mask)

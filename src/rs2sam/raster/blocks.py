@@ -1,0 +1,142 @@
+"""An append-only file of blocks of pixels: what a long run has finished, readable again after a kill at any moment.
+
+A GeoTIFF keeps its directory at one place that is rewritten when the file is closed; a process that dies before leaves
+nothing to go on from. Here every block stands behind its own header, so a file cut at the end of any block is whole.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rs2sam.errors import InvalidInputError
+
+Values = NDArray[np.uint16]
+
+# band, row, column, height, width, value of a constant block, bytes that follow (0: constant)
+_HEADER = struct.Struct("<HIIIIHI")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a block lies on its raster, and in its file.
+
+    Args:
+        band: counted from 0.
+        row: first row.
+        col: first column.
+        height: rows.
+        width: columns.
+        value: of all its pixels, where nothing is stored for it.
+        offset: of its compressed pixels in the file.
+        num_bytes: their number, 0 for a constant block.
+    """
+
+    band: int
+    row: int
+    col: int
+    height: int
+    width: int
+    value: int
+    offset: int
+    num_bytes: int
+
+
+class BlockWriter:
+    """Appends blocks to a file.
+
+    Args:
+        path: the file; made when it is not there.
+        offset: where to go on; what lies behind is cut off.
+    """
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        path.touch()
+        self._file: BinaryIO = path.open("r+b")
+        self._file.truncate(offset)
+        self._file.seek(offset)
+        self.offset = offset
+
+    def append(self, band: int, row: int, col: int, values: Values) -> None:
+        """Add an (h, w) uint16 block."""
+        first = int(values.flat[0])
+        is_constant = not (values != first).any()
+        payload = b"" if is_constant else _packed(values)
+        height, width = values.shape
+        header = _HEADER.pack(band, row, col, height, width, first if is_constant else 0, len(payload))
+        self._file.write(header + payload)
+        self.offset += len(header) + len(payload)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _packed(values: Values) -> bytes:
+    """Runs of bytes, high and low ones apart: as small as with a search for repetitions, in half the time."""
+    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    return packer.compress(np.ascontiguousarray(values).view(np.uint8).reshape(-1, 2).T.tobytes()) + packer.flush()
+
+
+def _unpacked(data: bytes, height: int, width: int) -> Values:
+    """What `_packed` packed; raises zlib.error where it is damaged."""
+    parts = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(2, -1)
+    return np.ascontiguousarray(parts.T).view(np.uint16).reshape(height, width)
+
+
+class BlockReader:
+    """Reads the blocks of a file again.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("rb")
+
+    def __enter__(self) -> BlockReader:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
+
+    def index(self, start: int, end: int) -> Iterator[Block]:
+        """The blocks between two offsets that stand at the start of a block, in the order in which they came."""
+        while start < end:
+            self._file.seek(start)
+            header = self._file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                raise self._damaged()
+            band, row, col, height, width, value, num_bytes = _HEADER.unpack(header)
+            start += _HEADER.size
+            yield Block(band, row, col, height, width, value, start, num_bytes)
+            start += num_bytes
+
+    def values(self, block: Block) -> Values:
+        """(h, w) uint16 of a block."""
+        if block.num_bytes == 0:
+            return np.full((block.height, block.width), block.value, dtype=np.uint16)
+        self._file.seek(block.offset)
+        try:
+            return _unpacked(self._file.read(block.num_bytes), block.height, block.width)
+        except zlib.error as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> InvalidInputError:
+        """The error for a file that something else has cut or changed."""
+        return InvalidInputError(
+            f"What an interrupted run left behind must be whole to be continued, but {str(self._path)!r} is not. "
+            "Run again without --resume."
+        )

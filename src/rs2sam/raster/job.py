@@ -1,0 +1,135 @@
+"""The hidden folder of a run that is under way: what it has finished, and where it goes on after a kill.
+
+State and files are written so that at any moment the last saved state fits the files: files only grow, a state names
+how much of each counts, and it replaces the one before in a single step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rs2sam.errors import InvalidInputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs on the same scene and folder are then told from each other by nobody
+    fcntl = None  # type: ignore[assignment]
+
+_STATE = "state.npz"
+_LOCK = "lock"
+_KEY_LENGTH = 12
+
+
+def key_of(values: Mapping[str, Any]) -> str:
+    """A short name for what determines a result; the same values give the same name."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
+
+
+class Job:
+    """One run on one scene.
+
+    Args:
+        parent: folder of the results.
+        stem: of the scene.
+        key: what the run computes, see `key_of`.
+        resume: go on with what a run of the same key left, and leave it again when this one does not come to its end.
+    """
+
+    def __init__(self, parent: Path, stem: str, key: str, *, resume: bool) -> None:
+        self.folder = parent / f".rs2sam-{stem}-{key}"
+        self._parent = parent
+        self._stem = stem
+        self._resume = resume
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> Job:
+        """Take the folder; what runs of other keys or without resuming left behind is removed.
+
+        Raises:
+            InvalidInputError: when another process is at work on the same.
+        """
+        ours = re.compile(re.escape(f".rs2sam-{self._stem}-") + f"[0-9a-f]{{{_KEY_LENGTH}}}")
+        for path in sorted(self._parent.iterdir()):
+            if ours.fullmatch(path.name) and not (self._resume and path == self.folder):
+                _remove_unless_locked(path, is_ours=path == self.folder)
+        self.folder.mkdir(exist_ok=True)
+        self._lock = _lock(self.folder)
+        if self._lock is None:
+            raise _in_use(self.folder)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        """Remove the folder, unless the run failed and may be resumed."""
+        if kind is None or not self._resume:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run of this key was interrupted."""
+        return (self.folder / _STATE).is_file()
+
+    def load(self) -> tuple[dict[str, Any], NDArray[np.float32]] | None:
+        """The last saved state and sums, or None where there are none."""
+        try:
+            with (self.folder / _STATE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return json.loads(str(arrays["plain"])), arrays["sums"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise InvalidInputError(
+                f"What an interrupted run left behind must be whole to be continued, but {str(self.folder / _STATE)!r} "
+                f"is not ({error}). Run again without --resume."
+            ) from error
+
+    def save(self, plain: Mapping[str, Any], sums: NDArray[np.float32]) -> None:
+        """Replace the saved state; the files it speaks of must have been handed to the operating system."""
+        temporary = self.folder / "state.tmp.npz"
+        np.savez(temporary, plain=np.array(json.dumps(plain)), sums=sums)
+        os.replace(temporary, self.folder / _STATE)
+
+
+def _lock(folder: Path) -> IO[bytes] | None:
+    """An open lock, or None where another process has it."""
+    file = (folder / _LOCK).open("wb")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+    return file
+
+
+def _remove_unless_locked(folder: Path, *, is_ours: bool) -> None:
+    """Remove what an earlier run left; a run that is at work is left alone, and is an error if it does the same."""
+    lock = None
+    with suppress(OSError):
+        lock = _lock(folder)
+        if lock is None and is_ours:
+            raise _in_use(folder)
+    if lock is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+
+
+def _in_use(folder: Path) -> InvalidInputError:
+    """The error for a second run at the same time."""
+    return InvalidInputError(
+        f"Another run is at work on the same image, sentences and folder ({str(folder)!r}). Wait for it, or choose "
+        "another folder with -o."
+    )

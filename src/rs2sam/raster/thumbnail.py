@@ -1,0 +1,77 @@
+"""A small picture of a scene that is never whole in memory: means of evenly spread samples.
+
+Every cell of the picture is the mean of four pixels at fixed places of the scene, so it does not depend on how the
+scene was cut; up to `SIDE` pixels the picture is the scene itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rs2sam.raster.tiling import Window
+
+SIDE = 1600
+"""Longer side of the picture, at most [px]."""
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+
+class ThumbnailGrid:
+    """How a scene shrinks: each cell of the picture is 1 pixel, or an even number of pixels a side.
+
+    Args:
+        size_hw: of the scene in pixels.
+        side: longer side of the picture, at most.
+    """
+
+    def __init__(self, size_hw: tuple[int, int], side: int = SIDE) -> None:
+        least = -(-max(size_hw) // side)
+        self.factor = 1 if least <= 1 else -(-least // 2) * 2
+        self.step = max(1, self.factor // 2)
+        self.size_hw = -(-size_hw[0] // self.factor), -(-size_hw[1] // self.factor)
+
+    def cells(self, window: Window) -> Window:
+        """The cells that a window of the scene touches."""
+        row, col = window.row // self.factor, window.col // self.factor
+        bottom = -(-(window.row + window.height) // self.factor)
+        right = -(-(window.col + window.width) // self.factor)
+        return Window(row, col, bottom - row, right - col)
+
+    def sums(self, window: Window, rgb: NDArray[np.uint8], valid: BoolArray) -> NDArray[np.uint16]:
+        """(4, y, x) uint16 sums of red, green, blue and number of the valid samples in each cell that a window touches.
+
+        Args:
+            window: of the scene.
+            rgb: (h, w, 3) uint8, 0 where invalid.
+            valid: (h, w) bool.
+        """
+        # Samples lie at multiples of `step`; two by two of them make a cell.
+        first = -window.row % self.step, -window.col % self.step
+        inner = slice(first[0], None, self.step), slice(first[1], None, self.step)
+        sample = np.concatenate([rgb[inner], valid[inner].view(np.uint8)[..., None]], axis=2).transpose(2, 0, 1)
+        if self.factor == 1:
+            return sample.astype(np.uint16)
+        cells = self.cells(window)
+        padded = np.zeros((4, 2 * cells.height, 2 * cells.width), dtype=np.uint16)
+        row = (window.row + first[0]) // self.step - 2 * cells.row
+        col = (window.col + first[1]) // self.step - 2 * cells.col
+        padded[:, row : row + sample.shape[1], col : col + sample.shape[2]] = sample
+        pairs = padded[:, ::2] + padded[:, 1::2]
+        found: NDArray[np.uint16] = pairs[:, :, ::2] + pairs[:, :, 1::2]
+        return found
+
+    def covered(self, window: Window, mask: BoolArray) -> NDArray[np.uint32]:
+        """(y, x) number of True pixels in each cell that a window of the scene touches; mask is (h, w) bool."""
+        cells = self.cells(window)
+        by_row = np.add.reduceat(mask, self._starts(window.row, window.height), axis=0, dtype=np.uint32)
+        cols = self._starts(window.col, window.width)
+        found: NDArray[np.uint32] = np.add.reduceat(by_row, cols, axis=1, dtype=np.uint32)
+        assert found.shape == (cells.height, cells.width)
+        return found
+
+    def _starts(self, start: int, length: int) -> IntArray:
+        """First pixels of the cells that a range touches, from its start."""
+        edges = np.arange(start // self.factor + 1, -(-(start + length) // self.factor)) * self.factor - start
+        return np.concatenate([[0], edges]).astype(np.int64)

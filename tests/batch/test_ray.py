@@ -1,0 +1,126 @@
+"""The distributed engine on real Ray processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from rs2sam.batch.ray_engine import RayOptions, run_ray
+from tests.batch.scenes import Watcher, plan, run_locally, write_scenes
+from tests.make_rasters import RedSegmenter
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Ray reads its own deprecated settings.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OPTIONS = RayOptions(actors=2, object_store_gib=0.2)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """What Ray's processes inherit."""
+    pytest.importorskip("ray")
+    # They import the stand-ins of the tests.
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Else they stand back behind everything else that the machine does.
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+
+
+@dataclass
+class SlowSegmenter(RedSegmenter):
+    """The stand-in, slow enough to be killed at work; it leaves its process number in a folder."""
+
+    folder: str = ""
+    pause_s: float = 0.3
+
+    def segment_views(self, pairs, batch_size=1):
+        (Path(self.folder) / str(os.getpid())).touch()
+        time.sleep(self.pause_s)
+        return super().segment_views(pairs, batch_size)
+
+
+@dataclass
+class FatalSegmenter(RedSegmenter):
+    """The stand-in; its process dies when it sees blue."""
+
+    def segment_views(self, pairs, batch_size=1):
+        if any((view[..., 2] > 200).any() for view, _ in pairs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().segment_views(pairs, batch_size)
+
+
+def run_on_ray(batch, load, watcher=None):
+    from rs2sam.batch.run import run_batch
+
+    def engine(schedule, watching):
+        run_ray(schedule, batch.settings.request, load, OPTIONS, watching)
+
+    return run_batch(batch, engine, watcher or Watcher())
+
+
+def assert_same_results(first: Path, second: Path) -> int:
+    """Every mask and report of one folder is that of the other; returns how many."""
+    masks = sorted(path.relative_to(first) for path in first.rglob("*_mask.tif"))
+    assert masks == sorted(path.relative_to(second) for path in second.rglob("*_mask.tif"))
+    for name in masks:
+        with rasterio.open(first / name) as one, rasterio.open(second / name) as other:
+            np.testing.assert_array_equal(one.read(), other.read())
+    return len(masks)
+
+
+def test_results_are_those_of_the_local_engine_and_a_broken_scene_stops_no_other(tmp_path):
+    write_scenes(tmp_path / "in", broken=True)
+    local = run_locally(plan(tmp_path, "local"))
+    distributed = run_on_ray(plan(tmp_path, "ray"), partial(RedSegmenter, image_size=64))
+    assert assert_same_results(tmp_path / "local", tmp_path / "ray") == 4
+    assert [failure["scene"] for failure in distributed["failed"]] == ["broken.tif"]
+    for name in ("done", "failed", "sentences"):
+        assert distributed[name] == local[name]
+
+
+def test_a_killed_actor_leaves_all_results_complete(tmp_path):
+    write_scenes(tmp_path / "in")
+    run_locally(plan(tmp_path, "local"))
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    killed = []
+
+    def kill_the_first():
+        while not (seen := list(pids.iterdir())):
+            time.sleep(0.01)
+        os.kill(int(seen[0].name), signal.SIGKILL)
+        killed.append(seen[0].name)
+
+    killer = threading.Thread(target=kill_the_first, daemon=True)
+    killer.start()
+    load = partial(SlowSegmenter, image_size=64, folder=str(pids))
+    summary = run_on_ray(plan(tmp_path, "ray"), load)
+    killer.join()
+    assert killed
+    assert (summary["done"], summary["failed"]) == (4, [])
+    assert len(list(pids.iterdir())) >= 2
+    assert assert_same_results(tmp_path / "local", tmp_path / "ray") == 4
+
+
+def test_a_scene_that_kills_the_model_is_given_up_and_stops_no_other(tmp_path):
+    write_scenes(tmp_path / "in", fatal=True)
+    summary = run_on_ray(plan(tmp_path, "ray", attempts=2), partial(FatalSegmenter, image_size=64))
+    assert [failure["scene"] for failure in summary["failed"]] == ["fatal.tif"]
+    assert summary["failed"][0]["attempts"] == 2
+    assert summary["done"] == 4
+    run_locally(plan(tmp_path, "local"), but="fatal.tif")
+    assert assert_same_results(tmp_path / "local", tmp_path / "ray") == 4

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pyogrio.raw
+import pytest
+import rasterio
+
+from rs2sam.batch.inputs import Shard
+from rs2sam.batch.run import preview_states
+from rs2sam.errors import InvalidInputError
+from rs2sam.scene_run import run_scene
+from tests.batch.scenes import SIZES_HW, Watcher, plan, run_locally, write_scenes
+from tests.make_rasters import RedSegmenter, paint, write_tiff
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def base(tmp_path):
+    write_scenes(tmp_path / "in", broken=True)
+    return tmp_path
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name.endswith(("_mask.tif", "_polygons.gpkg"))
+    }
+
+
+def test_results_mirror_the_inputs_and_one_broken_scene_stops_no_other(base):
+    watcher = Watcher()
+    summary = run_locally(plan(base, "out"), watcher)
+    assert (summary["scenes"], summary["done"], summary["run_now"]) == (5, 4, 5)
+    assert [failure["scene"] for failure in summary["failed"]] == ["broken.tif"]
+    assert (base / "out/sub/b_mask.tif").is_file()
+    assert (base / "out/a_result.json").is_file()
+    assert json.loads((base / "out/batch.json").read_text()) == summary
+    assert watcher.num_scenes == 5
+    assert [outcome.scene.key for outcome in watcher.outcomes] == [scene.key for scene in plan(base, "out").scenes]
+    assert watcher.views[-1][0] == watcher.views[-1][1]
+
+
+def test_the_same_command_again_runs_nothing_twice(base):
+    run_locally(plan(base, "out"))
+    before = files(base / "out")
+
+    def never(scene, progress):
+        raise AssertionError(scene.key)
+
+    summary = run_locally(plan(base, "out"), run=never)
+    assert (summary["done"], summary["run_now"], len(summary["failed"])) == (4, 0, 1)
+    assert files(base / "out") == before
+
+
+def test_errors_that_pass_are_tried_until_they_do(base):
+    (base / "in/broken.tif").unlink()
+    failures = iter([OSError("network"), OSError("network")])
+    batch = plan(base, "out")
+
+    def flaky(scene, progress):
+        if scene.key == "c.tif" and (error := next(failures, None)):
+            raise error
+        return run_scene(batch.settings.request(scene), RedSegmenter(), progress)
+
+    watcher = Watcher()
+    summary = run_locally(batch, watcher, run=flaky)
+    assert summary["failed"] == []
+    assert [outcome.error for outcome in watcher.outcomes if outcome.scene.key == "c.tif"] == [
+        "OSError: network",
+        "OSError: network",
+        None,
+    ]
+
+
+def test_failed_scenes_are_run_again_when_asked_for(base):
+    run_locally(plan(base, "out"), but="c.tif")
+    (base / "in/broken.tif").unlink()
+    write_tiff(base / "in/broken.tif", paint(np.ones((64, 64), dtype=bool)))
+    assert run_locally(plan(base, "out"))["run_now"] == 0
+    summary = run_locally(plan(base, "out", retry_failed=True))
+    assert (summary["run_now"], summary["done"], summary["failed"]) == (2, 5, [])
+
+
+def test_ctrl_c_stops_the_batch_and_it_goes_on(base):
+    def stop(scene, progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_locally(plan(base, "out"), run=stop)
+    assert set(preview_states(plan(base, "out")).values()) == {"pending"}
+    assert run_locally(plan(base, "out"))["done"] == 4
+
+
+def test_shards_together_do_all_and_a_last_run_merges(base):
+    whole = run_locally(plan(base, "whole"))
+    done = []
+    for number in (1, 2, 3):
+        summary = run_locally(plan(base, "out", shard=Shard(number, 3)))
+        done.append(summary["done"])
+        assert summary["merged"] is None
+        assert (base / f"out/batch-{number}-of-3.json").is_file()
+    assert sum(done) == 4
+    assert not (base / "out/polygons.gpkg").exists()
+    summary = run_locally(plan(base, "out", retry_failed=False))
+    assert summary["run_now"] == 1  # the broken one: a shard's failures are its own
+    assert summary["merged"] == whole["merged"]
+    assert files(base / "out") == files(base / "whole")
+
+
+def test_overwriting_begins_anew_also_with_other_settings(base):
+    run_locally(plan(base, "out"))
+    other = plan(base, "out")
+    other = replace(other, settings=replace(other.settings, sentences=("no red things",)))
+    with pytest.raises(InvalidInputError, match=r"red things.*there.*no red things.*now"):
+        run_locally(other)
+    summary = run_locally(replace(other, overwrite=True))
+    assert summary["run_now"] == 5
+    assert summary["sentences"] == [{"sentence": "no red things", "scenes": 0, "polygons": 0, "pixels": 0}]
+    assert run_locally(other)["run_now"] == 0
+
+
+def test_a_dry_look_changes_nothing(base):
+    assert set(preview_states(plan(base, "out")).values()) == {"pending"}
+    assert not (base / "out").exists()
+    run_locally(plan(base, "out"))
+    states = preview_states(plan(base, "out"))
+    assert states.pop("broken.tif") == "failed"
+    assert set(states.values()) == {"done"}
+    assert preview_states(plan(base, "out", retry_failed=True))["broken.tif"] == "pending"
+    assert set(preview_states(plan(base, "out", overwrite=True)).values()) == {"pending"}
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "parquet"])
+def test_the_merged_file_holds_every_polygon_with_its_scene(base, kind):
+    summary = run_locally(plan(base, "out", merged=f"polygons.{kind}"))
+    if kind == "gpkg":
+        meta, _, geometry, values = pyogrio.raw.read(base / "out/polygons.gpkg")
+        columns = dict(zip(meta["fields"], values, strict=True))
+        assert meta["crs"] == "EPSG:26910"
+    else:
+        from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
+
+        (geometry, columns), *more = read_geoparquet(base / "out/polygons.parquet")
+        assert more == []
+        assert geoparquet_crs(base / "out/polygons.parquet").to_epsg() == 26910
+    assert len(geometry) == summary["merged"]["polygons"] == summary["sentences"][0]["polygons"]
+    assert summary["merged"]["crs"] == "EPSG:26910"
+    assert set(columns["scene"]) == {f"{name}.tif" for name in SIZES_HW}
+    assert sum(columns["area_px"]) == summary["sentences"][0]["pixels"]
+
+
+def test_scenes_of_several_places_are_merged_in_longitude_and_latitude(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / "in/a.tif")
+    write_tiff(tmp_path / "in/b.tif", crs="EPSG:26911")
+    write_tiff(tmp_path / "in/nowhere.tif", crs=None)
+    summary = run_locally(plan(tmp_path, "out"))
+    assert summary["merged"]["crs"] == "EPSG:4326"
+    assert summary["merged"]["without_crs"] == ["nowhere.tif"]
+    assert summary["merged"]["polygons"] == 4
+    west, south, east, north = pyogrio.read_info(tmp_path / "out/polygons.gpkg", force_total_bounds=True)[
+        "total_bounds"
+    ]
+    # 598,119.6 m E, 4,402,383 m N in zones 10 and 11, six degrees apart.
+    assert west == pytest.approx(-121.854, abs=0.01)
+    assert east == pytest.approx(-115.854, abs=0.01)
+    assert (south, north) == (pytest.approx(39.765, abs=0.01), pytest.approx(39.765, abs=0.01))
+
+
+def test_a_batch_that_finds_nothing_has_an_empty_merged_file_with_columns(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / "in/a.tif", paint(np.zeros((64, 64), bool)))
+    summary = run_locally(plan(tmp_path, "out"))
+    assert summary["merged"]["polygons"] == 0
+    info = pyogrio.read_info(tmp_path / "out/polygons.gpkg")
+    assert info["features"] == 0
+    assert {"scene", "sentence", "area_m2"} <= set(info["fields"])
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.batch.scenes import plan, run_locally
+from rs2sam.scene_run import run_scene
+from tests.make_rasters import RedSegmenter
+import time
+base = Path(sys.argv[1])
+batch = plan(base, "out")
+class Slow(RedSegmenter):
+    def segment_views(self, pairs, batch_size=1):
+        time.sleep(0.1)
+        return super().segment_views(pairs, batch_size)
+run_locally(batch, run=lambda scene, progress: run_scene(batch.settings.request(scene), Slow(), progress))
+"""
+
+
+def test_a_killed_batch_goes_on_and_ends_with_the_same_files(base):
+    whole = run_locally(plan(base, "whole"))
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(base)], cwd=REPOSITORY)
+    manifest = base / "out/manifest.jsonl"
+    while process.poll() is None and not (manifest.is_file() and manifest.read_bytes().count(b'"done"') >= 2):
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it was killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = [json.loads(line)["scene"] for line in manifest.read_text().splitlines() if '"event": "done"' in line]
+    watcher = Watcher()
+    summary = run_locally(plan(base, "out"), watcher)
+    assert not {outcome.scene.key for outcome in watcher.outcomes} & set(finished)
+    assert summary["sentences"] == whole["sentences"]
+    assert files(base / "out") == files(base / "whole")
+    with rasterio.open(base / "out/c_mask.tif") as mask:
+        assert mask.shape == SIZES_HW["c"]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rs2sam.batch.inputs import SceneInput
+from rs2sam.batch.manifest import open_manifest
+from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_path
+from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+
+REPORT = {"sentences": []}
+
+
+class Clock:
+    """A clock that is turned by hand."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    made = []
+    for name in "abc":
+        (tmp_path / f"{name}.tif").write_bytes(b"pixels")
+        made.append(SceneInput(f"sub/{name}.tif", str(tmp_path / f"{name}.tif")))
+    return made
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def schedule(scenes, out, clock):
+    """Makes a schedule on the same folder each time, as the next process would."""
+    opened = []
+
+    def make(**options):
+        if opened:
+            opened.pop().__exit__(None, None, None)
+        opened.append(open_manifest(out / "manifest.jsonl", {}))
+        return Schedule(scenes, opened[0].__enter__(), out, clock=clock, **options)
+
+    yield make
+    opened.pop().__exit__(None, None, None)
+
+
+def write_result(out, scene, report=REPORT):
+    path = result_path(out, scene)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report))
+
+
+def finish(plan, scene, out):
+    write_result(out, scene)
+    return plan.finish(scene, REPORT)
+
+
+def test_each_scene_is_handed_out_once(schedule, scenes, out):
+    plan = schedule()
+    for scene in scenes:
+        assert plan.begin() == scene
+        finish(plan, scene, out)
+    assert plan.begin() is None
+    assert plan.num_left == 0
+    assert schedule().num_left == 0
+
+
+def test_pauses_double_up_to_a_limit():
+    policy = RetryPolicy(attempts=20, backoff_s=5)
+    assert [policy.pause_s(n) for n in (1, 2, 3)] == [5, 10, 20]
+    assert policy.pause_s(19) == MAX_PAUSE_S
+
+
+@pytest.mark.parametrize("policy", [{"attempts": 0}, {"backoff_s": -1}, {"backoff_s": float("nan")}])
+def test_an_impossible_policy_is_refused(policy):
+    with pytest.raises(InvalidInputError, match="--backoff"):
+        RetryPolicy(**policy)
+
+
+def test_an_error_that_may_pass_is_tried_again_after_a_growing_pause(schedule, scenes, clock):
+    plan = schedule(policy=RetryPolicy(attempts=3, backoff_s=4))
+    assert not plan.fail(plan.begin(), OSError("network")).is_final
+    assert plan.begin() == scenes[1]  # others first
+    assert plan.begin() == scenes[2]
+    assert plan.begin() is None
+    assert plan.pause_s() == 4
+    clock.now += 4
+    assert plan.begin() == scenes[0]
+    assert not plan.fail(scenes[0], OSError("network")).is_final
+    assert plan.pause_s() == 8
+    clock.now += 8
+    assert plan.begin() == scenes[0]
+    outcome = plan.fail(scenes[0], OSError("network"))
+    assert outcome.is_final
+    assert outcome.error == "OSError: network"
+    assert plan.num_left == 2
+
+
+@pytest.mark.parametrize("error", [InvalidImageError("no image"), DataNotFoundError("gone")])
+def test_a_broken_local_file_is_not_tried_twice(schedule, error):
+    plan = schedule()
+    assert plan.fail(plan.begin(), error).is_final
+
+
+def test_a_remote_file_that_cannot_be_read_is_tried_again(schedule, scenes):
+    scenes[0] = SceneInput("x/s.tif", "https://data.example/s.tif")
+    plan = schedule()
+    assert not plan.fail(plan.begin(), InvalidImageError("timed out")).is_final
+
+
+def test_failed_scenes_stay_failed_until_they_are_asked_for(schedule, scenes, out):
+    plan = schedule()
+    plan.fail(plan.begin(), InvalidImageError("no image"))
+    for _ in scenes[1:]:
+        finish(plan, plan.begin(), out)
+    assert schedule().num_left == 0
+    plan = schedule(retry_failed=True)
+    assert plan.num_left == 1
+    assert plan.begin() == scenes[0]
+    assert plan.manifest[scenes[0].key].attempts == 1
+
+
+def test_an_interrupted_scene_is_run_again_and_counts_no_attempt(schedule, scenes):
+    plan = schedule()
+    plan.begin()
+    plan.interrupt()
+    plan = schedule()
+    assert plan.begin() == scenes[0]
+    assert plan.manifest[scenes[0].key].attempts == 1
+
+
+def test_a_scene_at_which_the_process_was_killed_is_run_again(schedule, scenes):
+    schedule().begin()
+    plan = schedule()
+    assert plan.num_left == 3
+    assert plan.begin() == scenes[0]
+    assert plan.manifest[scenes[0].key].attempts == 2
+
+
+def test_a_scene_that_kills_the_process_again_and_again_is_given_up(schedule, scenes):
+    policy = RetryPolicy(attempts=2)
+    schedule(policy=policy).begin()
+    schedule(policy=policy).begin()
+    plan = schedule(policy=policy)
+    assert plan.begin() == scenes[1]
+    assert "2 times" in plan.manifest[scenes[0].key].error
+    assert schedule(policy=policy, retry_failed=True).num_left == 3
+
+
+def test_a_kill_after_the_results_were_written_does_not_run_the_scene_twice(schedule, scenes, out):
+    schedule().begin()
+    write_result(out, scenes[0], {"sentences": [], "lost": [[0, 0]]})
+    plan = schedule()
+    assert plan.begin() == scenes[1]
+    assert plan.manifest[scenes[0].key].state == "done"
+    assert plan.manifest[scenes[0].key].num_lost == 1
+
+
+def test_the_result_of_an_earlier_attempt_is_not_taken_for_that_of_a_killed_one(schedule, scenes, out, tmp_path):
+    plan = schedule()
+    finish(plan, plan.begin(), out)
+    (tmp_path / "a.tif").write_bytes(b"other pixels")
+    schedule().begin()  # and the process ends here
+    assert schedule().begin() == scenes[0]
+
+
+def test_a_changed_source_is_run_again_and_one_that_is_gone_is_not(schedule, scenes, out, tmp_path):
+    plan = schedule()
+    for _ in scenes:
+        finish(plan, plan.begin(), out)
+    (tmp_path / "a.tif").write_bytes(b"other pixels")
+    (tmp_path / "b.tif").unlink()
+    plan = schedule()
+    assert plan.num_left == 1
+    assert plan.begin() == scenes[0]
+
+
+def test_a_scene_whose_results_are_gone_is_run_again(schedule, scenes, out):
+    plan = schedule()
+    for _ in scenes:
+        finish(plan, plan.begin(), out)
+    result_path(out, scenes[1]).unlink()
+    assert schedule().begin() == scenes[1]
+
+
+def test_results_that_no_batch_wrote_are_not_replaced(schedule, scenes, out):
+    write_result(out, scenes[2])
+    with pytest.raises(InvalidInputError, match=r"1 scenes.*c_result.json.*--overwrite"):
+        schedule()
+
+
+def test_results_written_meanwhile_are_listed_as_lost_blocks(schedule, scenes, out):
+    plan = schedule()
+    write_result(out, scenes[0])
+    outcome = plan.finish(plan.begin(), {"sentences": [], "lost": [[0, 0], [0, 1]]})
+    assert outcome.report is not None
+    assert plan.manifest[scenes[0].key].num_lost == 2

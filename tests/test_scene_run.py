@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.raster import MinArea, ReadOptions, SceneOptions, read_scene, segment_scene
+from rs2sam.raster.outputs import OutputOptions
+from rs2sam.raster.source import open_source
+from rs2sam.raster.streaming import answer_tiles, read_tiles
+from rs2sam.scene_run import SceneRequest, run_scene
+from tests.make_rasters import RedSegmenter, RedView, paint, write_tiff
+
+
+def blobs(height=300, width=410, seed=3):
+    """(H, W) bool: rectangles of any size, many of them across tiles."""
+    random_state = np.random.default_rng(seed)
+    mask = np.zeros((height, width), dtype=bool)
+    for _ in range(25):
+        row, col = random_state.integers(0, height), random_state.integers(0, width)
+        size = random_state.integers(2, 60, size=2)
+        mask[row : row + size[0], col : col + size[1]] ^= True
+    return mask
+
+
+class FieldSegmenter(RedSegmenter):
+    """Shows the red band as probability, shifted by the sentence's length: values that blending changes."""
+
+    def _segment(self, view, sentence):
+        self.num_views += 1
+        base = view[..., 0].astype(np.float32) / 255
+        edge = np.linspace(0, 0.3, view.shape[1], dtype=np.float32)
+        return RedView(np.clip(base + edge * (len(sentence) % 3), 0, 1), float(base.max()), 0.5)
+
+
+def noise(height=260, width=330, seed=0):
+    smooth = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (17, 21, 3), dtype=np.uint8))
+    return np.asarray(smooth.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def run(path, folder, segmenter=None, *, sentences=("red",), reading=None, answers=None, outputs=None, **options):
+    request = SceneRequest(
+        str(path),
+        tuple(sentences),
+        folder,
+        reading=reading or ReadOptions(),
+        options=SceneOptions(**options),
+        outputs=OutputOptions(**(outputs or {})),
+        model="red",
+    )
+    return run_scene(request, segmenter or RedSegmenter(), answers=answers)
+
+
+def mask_of(folder, stem="a", kind="mask"):
+    with rasterio.open(folder / f"{stem}_{kind}.tif") as dataset:
+        return dataset.read()
+
+
+# --- equal to the same scene in memory -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sentences", [["a"], ["a", "bb", "ccc"]])
+@pytest.mark.parametrize("options", [{}, {"tile": 50, "overlap": 20, "batch_size": 5}, {"min_area": MinArea(300)}])
+def test_masks_are_those_of_the_scene_in_memory(tmp_path, sentences, options):
+    path = write_tiff(tmp_path / "a.tif", noise())
+    report = run(path, tmp_path / "out", FieldSegmenter(), sentences=sentences, **options)
+    expected = segment_scene(FieldSegmenter(), read_scene(path), sentences, SceneOptions(**options))
+    for band, result, found in zip(mask_of(tmp_path / "out"), expected, report["sentences"], strict=True):
+        assert result.mask.any()
+        np.testing.assert_array_equal(band, result.mask)
+        assert found["pixels"] == result.mask.sum()
+        assert found["polygons"] == len(result.regions)
+        assert found["views"] == result.num_views
+        assert found["area_m2"] == pytest.approx(result.area_m2, rel=1e-6)
+        assert (found["presence"], found["score"]) == pytest.approx((result.presence, result.score), abs=1e-4)
+        mean = np.average([r.mean_probability for r in result.regions], weights=[r.num_pixels for r in result.regions])
+        assert found["mean_probability"] == pytest.approx(mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize(("profile", "name"), [({"blockysize": 1}, "strips"), ({"tiled": True}, "tiles")])
+def test_neither_batches_nor_the_files_layout_change_the_result(tmp_path, batch_size, profile, name):
+    sizes = {"blockxsize": 64, "blockysize": 64} if name == "tiles" else {}
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()), **{**profile, **sizes})
+    run(path, tmp_path / "out", batch_size=batch_size)
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], blobs())
+
+
+def test_a_scene_of_up_to_twice_the_models_side_stays_one_view(tmp_path):
+    segmenter = RedSegmenter(image_size=64)
+    report = run(write_tiff(tmp_path / "a.tif", paint(blobs(128, 100))), tmp_path / "out", segmenter)
+    assert (segmenter.num_views, segmenter.largest) == (1, 128)
+    assert report["tiles"] == {"read": 1, "skipped": 0, "run": 1}
+    assert report["options"]["tile"] is None
+
+
+def test_tiles_without_data_are_read_but_not_asked_about(tmp_path):
+    valid = np.zeros((300, 410), dtype=bool)
+    valid[90:130, 20:60] = True
+    segmenter = RedSegmenter()
+    report = run(write_tiff(tmp_path / "a.tif", paint(blobs()), mask=valid), tmp_path / "out", segmenter)
+    tiles = report["tiles"]
+    assert tiles["run"] == segmenter.num_views <= 6
+    assert tiles["skipped"] == tiles["read"] - tiles["run"] > 30
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], np.where(valid, blobs(), 255))
+    assert report["source"]["valid_pixels"] == valid.sum()
+
+
+def test_a_scene_without_data_finds_nothing(tmp_path, caplog):
+    black = np.zeros((300, 410, 3), dtype=np.uint8)
+    report = run(write_tiff(tmp_path / "a.tif", black, nodata=0), tmp_path / "out")
+    assert report["tiles"]["run"] == 0
+    assert report["source"]["stretch"]["limits"] == []
+    assert report["sentences"][0]["found"] is False
+    assert (mask_of(tmp_path / "out") == 255).all()
+    assert "no valid pixel" in caplog.text
+
+
+def test_results_of_one_sentence_do_not_depend_on_the_others(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise())
+    run(path, tmp_path / "one", FieldSegmenter(), sentences=["bb"])
+    run(path, tmp_path / "many", FieldSegmenter(), sentences=["a", "bb", "a"])
+    np.testing.assert_array_equal(mask_of(tmp_path / "one")[0], mask_of(tmp_path / "many")[1])
+
+
+def test_a_float_scene_is_stretched_alike_everywhere(tmp_path):
+    values = noise().astype(np.float32) * 3 - 100
+    values[40:60, 100:180] = np.nan
+    path = write_tiff(tmp_path / "a.tif", values)
+    run(path, tmp_path / "out", FieldSegmenter(), sentences=["a"])
+    scene = read_scene(path)
+    (expected,) = segment_scene(FieldSegmenter(), scene, ["a"])
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], np.where(scene.valid, expected.mask, 255))
+    assert (~scene.valid).sum() == 20 * 80
+
+
+def test_a_large_turned_photo_is_segmented_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(paint(blobs())).save(tmp_path / "a.png", exif=exif)
+    run(tmp_path / "a.png", tmp_path / "out")
+    mask = np.asarray(Image.open(tmp_path / "out/a_mask.png")) > 0
+    np.testing.assert_array_equal(mask, np.rot90(blobs(), -1))
+
+
+def test_an_open_source_gives_the_masks_of_the_scene_in_memory(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise())
+    with open_source(path) as source:
+        (streamed,) = segment_scene(FieldSegmenter(), source, ["bb"], SceneOptions(keep_probability=True))
+    (whole,) = segment_scene(FieldSegmenter(), read_scene(path), ["bb"], SceneOptions(keep_probability=True))
+    np.testing.assert_array_equal(streamed.probability, whole.probability)
+    np.testing.assert_array_equal(streamed.mask, whole.mask)
+
+
+def test_answers_may_come_from_elsewhere(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise())
+    run(path, tmp_path / "here", FieldSegmenter())
+
+    def elsewhere(task):
+        with open_source(task.path, task.reading, task.info.limits) as source:
+            tiles = read_tiles(source, task.grid, task.thumbnail, task.start)
+            yield from answer_tiles(FieldSegmenter(), tiles, task.sentences, task.batch_size)
+
+    run(path, tmp_path / "there", RedSegmenter(), answers=elsewhere)
+    for name in ("a_mask.tif", "a_polygons.gpkg", "a_preview.png"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+# --- several sentences -----------------------------------------------------------------------------------------------
+
+
+def test_words_that_compare_are_decided_for_the_scene(tmp_path):
+    mask = np.zeros((300, 410), dtype=bool)
+    mask[20:50, 20:40] = mask[200:250, 300:400] = mask[140:150, 250:260] = True
+    path = write_tiff(tmp_path / "a.tif", paint(mask))
+    sentences = ["the largest red roof", "the red roof at the upper left", "all red roofs"]
+    report = run(path, tmp_path / "out", sentences=sentences)
+    largest, upper, every = mask_of(tmp_path / "out")
+    assert largest.sum() == 50 * 100
+    assert largest[200:250, 300:400].all()
+    assert upper.sum() == 30 * 20
+    assert upper[20:50, 20:40].all()
+    np.testing.assert_array_equal(every, mask)
+    assert report["sentences"][0]["scope"]["claims"]
+    assert report["sentences"][2]["scope"] is None
+    report = run(path, tmp_path / "tiles", sentences=sentences, scope="tile")
+    np.testing.assert_array_equal(mask_of(tmp_path / "tiles")[0], mask)
+
+
+class TwoKinds(RedSegmenter):
+    """Red with 0.9 for "red"; red and green with 0.6 for everything else."""
+
+    def _segment(self, view, sentence):
+        view_of_red = super()._segment(view, "red")
+        if sentence == "red":
+            return view_of_red
+        return RedView(np.full(view.shape[:2], 0.6, dtype=np.float32), 0.9, 0.5)
+
+
+def test_a_class_map_names_the_most_probable_sentence(tmp_path):
+    valid = np.ones((300, 410), dtype=bool)
+    valid[:, :20] = False
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()), mask=valid)
+    report = run(path, tmp_path / "out", TwoKinds(), sentences=["ground", "red", "red"], outputs={"class_map": True})
+    expected = np.where(blobs(), 2, 1)
+    expected[:, :20] = 255
+    np.testing.assert_array_equal(mask_of(tmp_path / "out", kind="classes")[0], expected)
+    assert report["outputs"]["classes"] == "a_classes.tif"
+    with rasterio.open(tmp_path / "out/a_classes.tif") as dataset:
+        assert dataset.tags()["RS2SAM_CLASS_2"] == "red"
+
+
+def test_masks_can_be_cloud_optimised(tmp_path):
+    mask = blobs(900, 700)
+    report = run(write_tiff(tmp_path / "a.tif", paint(mask)), tmp_path / "out", outputs={"cog": True})
+    with rasterio.open(tmp_path / "out/a_mask.tif") as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert dataset.overviews(1) == [2, 4]
+        assert dataset.descriptions == ("red",)
+        assert dataset.nodata == 255
+        np.testing.assert_array_equal(dataset.read(1), mask)
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(
+        report["outputs"][kind] for kind in ("mask", "polygons", "preview", "result")
+    )
+
+
+# --- ground resolution -----------------------------------------------------------------------------------------------
+
+
+def test_a_ground_resolution_sets_what_a_tile_covers(tmp_path):
+    segmenter = RedSegmenter(image_size=64)
+    report = run(write_tiff(tmp_path / "a.tif", paint(blobs())), tmp_path / "out", segmenter, gsd_m=1.2)
+    assert report["options"]["tile"] == 128  # 64 px of 1.2 m are 128 px of 0.6 m
+    assert segmenter.largest == 128
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], blobs())
+
+
+def test_a_scene_smaller_than_a_tile_is_not_enlarged(tmp_path):
+    segmenter = RedSegmenter(image_size=64)
+    mask = blobs(100, 70)
+    run(write_tiff(tmp_path / "a.tif", paint(mask)), tmp_path / "out", segmenter, gsd_m=1.2)
+    assert (segmenter.num_views, segmenter.largest) == (1, 128)
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], mask)
+
+
+def test_a_ground_resolution_needs_a_place(tmp_path):
+    Image.fromarray(paint(blobs())).save(tmp_path / "a.png")
+    with pytest.raises(InvalidInputError, match="CRS says where"):
+        run(tmp_path / "a.png", tmp_path / "out", gsd_m=0.3)
+    with pytest.raises(InvalidInputError, match="leave `tile` out"):
+        SceneOptions(gsd_m=0.3, tile=100)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def damaged_tiff(folder, *, keep=0.5):
+    """A tiled TIFF, one of whose blocks cannot be decoded; returns it and the block's slices."""
+    path = write_tiff(
+        folder / "a.tif", noise(256, 384), tiled=True, blockxsize=64, blockysize=64, compress="deflate",
+        interleave="pixel",
+    )  # fmt: skip
+    with rasterio.open(path) as dataset:
+        offset = int(dataset.get_tag_item("BLOCK_OFFSET_3_2", "TIFF", bidx=1))
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 40] = b"\0" * 40
+    path.write_bytes(content)
+    return path, (slice(128, 192), slice(192, 256))
+
+
+def test_a_corrupt_block_is_left_out_and_reported(tmp_path):
+    path, block = damaged_tiff(tmp_path)
+    report = run(path, tmp_path / "out", FieldSegmenter())
+    assert report["lost"] == [[128, 192, 64, 64]]
+    (mask,) = mask_of(tmp_path / "out")
+    assert (mask[block] == 255).all()
+    assert report["source"]["valid_pixels"] == 256 * 384 - 64 * 64
+    outside = np.ones(mask.shape, dtype=bool)
+    outside[block] = False
+    assert (mask[outside] < 255).all()
+    assert (mask[outside] == 1).any()
+
+
+def test_a_picture_that_ends_too_early_is_refused_whole(tmp_path):
+    Image.fromarray(noise()).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InvalidImageError, match="damaged or cut short"):
+        run(tmp_path / "a.png", tmp_path / "out")
+    assert not (tmp_path / "out").exists() or os.listdir(tmp_path / "out") == []
+
+
+def test_an_error_of_the_model_leaves_nothing_behind(tmp_path):
+    class Failing(RedSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            if self.num_views > 10:
+                raise InvalidInputError("the model is tired")
+            return super().segment_views(pairs, batch_size)
+
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    with pytest.raises(InvalidInputError, match="tired"):
+        run(path, tmp_path / "out", Failing())
+    assert os.listdir(tmp_path / "out") == []
+
+
+# --- resuming --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(image, out, *, seconds=0.0):
+    command = [sys.executable, "-m", "tests.killable_scene", str(image), str(out), str(seconds), "resume"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def finish(image, out):
+    """Run to the end; returns the number of views asked about."""
+    with running(image, out) as process:
+        said = process.stdout.read().split()
+    assert process.returncode == 0
+    return int(said[-1]) if said else 0
+
+
+def contents(folder):
+    """Bytes of the results; what `result.json` says of time is left out."""
+    found = {name: (folder / name).read_bytes() for name in sorted(os.listdir(folder))}
+    report = json.loads(found.pop("a_result.json"))
+    del report["seconds"], report["outputs"]["folder"]
+    for sentence in report["sentences"]:
+        del sentence["seconds"]
+    return {**found, "a_result.json": report}
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path, seed):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs(seed=seed)))
+    whole_views = finish(path, tmp_path / "whole")
+    chance = random.Random(seed)
+    asked = []
+    for _ in range(3):
+        with running(path, tmp_path / "out", seconds=0.01) as process:
+            lines = [process.stdout.readline() for _ in range(chance.randint(4, 12))]
+            process.send_signal(signal.SIGKILL)
+        asked.append(int(lines[-1]))
+        names = os.listdir(tmp_path / "out")
+        assert [name for name in names if not name.startswith(".")] == []
+    asked.append(finish(path, tmp_path / "out"))
+    # What was saved is not asked again: of each killed run at most the batches on their way.
+    assert whole_views <= sum(asked) <= whole_views + 3 * 14
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert finish(path, tmp_path / "out") == 0
+
+
+def test_a_run_killed_while_it_writes_its_results_ends_with_the_same_bytes(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    finish(path, tmp_path / "whole")
+    for name in ("a_mask.tif", "a_preview.png"):
+        with running(path, tmp_path / "out") as process:
+            while process.poll() is None and not list((tmp_path / "out").glob(f".rs2sam-a-*/{name}")):
+                time.sleep(0.001)
+            process.kill()
+    finish(path, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_other_options_start_anew_and_remove_what_was_left(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+
+    class Stopped(RedSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            if self.num_views > 10:
+                raise KeyboardInterrupt
+            return super().segment_views(pairs, batch_size)
+
+    for threshold in (0.5, 0.6):
+        with pytest.raises(KeyboardInterrupt):
+            run(path, tmp_path / "out", Stopped(), outputs={"resume": True}, threshold=threshold)
+        assert len(os.listdir(tmp_path / "out")) == 1
+    segmenter = RedSegmenter()
+    run(path, tmp_path / "out", segmenter, outputs={"resume": True}, threshold=0.7)
+    assert segmenter.num_views == run(path, tmp_path / "count")["tiles"]["run"]
+    assert len(os.listdir(tmp_path / "out")) == 4
+
+
+def test_results_of_another_run_are_not_taken_for_ones_own(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    run(path, tmp_path / "out", outputs={"resume": True})
+    with pytest.raises(InvalidInputError, match="--overwrite"):
+        run(path, tmp_path / "out", outputs={"resume": True}, threshold=0.7)
