@@ -36,6 +36,5 @@ inputs = {
     "attention_mask": np.array([[1] * len(ids) + [0] * padding]),
 }
 inputs = {name: np.repeat(array, batch if isinstance(batch, int) else 1, axis=0) for name, array in inputs.items()}
-(logits,) = session.run(["low_res_logits"], inputs)
-full = Image.fromarray(logits[0]).resize(picture.size, Image.Resampling.BILINEAR)
+full = Image.fromarray(session.run(["low_res_logits"], inputs)[0][0]).resize(picture.size, Image.Resampling.BILINEAR)
 Image.fromarray(np.asarray(full) > 0.5).save(out)  # logits above one half are the mask

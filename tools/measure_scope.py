@@ -366,7 +366,6 @@ def measure_model(images: Sequence[AnnotatedImage], arguments: argparse.Namespac
     return {
         "model": arguments.model,
         "scenes": arguments.model_scenes,
-        "seconds": round(time.perf_counter() - start),
         "miou": table(rows, ("tile", "scene", "class")),
         "oiou_scene": round(counts.oiou, 4),
         "samples": rows,

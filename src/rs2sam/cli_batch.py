@@ -176,8 +176,9 @@ def choose_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
 def _ray_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
     """The processes of a Ray cluster."""
     require("ray", "ray", "`--engine ray`")
-    # Before Ray is imported: rs2sam tells nobody that it is used, nor do the libraries it starts.
+    # Before Ray is imported: it reports to nobody that it is used, and errors that it recovers from are its own affair.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     from rs2sam.batch.ray_engine import RayOptions, run_ray
     from rs2sam.cli_segment import load_segmenter
 

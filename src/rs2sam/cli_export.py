@@ -27,7 +27,7 @@ Examples:
 """
 
 
-class _Size(click.ParamType):
+class _Size(click.ParamType[int | None]):
     """A number of at least 1, or `dynamic`."""
 
     name = "N|dynamic"

@@ -7,7 +7,6 @@ nothing to go on from. Here every block stands behind its own header, so a file 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ class Block:
         height: rows.
         width: columns.
         value: of all its pixels, where nothing is stored for it.
-        offset: of its compressed pixels in the file.
+        offset: of its packed pixels in the file.
         num_bytes: their number, 0 for a constant block.
     """
 
@@ -84,15 +83,22 @@ class BlockWriter:
 
 
 def _packed(values: Values) -> bytes:
-    """Runs of bytes, high and low ones apart: as small as with a search for repetitions, in half the time."""
-    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    return packer.compress(np.ascontiguousarray(values).view(np.uint8).reshape(-1, 2).T.tobytes()) + packer.flush()
+    """One bit a pixel, and the values where they are not 0.
+
+    Many times faster than deflate, and not larger where values differ from pixel to pixel.
+    """
+    is_set: NDArray[np.bool_] = values != 0
+    return bytes(np.packbits(is_set).tobytes() + values[is_set].tobytes())
 
 
 def _unpacked(data: bytes, height: int, width: int) -> Values:
-    """What `_packed` packed; raises zlib.error where it is damaged."""
-    parts = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(2, -1)
-    return np.ascontiguousarray(parts.T).view(np.uint16).reshape(height, width)
+    """What `_packed` packed; raises ValueError where some of it is missing."""
+    num_bits = -(-height * width // 8)
+    bits = np.frombuffer(data[:num_bits], dtype=np.uint8)
+    is_set = np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)
+    values = np.zeros((height, width), dtype=np.uint16)
+    values[is_set] = np.frombuffer(data[num_bits:], dtype=np.uint16)
+    return values
 
 
 class BlockReader:
@@ -131,7 +137,7 @@ class BlockReader:
         self._file.seek(block.offset)
         try:
             return _unpacked(self._file.read(block.num_bytes), block.height, block.width)
-        except zlib.error as error:
+        except ValueError as error:
             raise self._damaged() from error
 
     def _damaged(self) -> InvalidInputError:

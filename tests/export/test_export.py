@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from rs2sam.cli import main
+from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from tests.small_model import write_small_model
+
+pytest.importorskip("onnxscript")
+
+from rs2sam.backends.onnx import OnnxBackend
+from rs2sam.backends.torch import TorchBackend
+from rs2sam.export.folder import ExportOptions, export_model, load_export
+from rs2sam.models.exported import Shapes
+from rs2sam.segmenter import Segmenter
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def free(model, tmp_path_factory):
+    """An ONNX export of free sizes, by the command."""
+    out = tmp_path_factory.mktemp("free") / "onnx"
+    result = CliRunner().invoke(main, ["export", str(model), str(out), "--to", "onnx", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["outputs"][0] == "low_res_logits"
+    return out
+
+
+@pytest.fixture(scope="module")
+def fixed(model, tmp_path_factory):
+    """An ONNX export of two samples and twelve tokens."""
+    out = tmp_path_factory.mktemp("fixed") / "onnx"
+    export_model(model, out, ExportOptions("onnx", Shapes(batch=2, length=12)))
+    return out
+
+
+def picture(path, seed=0):
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["free", "fixed"])
+def test_a_program_with_onnx_runtime_alone_finds_the_same_mask(kind, request, model, tmp_path):
+    folder, image = request.getfixturevalue(kind), picture(tmp_path / "a.png")
+    blocked = "import sys, runpy; sys.modules.update(rs2sam=None, torch=None, transformers=None, rasterio=None)\n"
+    code = f"{blocked}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        str(EXAMPLE),
+        str(folder),
+        str(image),
+        "the big ship",
+        str(tmp_path / "m.png"),
+    ]
+    subprocess.run(command, check=True, timeout=120)
+    ours = np.asarray(Image.open(tmp_path / "m.png")).astype(bool)
+    expected = Segmenter.load(model, backend="torch", device="cpu").segment(image, "the big ship", min_presence=0)
+    assert ours.shape == expected.mask.shape == (50, 70)
+    assert (ours == expected.mask).mean() > 0.999
+
+
+def test_the_example_has_forty_lines_and_needs_four_libraries():
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 40
+    imported = {line.split()[1].partition(".")[0] for line in lines if line.startswith(("import ", "from "))}
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "tokenizers"}
+
+
+@pytest.mark.parametrize("lengths", [(5,), (4, 12, 7)])
+def test_a_fixed_graph_answers_batches_of_any_size(fixed, model, make_batch, lengths):
+    arrays = make_batch(lengths)
+    ours = OnnxBackend.from_folder(fixed).run(*arrays)
+    expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
+    for name, reference in vars(expected).items():
+        np.testing.assert_allclose(getattr(ours, name), reference, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_a_sentence_too_long_for_a_fixed_graph_is_refused(fixed, make_batch):
+    with pytest.raises(InvalidInputError, match="at most 12 tokens, received 13"):
+        OnnxBackend.from_folder(fixed).run(*make_batch((13,)))
+
+
+def test_an_exported_program_answers_as_the_model_does(model, make_batch, tmp_path):
+    export_model(model, tmp_path / "program", ExportOptions("torch-export"))
+    arrays = make_batch((9, 4, 6))
+    ours = load_export(tmp_path / "program").run(*arrays)
+    expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
+    np.testing.assert_allclose(ours.low_res_logits, expected.low_res_logits, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ours.iou_scores, expected.iou_scores, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_package_answers_as_the_model_does(model, make_batch, tmp_path):
+    if shutil.which("g++") is None:
+        pytest.skip("needs a C++ compiler")
+    export_model(model, tmp_path / "package", ExportOptions("aot", Shapes(batch=1)))
+    arrays = make_batch((9, 4))
+    ours = load_export(tmp_path / "package").run(*arrays)
+    expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
+    np.testing.assert_allclose(ours.low_res_logits, expected.low_res_logits, rtol=1e-3, atol=1e-4)
+
+
+def test_loading_checks_the_stored_answer(free, tmp_path):
+    load_export(free)
+    shutil.copytree(free, tmp_path / "copy")
+    with np.load(free / "check.npz") as stored:
+        values = dict(stored)
+    values["low_res_logits"] = values["low_res_logits"] * 1.01
+    np.savez(tmp_path / "copy" / "check.npz", **values)
+    with pytest.raises(CheckpointError, match=r"differs by 0\.01"):
+        load_export(tmp_path / "copy")
+
+
+def test_an_export_is_a_model_of_rs2sam_too(free, tmp_path):
+    result = Segmenter.load(free).segment(picture(tmp_path / "a.png"), "the ship")
+    assert result.mask.shape == (50, 70)
+
+
+def test_what_is_no_export_is_neither_loaded_nor_replaced(model, tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"no export: it has no export\.json"):
+        load_export(model)
+    (tmp_path / "notes.txt").write_text("mine")
+    for overwrite, said in ((False, "add --overwrite"), (True, "this is none")):
+        with pytest.raises(InvalidInputError, match=said):
+            export_model(model, tmp_path, ExportOptions("onnx", overwrite=overwrite))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_failed_export_leaves_nothing_behind(model, tmp_path):
+    with pytest.raises(InvalidInputError, match="3 to 30 tokens"):
+        export_model(model, tmp_path / "out", ExportOptions("onnx", Shapes(length=31)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fixed_length_is_refused_where_padding_is_attended_to():
+    from rs2sam.models import RS2SamConfig
+
+    config = RS2SamConfig.preset("tiny", mask_fusion_padding=False)
+    Shapes(batch=3).check(config)
+    with pytest.raises(InvalidInputError, match="attends to padding"):
+        Shapes(length=20).check(config)
+
+
+def test_onnx_in_half_precision_is_refused():
+    with pytest.raises(InvalidInputError, match="computes in float32"):
+        ExportOptions("onnx", precision="bf16")
