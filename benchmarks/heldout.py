@@ -30,6 +30,7 @@ from rs2sam.evaluation.analysis import reliability
 from rs2sam.evaluation.charts import Line, chart, unit_axis
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
+from rs2sam.raster.scene import Scope
 from rs2sam.segmenter import Segmenter
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -94,7 +95,11 @@ def cause_of(mask: NDArray[np.bool_], target: NDArray[np.bool_], of_class: NDArr
 
 
 def measured(
-    segmenter: Segmenter, rows: Sequence[dict[str, Any]], images: dict[tuple[str, str], AnnotatedImage], batch_size: int
+    segmenter: Segmenter,
+    rows: Sequence[dict[str, Any]],
+    images: dict[tuple[str, str], AnnotatedImage],
+    batch_size: int,
+    scope: Scope,
 ) -> list[Outcome]:
     """Run the model over all sentences."""
     outcomes = []
@@ -103,7 +108,7 @@ def measured(
             batch = rows[start : start + batch_size]
             shown = [images[row["source"], row["image"]] for row in batch]
             pairs = [(image.pixels(), row["sentence"]) for image, row in zip(shown, batch, strict=True)]
-            answers = segmenter.segment_views(pairs, batch_size, min_presence=segmenter.min_presence)
+            answers = segmenter.segment_many(pairs, batch_size, scope=scope)
             for row, image, answer in zip(batch, shown, answers, strict=True):
                 target, of_class = target_of(row, image), image.category_mask(row["category"])
                 outcomes.append(
@@ -196,7 +201,11 @@ def table(rows: dict[str, Any]) -> str:
 
 
 def sheet(
-    segmenter: Segmenter, outcomes: Sequence[Outcome], images: dict[tuple[str, str], AnnotatedImage], per_cause: int
+    segmenter: Segmenter,
+    outcomes: Sequence[Outcome],
+    images: dict[tuple[str, str], AnnotatedImage],
+    scope: Scope,
+    per_cause: int,
 ) -> Image.Image:
     """Examples of every cause: green found, red too much, blue missed."""
     chosen = []
@@ -209,8 +218,7 @@ def sheet(
     for number, outcome in enumerate(chosen):
         image = images[outcome.row["source"], outcome.row["image"]]
         rgb, target = image.pixels(), target_of(outcome.row, image)
-        pairs = [(rgb, outcome.row["sentence"])]
-        (answer,) = segmenter.segment_views(pairs, min_presence=segmenter.min_presence)
+        answer = segmenter.segment(rgb, outcome.row["sentence"], scope=scope)
         x, y = number % COLUMNS * SIDE, number // COLUMNS * height
         canvas.paste(against_target(rgb, answer.mask, target).resize((SIDE - 4, SIDE - 4)), (x, y))
         text = f"{outcome.cause} ({outcome.iou:.2f}): {outcome.row['sentence']}"
@@ -233,13 +241,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--every", type=int, default=1, help="only every n-th sentence, for a quick look")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--scope", choices=("scene", "tile"), default="scene", help="as for `rs2sam segment`")
     parser.add_argument("--sheet", type=Path, help="picture with examples of every cause")
     parser.add_argument("--reliability", type=Path, help="SVG of predicted against true presence and IoU")
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()][:: arguments.every]
     images = {(a.source, a.id): a for found in read_sources(arguments.data).values() for a in found}
     segmenter = Segmenter.load(arguments.model, threads=arguments.threads)
-    outcomes = measured(segmenter, rows, images, arguments.batch_size)
+    outcomes = measured(segmenter, rows, images, arguments.batch_size, arguments.scope)
     figures = summary(outcomes)
     presence = presence_figures(outcomes)
     reliable = calibration(outcomes)
@@ -257,6 +266,7 @@ def main() -> None:
     content = {
         "model": Path(arguments.model).name,
         "protocol": NATIVE,
+        "scope": arguments.scope,
         "machine": describe_machine(),
         "presence": presence,
         "reliability": reliable,
@@ -268,7 +278,7 @@ def main() -> None:
     if arguments.reliability is not None:
         arguments.reliability.write_text(reliability_chart(reliable), encoding="utf-8")
     if arguments.sheet is not None:
-        sheet(segmenter, outcomes, images, 4).save(arguments.sheet, quality=88)
+        sheet(segmenter, outcomes, images, arguments.scope, 4).save(arguments.sheet, quality=88)
 
 
 if __name__ == "__main__":

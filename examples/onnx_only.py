@@ -20,10 +20,10 @@ session = onnxruntime.InferenceSession(str(Path(folder) / "model.onnx"), provide
 picture = Image.open(image).convert("RGB")
 
 
-def pixels(side):
+def pixels(side: int) -> np.ndarray:
+    """(1, 3, side, side) as the model takes it."""
     resized = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
-    normalised = (resized - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])
-    return normalised.transpose(2, 0, 1)[None]  # (1, 3, side, side)
+    return ((resized - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])).transpose(2, 0, 1)[None]
 
 
 ids = Tokenizer.from_file(str(Path(folder) / "tokenizer.json")).encode(sentence).ids

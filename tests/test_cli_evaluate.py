@@ -27,6 +27,7 @@ class Reddish:
     """Finds what is red, whatever the sentence says."""
 
     min_presence = 0.0
+    choose_in_view = False
     image_size = 96
     backend_name = "reddish"
 

@@ -279,3 +279,58 @@ def test_the_shipped_model_is_the_default(data_dir: Path):
     result = segmenter.segment(image, "all buildings")
     assert result.mask.shape == (256, 256)
     assert result.crs.to_epsg() in (26910, 26911)
+
+
+def two_bright_squares():
+    """A large and a small white square on black, in one view."""
+    rgb = np.zeros((64, 96, 3), np.uint8)
+    rgb[8:32, 8:32] = 255
+    rgb[44:52, 76:84] = 255
+    return rgb
+
+
+@pytest.fixture
+def choosing(backend):
+    processor = small_processor()
+    return Segmenter(
+        Processor(dataclasses.replace(processor.config, choose_in_view=True), processor.tokenizer), backend
+    )
+
+
+def test_a_model_may_leave_words_that_compare_to_the_choice_among_regions(choosing):
+    image = two_bright_squares()
+    everything, largest, smallest = (
+        choosing.segment(image, sentence).mask for sentence in ("all ships", "the largest ship", "the smallest ship")
+    )
+    assert everything[20, 20]
+    assert everything[48, 80]
+    assert largest[20, 20]
+    assert not largest[48, 80]
+    assert smallest[48, 80]
+    assert not smallest[20, 20]
+
+
+def test_regions_that_are_not_meant_have_no_probability(choosing):
+    result = choosing.segment(two_bright_squares(), "the largest ship")
+    assert result.sentence == "the largest ship"
+    assert result.probability[20, 20] > 0.5 > result.probability[48, 80]
+
+
+def test_what_a_landmark_is_is_asked_too(choosing, backend):
+    choosing.segment(two_bright_squares(), "the ship nearest the bridge")
+    assert sum(backend.batches) == 2
+
+
+def test_scope_tile_leaves_every_word_to_the_model(choosing):
+    result = choosing.segment(two_bright_squares(), "the largest ship", scope="tile")
+    assert result.mask[48, 80]
+
+
+def test_a_model_reads_one_view_itself_unless_it_says_otherwise(segmenter):
+    assert segmenter.segment(two_bright_squares(), "the largest ship").mask[48, 80]
+
+
+def test_tiles_are_chosen_among_as_scenes_are(segmenter):
+    result = segmenter.segment(two_bright_squares(), "the largest ship", tile=32)
+    assert result.mask[20, 20]
+    assert not result.mask[48, 80]

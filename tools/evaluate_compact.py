@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rs2sam.cli_segment import versions
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.mixture import evaluation_samples, of_split
 from rs2sam.datasets.sources import read_sources
 from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.segmenter import Segmenter
+from rs2sam.versions import versions
 
 SUCCESS_IOU, FAILURE_IOU = 0.6, 0.3
 TEXT_HEIGHT, FONT = 48, ImageFont.load_default(13)

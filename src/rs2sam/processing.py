@@ -64,6 +64,8 @@ class ProcessingConfig:
         image_mean: mean of the three channels in [0, 1].
         image_std: standard deviation of the three channels in [0, 1].
         min_presence: presence below which this model's answer is "nothing", found on validation images; 0: never.
+        choose_in_view: whether words that compare ("the largest", "at the left") are better decided among the regions
+            that this model finds of a class than by the model itself, in images that it sees whole.
     """
 
     image_size: int
@@ -74,6 +76,7 @@ class ProcessingConfig:
     image_mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     image_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     min_presence: float = 0.0
+    choose_in_view: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("image_size", 1), ("union_image_size", 1), ("max_text_tokens", 3), ("pad_token_id", 0)):
@@ -87,6 +90,8 @@ class ProcessingConfig:
             )
         if not isinstance(self.min_presence, int | float) or not 0 <= self.min_presence <= 1:
             raise InvalidInputError(f"`min_presence` must be a probability in [0, 1], received {self.min_presence!r}.")
+        if not isinstance(self.choose_in_view, bool):
+            raise InvalidInputError(f"`choose_in_view` must be true or false, received {self.choose_in_view!r}.")
 
     @classmethod
     def from_json(cls, path: str | Path) -> ProcessingConfig:

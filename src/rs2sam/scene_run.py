@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import rasterio
 
@@ -32,6 +32,18 @@ from rs2sam.segmenter import Segmenter
 from rs2sam.versions import versions
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class ModelOptions(Protocol):
+    """What a model decides where a request leaves it open; `Segmenter` is one."""
+
+    @property
+    def min_presence(self) -> float:
+        """Presence below which its answer is "nothing"."""
+
+    @property
+    def choose_in_view(self) -> bool:
+        """Whether words that compare are chosen among the regions it finds in one view."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +113,7 @@ def run_scene(
         InvalidInputError: when the image cannot be read, an option does not fit it, or the results cannot be written.
     """
     request.check()
-    if request.options.min_presence is None:
-        request = replace(request, options=replace(request.options, min_presence=segmenter.min_presence))
+    request = with_model_options(request, segmenter)
     with open_source(request.image, request.reading) as source:
         run = _Run(request, segmenter, source, time.perf_counter())
         finished = run.finished_before()
@@ -117,6 +128,16 @@ def run_scene(
                 f"The results could not be written to {str(request.folder)!r} ({error}). Nothing was left behind; free "
                 "space or choose another folder with -o."
             ) from error
+
+
+def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneRequest:
+    """The request with the model's own choice wherever the options leave it to the model."""
+    options = request.options
+    if options.min_presence is None:
+        options = replace(options, min_presence=model.min_presence)
+    if options.choose_in_view is None:
+        options = replace(options, choose_in_view=model.choose_in_view)
+    return replace(request, options=options)
 
 
 def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJob:
@@ -138,7 +159,7 @@ def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJ
         reading=request.reading,
         info=info,
         grid=grid,
-        sentences=Plan.of(request.sentences, by_scene=options.scope == "scene" and len(grid) > 1).asked,
+        sentences=Plan.of(request.sentences, by_scene=options.chooses(len(grid))).asked,
         batch_size=options.batch_size,
         start=0,
         thumbnail=ThumbnailGrid(info.size_hw),
@@ -194,7 +215,7 @@ class _Run:
             self._check_pixels(scanned)
             scanned_at = time.perf_counter()
             info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
-            sentences = Plan.of(self._request.sentences, by_scene=options.scope == "scene" and len(self._task.grid) > 1)
+            sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
             finder = Finder(scanned.stored, info, sentences, options, job.folder)
             found = [finder.find(number) for number in range(len(self._request.sentences))]
             seconds = {
@@ -258,6 +279,7 @@ class _Run:
                 "min_presence": options.min_presence,
                 "min_area": str(options.min_area),
                 "scope": options.scope,
+                "choose_in_view": options.choose_in_view,
                 "gsd_m": options.gsd_m,
             },
             "seconds": seconds,

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from shapely.geometry import Polygon
 
     from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.scene import Scene, SceneOptions
+    from rs2sam.raster.scene import Scene, SceneOptions, Scope, SentenceResult
+    from rs2sam.raster.scope import ScopedSentence
 
 __all__ = ["Segmentation", "Segmenter"]
 
@@ -138,6 +139,11 @@ class Segmenter:
         """Presence below which this model's answer is "nothing"; 0 where it has no such limit."""
         return self._processor.config.min_presence
 
+    @property
+    def choose_in_view(self) -> bool:
+        """Whether words that compare are better decided among the regions this model finds than by the model itself."""
+        return self._processor.config.choose_in_view
+
     def segment(
         self,
         image: ImageSource,
@@ -146,6 +152,7 @@ class Segmenter:
         tile: int | None = None,
         overlap: int | None = None,
         min_presence: float | None = None,
+        scope: Scope = "scene",
     ) -> Segmentation:
         """Find what a sentence names in an image of any size.
 
@@ -156,15 +163,20 @@ class Segmenter:
             overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
             min_presence: empty the mask of a view whose presence is below this; 0 switches it off, None takes the
                 model's own `min_presence`.
+            scope: who decides words that compare ("the largest", "at the lower left"): `scene`, the choice among all
+                regions that were found, where the image is cut into tiles or the model prefers it (`choose_in_view`);
+                `tile`, the model in each view.
 
         Returns:
-            Mask and probability at the image's own size. An empty mask is a valid result.
+            Mask and probability at the image's own size; where regions were chosen, the probability is 0 in the
+            others. An empty mask is a valid result.
 
         Raises:
             DataNotFoundError: there is no such file.
             InvalidInputError: the image cannot be read, the sentence is blank or too long, an option is out of range.
         """
-        return self.segment_many([(image, sentence)], tile=tile, overlap=overlap, min_presence=min_presence)[0]
+        pairs = [(image, sentence)]
+        return self.segment_many(pairs, tile=tile, overlap=overlap, min_presence=min_presence, scope=scope)[0]
 
     def segment_many(
         self,
@@ -174,6 +186,7 @@ class Segmenter:
         tile: int | None = None,
         overlap: int | None = None,
         min_presence: float | None = None,
+        scope: Scope = "scene",
     ) -> list[Segmentation]:
         """Find what each sentence names in its image; results are those of `segment`, in order.
 
@@ -183,37 +196,38 @@ class Segmenter:
             tile: as for `segment`.
             overlap: as for `segment`.
             min_presence: as for `segment`.
+            scope: as for `segment`.
         """
         from rs2sam.raster.in_memory import segment_scene
         from rs2sam.raster.scene import SceneOptions
 
         min_presence = self.min_presence if min_presence is None else min_presence
         options = SceneOptions(
-            tile=tile, overlap=overlap, batch_size=batch_size, min_presence=min_presence, keep_probability=True
+            tile=tile,
+            overlap=overlap,
+            batch_size=batch_size,
+            min_presence=min_presence,
+            scope=scope,
+            choose_in_view=self.choose_in_view,
+            keep_probability=True,
         )
         results: list[Segmentation] = []
         remaining = iter(pairs)
         while batch := list(islice(remaining, batch_size)):
-            scenes = [(_read_scene(image), sentence) for image, sentence in batch]
-            whole = [self._is_one_view(scene, options) for scene, _ in scenes]
+            asked = [_Asked.of(_read_scene(image), sentence, options, self.image_size) for image, sentence in batch]
             views = iter(
                 self.segment_views(
-                    [(scene.rgb, sentence) for (scene, sentence), one in zip(scenes, whole, strict=True) if one],
+                    [(one.scene.rgb, part) for one in asked if one.is_one_view for part in one.parts],
                     batch_size,
                     min_presence=min_presence,
                 )
             )
-            for (scene, sentence), one in zip(scenes, whole, strict=True):
-                if one:
-                    results.append(_placed(next(views), scene))
-                    continue
-                (found,) = segment_scene(self, scene, [sentence], options)
-                assert found.probability is not None
-                results.append(
-                    Segmentation(
-                        sentence, found.mask, found.probability, found.presence, found.score, scene.georeference
-                    )
-                )
+            for one in asked:
+                if one.is_one_view:
+                    results.append(one.answer([_placed(next(views), one.scene) for _ in one.parts]))
+                else:
+                    found = segment_scene(self, one.scene, one.parts, options)
+                    results.append(one.answer([_of_tiles(part, one.scene) for part in found]))
         return results
 
     def segment_views(
@@ -268,9 +282,45 @@ class Segmenter:
             )
         return results
 
-    def _is_one_view(self, scene: Scene, options: SceneOptions) -> bool:
-        """Whether the model sees the scene whole."""
-        return len(options.grid(scene.size_hw, self.image_size)) == 1
+
+@dataclass(frozen=True)
+class _Asked:
+    """One image and sentence, with what the model is asked about it."""
+
+    scene: Scene
+    scoped: ScopedSentence
+    is_one_view: bool
+
+    @classmethod
+    def of(cls, scene: Scene, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
+        """Read the sentence where regions are to be chosen."""
+        from rs2sam.raster.scope import ScopedSentence, read_sentence
+
+        num_views = len(options.grid(scene.size_hw, image_size))
+        scoped = read_sentence(sentence) if options.chooses(num_views) else ScopedSentence(sentence, sentence)
+        return cls(scene, scoped, num_views == 1)
+
+    @property
+    def parts(self) -> list[str]:
+        """What the model is asked: the sentence without what is decided afterwards, and what it is compared with."""
+        return [self.scoped.local, *([] if self.scoped.landmark is None else [self.scoped.landmark])]
+
+    def answer(self, found: Sequence[Segmentation]) -> Segmentation:
+        """From what the model found of the parts to what the sentence means."""
+        from rs2sam.raster.choosing import chosen
+
+        first = replace(found[0], sentence=self.scoped.sentence)
+        if not self.scoped.claims:
+            return first
+        landmark = (found[1].mask, found[1].probability) if len(found) > 1 else None
+        mask = chosen(first.mask, first.probability, landmark, self.scoped, self.scene.georeference)
+        return replace(first, mask=mask, probability=np.where(first.mask & ~mask, np.float32(0), first.probability))
+
+
+def _of_tiles(found: SentenceResult, scene: Scene) -> Segmentation:
+    """What was blended from tiles, in the scene's place."""
+    assert found.probability is not None
+    return Segmentation(found.sentence, found.mask, found.probability, found.presence, found.score, scene.georeference)
 
 
 def _placed(view: Segmentation, scene: Scene) -> Segmentation:

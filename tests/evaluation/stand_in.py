@@ -19,6 +19,7 @@ class StandIn:
 
     image_size = 8
     min_presence = 0.0
+    choose_in_view = False
     backend_name = "stand-in"
 
     def __init__(self, answer: Callable[[str, tuple[int, int]], tuple[Mask, float | None]]) -> None:

@@ -122,9 +122,9 @@ def test_loading_checks_the_stored_answer(free, tmp_path):
     shutil.copytree(free, tmp_path / "copy")
     with np.load(free / "check.npz") as stored:
         values = dict(stored)
-    values["low_res_logits"] = values["low_res_logits"] * 1.01
+    values["low_res_logits"] = values["low_res_logits"] * 1.5
     np.savez(tmp_path / "copy" / "check.npz", **values)
-    with pytest.raises(CheckpointError, match=r"differs by 0\.01"):
+    with pytest.raises(CheckpointError, match=r"differs by 0\.3"):
         load_export(tmp_path / "copy")
 
 

@@ -44,5 +44,7 @@ def run_fixed(
         rows = np.minimum(np.arange(start, start + size), len(ids) - 1)
         answers.append(run(tuple(array[rows] for array in (pixels, union, ids, attend))))
     parts = {field.name: [getattr(answer, field.name) for answer in answers] for field in fields(BackendOutput)}
-    joined = {name: None if values[0] is None else np.concatenate(values)[: len(ids)] for name, values in parts.items()}
+    joined: dict[str, Any] = {}
+    for name, values in parts.items():
+        joined[name] = None if values[0] is None else np.concatenate(values)[: len(ids)]
     return BackendOutput(**joined)

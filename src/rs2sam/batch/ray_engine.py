@@ -26,7 +26,7 @@ from rs2sam.errors import InvalidInputError, RS2SAMError, require
 from rs2sam.raster.assembly import AnsweredTile
 from rs2sam.raster.scanning import TileJob
 from rs2sam.raster.scene import View
-from rs2sam.scene_run import SceneRequest, run_scene
+from rs2sam.scene_run import SceneRequest, run_scene, with_model_options
 
 if TYPE_CHECKING:
     from rs2sam.segmenter import Segmenter
@@ -74,11 +74,13 @@ class ModelFacts:
     Args:
         image_size: side of the square that the model sees [px].
         min_presence: below which it says nothing.
+        choose_in_view: whether it leaves words that compare to the choice among what it found.
         backend_name: what runs it.
     """
 
     image_size: int
     min_presence: float
+    choose_in_view: bool
     backend_name: str
 
     def segment_views(self, pairs: Sequence[Any], batch_size: int = 1) -> list[View]:
@@ -214,7 +216,8 @@ def _run_round(
     watcher: Watcher,
 ) -> None:
     """One pipeline over all scenes that can be begun now."""
-    requests = [request_of(scene) for scene in ready if scene.problem is None]
+    # What is left to the model is settled here: tiles are planned where there is no model.
+    requests = [with_model_options(request_of(scene), pipeline.facts) for scene in ready if scene.problem is None]
     # What kills its process takes the other tiles of the task along; a second attempt is made tile by tile.
     is_second = any(schedule.manifest[scene.key].attempts for scene in ready)
     stream = _Stream(pipeline.answers(requests, one_by_one=is_second) if requests else iter(()))
@@ -298,7 +301,7 @@ def _ask_model(load: Load, options: RayOptions) -> ModelFacts:
 def _facts(load: Load) -> ModelFacts:
     """What the driver needs to know of a model."""
     segmenter = cast("Segmenter", load())
-    return ModelFacts(segmenter.image_size, segmenter.min_presence, segmenter.backend_name)
+    return ModelFacts(segmenter.image_size, segmenter.min_presence, segmenter.choose_in_view, segmenter.backend_name)
 
 
 def _one_line(error: BaseException) -> str:

@@ -14,6 +14,7 @@ _COLUMNS = (
     "at batch",
     "MiB",
     "of matrix rate",
+    "by CPU time",
     "least IoU",
     "max dp",
 )
@@ -57,7 +58,7 @@ def _row(candidate: dict[str, Any]) -> tuple[str, ...]:
 def _stage_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
     """Milliseconds of each stage at batch 1, for the candidates whose stages can be told apart."""
     around = report["around"]
-    rows = [("ms", "preprocess", "union", "trunk", "decoder", "postprocess")]
+    rows: list[tuple[str, ...]] = [("ms", "preprocess", "union", "trunk", "decoder", "postprocess")]
     ends = _ms(around["preprocess"]["wall_s"]), _ms(around["postprocess"]["wall_s"])
     for candidate in report["candidates"]:
         stages = candidate["stages"]

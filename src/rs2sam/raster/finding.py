@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rs2sam.raster.choosing import to_map_of
 from rs2sam.raster.region_store import RegionStore, mask_of_rows
 from rs2sam.raster.regions import RegionCollector
 from rs2sam.raster.scene import SceneInfo, SceneOptions
-from rs2sam.raster.scope import ScopedSentence, ToMap, choose, read_sentence, remarks
+from rs2sam.raster.scope import ScopedSentence, choose, read_sentence, remarks
 from rs2sam.raster.store import NO_DATA, StoredScene, foreground, probability
 
 _LOGGER = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ class Finder:
         if scoped.landmark is not None:
             with RegionStore(self._regions(self._plan.band(scoped.landmark))) as others:
                 landmarks = list(others.candidates())
-        to_map = _to_map(self._info)
+        to_map = to_map_of(self._info.georeference)
         candidates = store.candidates()
         kept = choose(candidates, scoped.claims, self._info.size_hw, landmarks, to_map)
         store.keep(candidates[index].first_pixel for index in kept)
@@ -176,14 +177,6 @@ class Finder:
         for remark in said:
             _LOGGER.warning('"%s": %s', scoped.sentence, remark)
         return said
-
-
-def _to_map(info: SceneInfo) -> ToMap | None:
-    """How pixels turn into map coordinates, for the points of the compass; None where nobody knows."""
-    place = info.georeference
-    if place.crs is None or place.gcps:
-        return None
-    return place.transform.a, place.transform.b, place.transform.d, place.transform.e
 
 
 def _regrouped(strips: Iterator[tuple[int, NDArray[np.uint16]]], rows: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:

@@ -200,6 +200,8 @@ class SceneOptions:
         min_area: smaller regions are dropped.
         scope: what words that compare refer to in a scene of several tiles: `scene`, to all that was found; `tile`, to
             what each tile sees.
+        choose_in_view: with scope `scene`, choose among what was found in a scene of one view too, instead of leaving
+            words that compare to the model; None: as `run_scene` finds the model prefers it, else False.
         gsd_m: ground resolution at which the model sees the scene [m/px]; None: the scene's own. Tiles then cover as
             much ground as the model's input does at this resolution, and no scene is seen whole because it is small.
         memory: what the engine may use beside the model [bytes].
@@ -213,6 +215,7 @@ class SceneOptions:
     min_presence: float | None = 0.0
     min_area: MinArea = field(default_factory=lambda: MinArea(0))
     scope: Scope = "scene"
+    choose_in_view: bool | None = None
     gsd_m: float | None = None
     memory: int = 2_000_000_000
     keep_probability: bool = False
@@ -229,6 +232,10 @@ class SceneOptions:
         for name, value in (("threshold", self.threshold), ("min_presence", self.min_presence or 0.0)):
             if not 0 <= value <= 1:
                 raise InvalidInputError(f"`{name}` is a probability in [0, 1], but it is {value:g}.")
+
+    def chooses(self, num_views: int) -> bool:
+        """Whether words that compare are decided among the regions found, not by the model."""
+        return self.scope == "scene" and (num_views > 1 or bool(self.choose_in_view))
 
     def grid(self, size_hw: tuple[int, int], image_size: int, pixel_m: tuple[float, float] | None = None) -> TileGrid:
         """The tiles for a scene of this size and a model of this input side.
