@@ -1,6 +1,7 @@
 # make demo          a sentence on a georeferenced aerial scene, with the model that ships, offline
 # make demo IMAGE=your.tif SENTENCE="the storage tanks"      the same on your own image
 # make test          all tests (CPU, no network)
+# make test-slow     minutes each: a training killed at every kind of moment, FSDP, Ray, exports
 # make real-images   `rs2sam segment` on real files of $(DATA), outputs checked with GIS readers
 # make lint          formatter, linter, type checker
 
@@ -12,7 +13,7 @@ OUT    ?= out/demo
 DATA   ?= ../shared/data
 SENTENCE ?= the water
 
-.PHONY: demo test real-images lint clean
+.PHONY: demo test test-slow real-images lint clean
 .DELETE_ON_ERROR:
 
 $(VENV)/bin/python:
@@ -39,6 +40,9 @@ endif
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow --timeout 900
 
 real-images: $(VENV)/.dev
 	$(BIN)/python tools/check_real_images.py "$(DATA)" out/real

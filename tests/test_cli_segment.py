@@ -103,7 +103,7 @@ def test_options_reach_what_they_name(segmenter, tmp_path):
     assert report["source"]["valid_pixels"] == 64 * 71
     assert report["options"] == {
         "tile": 48, "overlap": 12, "threshold": 0.3, "min_presence": 0.2, "min_area": "101px", "scope": "scene",
-        "gsd_m": None,
+        "choose_in_view": False, "gsd_m": None,
     }  # fmt: skip
     assert report["sentences"][0]["polygons"] == 1
     assert segmenter.largest == 48

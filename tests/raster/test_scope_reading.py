@@ -384,3 +384,12 @@ def test_any_text_is_read_and_without_claims_unchanged(sentence):
     assert scoped.sentence == sentence
     assert scoped.local.strip() if scoped.claims else scoped.local == sentence
     assert read_sentence(sentence) == scoped
+
+
+@pytest.mark.parametrize(
+    "sentence", ["two nearest north north", "the ship nearest kept7k", "kept0k", "the largest kept1k"]
+)
+def test_words_that_look_like_the_readers_own_marks_are_only_words(sentence):
+    scoped = read_sentence(sentence)
+    assert scoped.sentence == sentence
+    assert "kept" not in scoped.local or "kept" in sentence

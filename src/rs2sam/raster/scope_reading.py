@@ -267,6 +267,7 @@ class _Reader:
 
     def _anchor(self, text: str) -> Anchor:
         """Read the other object of a relation."""
+        text = self._restored(text)  # it is read by a reader of its own
         others = _OTHERS.match(text)
         if others is not None:
             return Anchor(None, is_any=others["any"] is not None)
@@ -306,7 +307,16 @@ class _Reader:
             words[-1] = plural_of(words[-1])
             rest = _AGREEING.sub(lambda match: f"{match[1]} {_plural_verb(match[2].lower())}", rest)
         text = " ".join([first, *words, rest]).strip()
-        return re.sub(r"(?:at )?kept(\d+)k", lambda match: self._kept[int(match[1])], text)
+        return self._restored(text)
+
+    def _restored(self, text: str) -> str:
+        """Bring back what `_keep` put out of sight; a word of the user's that only looks like it stays."""
+
+        def kept(match: re.Match[str]) -> str:
+            number = int(match[1])
+            return self._kept[number] if number < len(self._kept) else match[0]
+
+        return re.sub(r"(?:at )?kept(\d+)k", kept, text)
 
 
 def _unframed(text: str) -> str:
