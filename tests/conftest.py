@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Timings are no test's matter, and a default run draws the same examples everywhere; HYPOTHESIS_PROFILE=search draws anew.
+# Timings are no test's matter, and a default run draws the same examples everywhere;
+# HYPOTHESIS_PROFILE=search draws anew.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
