@@ -248,13 +248,13 @@ def picture_problems(case: Case, source: Any, output: Output, folder: Path) -> I
 def wrong_cases(data: Path, scratch: Path, model: str) -> list[WrongCase]:
     """Calls that must fail; what they need is made in `scratch`."""
     good = data / CASES[0].image
-    cut, text = scratch / "cut.tif", scratch / "text.tif"
-    cut.write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
+    header, text = scratch / "header.tif", scratch / "text.tif"
+    header.write_bytes(good.read_bytes()[:8])
     text.write_text("not an image")
     sentence, to, with_model = "the pool", ("-o", "{out}"), ("--model", model)
     return [
         WrongCase("missing file", (str(scratch / "none.tif"), sentence, *to, *with_model), 1, "is not there"),
-        WrongCase("truncated GeoTIFF", (str(cut), sentence, *to, *with_model), 1, "damaged or cut short"),
+        WrongCase("header alone", (str(header), sentence, *to, *with_model), 1, "cannot be opened"),
         WrongCase("text as an image", (str(text), sentence, *to, *with_model), 1, "cannot be opened"),
         WrongCase("empty sentence", (str(good), " ", *to, *with_model), 1, "must name what to find"),
         WrongCase("no sentence", (str(good), *to, *with_model), 1, "At least one sentence"),
@@ -280,6 +280,19 @@ def check_wrong(case: WrongCase, scratch: Path) -> list[str]:
     if left:
         problems.append(f"left behind: {', '.join(left)}")
     return problems
+
+
+def check_damaged(data: Path, scratch: Path, model: str) -> list[str]:
+    """A file that is cut short: what can be read is done, what is lost is nodata and named, the exit code says so."""
+    good = data / CASES[0].image
+    cut, out = scratch / "cut.tif", scratch / "cut"
+    cut.write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
+    done = run_cli(["segment", str(cut), "the pool", "-o", str(out), "--model", model])
+    problems = [] if done.returncode == 1 and "is damaged" in done.stderr else [f"{done.returncode}: {done.stderr}"]
+    lost = json.loads((out / "cut_result.json").read_text(encoding="utf-8"))["lost"]
+    with rasterio.open(out / "cut_mask.tif") as mask:
+        share = float((mask.read(1) == 255).mean())
+    return problems if lost and 0.1 < share < 0.9 else [*problems, f"lost {lost}, share without data {share:.2f}"]
 
 
 def check_overwrite(data: Path, folder: Path, model: str) -> list[str]:
@@ -313,6 +326,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for wrong in wrong_cases(arguments.data, Path(name), arguments.model):
             tell(wrong.name, f"refused with exit code {wrong.exit_code}", check_wrong(wrong, Path(name)))
+        tell("cut short", "the rest done, exit code 1", check_damaged(arguments.data, Path(name), arguments.model))
     print(f"{passed} passed, {failed} failed")
     raise SystemExit(failed > 0)
 
