@@ -199,6 +199,7 @@ class _Run:
         """Makes the identity, which reads the weights, when it is asked for."""
 
         def identity() -> RunIdentity:
+            """What the results depend on."""
             from rs2sam.evaluation.campaign import RunIdentity, hash_folder, hash_samples
             from rs2sam.hub import resolve_model
 

@@ -119,6 +119,7 @@ def train_by_command(launcher: Sequence[str]) -> Train:
     """
 
     def train(recipe: Path, output: Path, resume: bool, log: Path) -> None:
+        """Start the process, wait for it, and pass on a wish to stop."""
         command = [*launcher, "-m", "rs2sam", "train", str(recipe), "-o", str(output)]
         command += ["--resume"] if resume else []
         with log.open("a", encoding="utf-8") as file:
