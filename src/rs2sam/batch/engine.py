@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.schedule import SceneOutcome, Schedule
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, RS2SAMError
 from rs2sam.raster import ReadOptions, SceneOptions
 from rs2sam.raster.outputs import OutputOptions
 from rs2sam.scene_run import SceneRequest
@@ -76,6 +77,35 @@ class BatchSettings:
         return plain
 
 
+class BrokenEngineError(RS2SAMError, RuntimeError):
+    """The engine itself failed, not a scene."""
+
+
+def attempt(schedule: Schedule, scene: SceneInput, run: Callable[[], dict[str, Any]], watcher: Watcher) -> None:
+    """Run one scene and record how that ended; whatever is no fault of the scene's is raised.
+
+    Args:
+        schedule: that has begun the scene.
+        scene: what is run.
+        run: does it, and returns the content of its `result.json`.
+        watcher: is told of the end.
+    """
+    try:
+        if scene.problem is not None:
+            raise InvalidInputError(scene.problem)
+        report = run()
+    except BrokenEngineError:
+        schedule.interrupt()
+        raise
+    except Exception as error:
+        watcher.ended(schedule.fail(scene, error))
+    except BaseException:
+        schedule.interrupt()
+        raise
+    else:
+        watcher.ended(schedule.finish(scene, report))
+
+
 def run_local(schedule: Schedule, run: SceneRun, watcher: Watcher, sleep: Callable[[float], None] = time.sleep) -> None:
     """Run all scenes of a schedule; one that fails does not stop the others.
 
@@ -93,14 +123,4 @@ def run_local(schedule: Schedule, run: SceneRun, watcher: Watcher, sleep: Callab
         if scene is None:
             sleep(schedule.pause_s())
             continue
-        try:
-            if scene.problem is not None:
-                raise InvalidInputError(scene.problem)
-            report = run(scene, watcher.tiles)
-        except Exception as error:
-            watcher.ended(schedule.fail(scene, error))
-        except BaseException:
-            schedule.interrupt()
-            raise
-        else:
-            watcher.ended(schedule.finish(scene, report))
+        attempt(schedule, scene, partial(run, scene, watcher.tiles), watcher)

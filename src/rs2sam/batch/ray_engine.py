@@ -16,9 +16,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-from rs2sam.batch.engine import Watcher
+from rs2sam.batch.engine import BrokenEngineError, Watcher, attempt
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Answerer, Failure, Load, answers_of, plan_scene, read_rows, scene_row
@@ -123,10 +124,6 @@ def run_ray(
             _run_round(schedule, ready, request_of, _Pipeline(load, options, facts), watcher)
 
 
-class _BrokenError(RS2SAMError, RuntimeError):
-    """Ray itself failed, not a scene."""
-
-
 _Answer = tuple[int, int, AnsweredTile | Failure]
 
 
@@ -139,7 +136,7 @@ class _Pipeline:
     facts: ModelFacts
 
     def answers(self, requests: Sequence[SceneRequest], *, one_by_one: bool) -> Iterator[_Answer]:
-        """Scene, tile and answer of all tiles of all scenes, in order; what breaks Ray is a `_BrokenError`."""
+        """Scene, tile and answer of all tiles of all scenes, in order; what breaks Ray is a `BrokenEngineError`."""
         import ray.data
 
         batch_size = requests[0].options.batch_size
@@ -166,7 +163,7 @@ class _Pipeline:
             for batch in data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
                 yield from answers_of(batch)
         except Exception as error:
-            raise _BrokenError(
+            raise BrokenEngineError(
                 f"Ray gave up ({type(error).__name__}: {_one_line(error)}). What was finished is "
                 "kept; the same command again goes on."
             ) from error
@@ -221,26 +218,17 @@ def _run_round(
     # What kills its process takes the other tiles of the task along; a second attempt is made tile by tile.
     is_second = any(schedule.manifest[scene.key].attempts for scene in ready)
     stream = _Stream(pipeline.answers(requests, one_by_one=is_second) if requests else iter(()))
-    number = -1
+    segmenter = cast("Segmenter", pipeline.facts)
+    numbers = count()
+
+    def run() -> dict[str, Any]:
+        number = next(numbers)
+        return run_scene(requests[number], segmenter, watcher.tiles, partial(stream.of, number))
+
     for _ in ready:
         scene = schedule.begin()
         assert scene is not None, "scenes that are ready can be begun"
-        try:
-            if scene.problem is not None:
-                raise InvalidInputError(scene.problem)
-            number += 1
-            segmenter = cast("Segmenter", pipeline.facts)
-            report = run_scene(request_of(scene), segmenter, watcher.tiles, partial(stream.of, number))
-        except _BrokenError:
-            schedule.interrupt()
-            raise
-        except Exception as error:
-            watcher.ended(schedule.fail(scene, error))
-        except BaseException:
-            schedule.interrupt()
-            raise
-        else:
-            watcher.ended(schedule.finish(scene, report))
+        attempt(schedule, scene, run, watcher)
 
 
 @contextmanager
