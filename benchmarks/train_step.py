@@ -1,12 +1,15 @@
-"""Seconds and peak memory of a training step: our Trainer beside a plain eager loop of the same model and loss.
+"""Seconds and peak memory of a training step: our ways beside a plain eager loop of the same model and loss.
 
     python -m benchmarks.train_step                       # `compact` on the CPU at 256 and 512 px
-    python -m benchmarks.train_step --device cuda         # `large` on a GPU at 1024 px, as published: batch of one,
-                                                          # bf16, frozen trunk; with and without checkpointing
+    python -m benchmarks.train_step --device cuda         # `large` on a GPU at 1024 px, as published: frozen trunk,
+                                                          # bf16; with and without checkpointing, batches of 1 and 4
+    python -m benchmarks.train_step --device toy          # the same loops on the CPU, at toy size
 
-Every figure is of a process of its own. Both loops get the same ready-made batches, so that data loading is in neither
-(benchmarks/data_loading.py has it), and must end with the same loss. Writes benchmarks/results/train_step.json, where
-the other device's figures stay.
+`plain` is the baseline: float32, attention as two products with a softmax between, nothing stored anew. `eager` is a
+loop as one would write it with this project's model in the recipe's precision, `compiled` the same with torch.compile,
+`trainer` the Trainer of `rs2sam train`. Every figure is of a process of its own. All loops get the same ready-made
+batches, so that data loading is in none (benchmarks/data_loading.py has it), and must end with the same loss. Writes
+benchmarks/results/train_step.json, where the other devices' figures stay.
 """
 
 from __future__ import annotations
@@ -31,23 +34,38 @@ from benchmarks.segment import spread
 RESULTS = Path(__file__).parent / "results" / "train_step.json"
 COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
 WARM_UP = 2
-LOOPS = ("trainer", "eager")
+TOY = "toy"
+LOOPS = {
+    "cpu": ("trainer", "eager"),
+    "cuda": ("plain", "eager", "compiled", "trainer"),
+    TOY: ("plain", "eager", "compiled", "trainer"),
+}
+LARGE = {"preset": "large", "side": 1024, "precision": "bf16", "freeze_trunk": True}
+CHECKPOINTING = {"activation_checkpointing": True}
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "cpu": {
         "compact, 256 px": {"preset": "compact", "side": 256, "batch_size": 2},
         "compact, 512 px": {"preset": "compact", "side": 512, "batch_size": 2},
     },
     "cuda": {
-        "large, 1024 px": {"preset": "large", "side": 1024, "precision": "bf16", "freeze_trunk": True},
-        "large, 1024 px, checkpointing": {
-            "preset": "large",
-            "side": 1024,
+        "large, 1024 px": LARGE,
+        "large, 1024 px, checkpointing": LARGE | CHECKPOINTING,
+        "large, 1024 px, batch 4": LARGE | {"batch_size": 4},
+        "large, 1024 px, batch 4, checkpointing": LARGE | CHECKPOINTING | {"batch_size": 4},
+    },
+    TOY: {
+        "compact, 64 px": {"preset": "compact", "side": 64, "precision": "bf16", "freeze_trunk": True},
+        "compact, 64 px, checkpointing": {
+            "preset": "compact",
+            "side": 64,
             "precision": "bf16",
             "freeze_trunk": True,
             "activation_checkpointing": True,
         },
     },
 }
+LOSS_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-2, TOY: 3e-2}
+"""Relative difference of the last losses of any two loops; in bf16 they are not rounded alike."""
 
 
 def recipe_of(case: dict[str, Any], steps: int) -> Any:
@@ -108,7 +126,20 @@ def prepared(case: dict[str, Any], steps: int) -> tuple[Any, Any, Any]:
     return recipe, TrainingModel(model, recipe, 0), ReadyMade(dataset.draw, sized, count)
 
 
-def eager(case: dict[str, Any], steps: int, device: str) -> tuple[list[float], float]:
+def plain(case: dict[str, Any], steps: int, device: str) -> tuple[list[float], float]:
+    """The baseline: the eager loop in float32, with unfused attention, all activations kept."""
+    changed = case | {"precision": "float32", "activation_checkpointing": False}
+    return eager(changed, steps, device, attention="eager")
+
+
+def compiled(case: dict[str, Any], steps: int, device: str) -> tuple[list[float], float]:
+    """The eager loop with the model compiled for its one shape."""
+    return eager(case, steps, device, is_compiled=True)
+
+
+def eager(
+    case: dict[str, Any], steps: int, device: str, attention: str | None = None, is_compiled: bool = False
+) -> tuple[list[float], float]:
     """A loop as one would write it: forward, backward, clip, step. Seconds of every step, and the last loss."""
     import torch
 
@@ -116,6 +147,10 @@ def eager(case: dict[str, Any], steps: int, device: str) -> tuple[list[float], f
 
     recipe, training, dataset = prepared(case, steps)
     training.to(device).train()
+    if attention is not None:
+        training.rs2sam.set_attn_implementation(attention)
+    if is_compiled:
+        training.rs2sam.compile(dynamic=False)
     optimizer = make_optimizer(training, recipe)
     schedule = make_schedule(optimizer, recipe, steps)
     times, loss = [], torch.zeros(())
@@ -174,8 +209,12 @@ def measure_here(device: str, name: str, loop: str, steps: int) -> dict[str, Any
     """One case in this process."""
     import torch
 
-    times, loss = {"trainer": trainer, "eager": eager}[loop](CASES[device][name], steps + WARM_UP, device)
-    found: dict[str, Any] = {"step_s": spread(times[WARM_UP:]), "last_loss": loss}
+    place = "cpu" if device == TOY else device
+    run = {"trainer": trainer, "eager": eager, "plain": plain, "compiled": compiled}[loop]
+    case = CASES[device][name]
+    times, loss = run(case, steps + WARM_UP, place)
+    found: dict[str, Any] = {"step_s": spread(times[WARM_UP:]), "last_loss": loss, "first_step_s": round(times[0], 3)}
+    found["samples_per_s"] = round(case.get("batch_size", 1) / found["step_s"]["median"], 3)
     if device == "cuda":
         return found | {
             "gpu": torch.cuda.get_device_name(),
@@ -186,19 +225,39 @@ def measure_here(device: str, name: str, loop: str, steps: int) -> dict[str, Any
     return found | {"threads": torch.get_num_threads(), "peak_memory_mib": round(peak)}
 
 
+def run_loop(device: str, name: str, loop: str, steps: int) -> dict[str, Any]:
+    """One loop of one case in a process of its own; a failure (memory, compiler) is told in `error`."""
+    command = [sys.executable, "-m", "benchmarks.train_step", "--device", device, "--steps", str(steps)]
+    run = subprocess.run([*command, "--one", name, loop], capture_output=True, text=True)
+    if run.returncode:
+        return {"error": run.stderr.strip().splitlines()[-1:] or [f"exit code {run.returncode}"]}
+    found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+def compared(device: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What the loops of a case say about each other; raises where two end with different losses."""
+    done = {loop: found[loop] for loop in LOOPS[device] if "error" not in found[loop]}
+    losses = {loop: one["last_loss"] for loop, one in done.items()}
+    values = list(losses.values())
+    if not np.allclose(values, values[:1], rtol=LOSS_TOLERANCE[device]):
+        raise SystemExit(f"the loops end with different losses, {losses}")
+    seconds = {loop: one["step_s"]["median"] for loop, one in done.items()}
+    result: dict[str, Any] = {}
+    if "trainer" in done and "eager" in done:
+        result["trainer_beside_eager"] = round(seconds["trainer"] / seconds["eager"], 3)
+    if "plain" in done:
+        others = {loop: value for loop, value in seconds.items() if loop != "plain"}
+        result["times_as_fast_as_plain"] = {loop: round(seconds["plain"] / value, 2) for loop, value in others.items()}
+    return result
+
+
 def measured(device: str, steps: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every case of a device, each loop in a process of its own."""
     for name, case in CASES[device].items():
         found: dict[str, Any] = {"device": device, **case}
-        for loop in LOOPS:
-            command = [sys.executable, "-m", "benchmarks.train_step", "--device", device, "--steps", str(steps)]
-            run = subprocess.run([*command, "--one", name, loop], stdout=subprocess.PIPE, text=True, check=True)
-            found[loop] = json.loads(run.stdout.splitlines()[-1])
-        losses = [found[loop]["last_loss"] for loop in LOOPS]
-        if not np.isclose(*losses, rtol=1e-2 if device == "cuda" else 1e-5):
-            raise SystemExit(f"{name}: the loops end with different losses, {losses}")
-        ratio = found["trainer"]["step_s"]["median"] / found["eager"]["step_s"]["median"]
-        yield name, found | {"trainer_beside_eager": round(ratio, 3)}
+        found |= {loop: run_loop(device, name, loop, steps) for loop in LOOPS[device]}
+        yield name, found | compared(device, found)
 
 
 def main() -> None:

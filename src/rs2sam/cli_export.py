@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from rs2sam.backends import Precision
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import require
 
 FREE = "dynamic"
@@ -49,6 +50,7 @@ class _Size(click.ParamType[int | None]):
 @click.option("--length", type=_Size(), default=FREE, help="Tokens of a sentence, padded [default: dynamic].")
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="Where torch-export and aot will run.")
+@click.option("--standard-operators", is_flag=True, help="onnx: none of ONNX Runtime's own, for other runtimes.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is an export.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of export.json.")
 @click.pass_context
@@ -64,5 +66,5 @@ def export(
     report = export_model(model, out, ExportOptions(shapes=Shapes(batch, length), **options))
     if as_json:
         click.echo(json.dumps(report, indent=2))
-    elif not (ctx.find_object(dict) or {}).get("quiet", False):
+    elif not is_quiet(ctx):
         click.echo(f"wrote {out}: {report['format']}, checked against torch within {report['tolerance']:g}")

@@ -18,11 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.backends import Backend, BackendName, Precision, load_backend
+from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
 from rs2sam.errors import InvalidInputError
 from rs2sam.hub import resolve_model
 from rs2sam.imaging import RGB, ImageSource, read_image_and_validity
-from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits
+from rs2sam.processing import (
+    FirstPass,
+    Processor,
+    TextInputs,
+    logits_to_mask,
+    logits_to_probability,
+    resize_logits,
+)
 
 if TYPE_CHECKING:
     from rasterio import Affine
@@ -124,6 +131,12 @@ class Segmenter:
         processor = Processor.from_folder(folder)
         return cls(processor, load_backend(folder, backend, device, threads, precision))
 
+    def mirroring(self) -> Segmenter:
+        """The same model, asked about the mirror image of every view too: twice the time, see `rs2sam.mirror`."""
+        from rs2sam.mirror import MirroringSegmenter
+
+        return MirroringSegmenter(self)
+
     @property
     def backend_name(self) -> str:
         """`onnx`, `torch`, or the name of a backend of your own."""
@@ -143,6 +156,11 @@ class Segmenter:
     def choose_in_view(self) -> bool:
         """Whether words that compare are better decided among the regions this model finds than by the model itself."""
         return self._processor.config.choose_in_view
+
+    @property
+    def first_pass(self) -> FirstPass | None:
+        """How tiles of large scenes are skipped with this model; None where that was not measured."""
+        return self._processor.config.first_pass
 
     def segment(
         self,
@@ -259,15 +277,7 @@ class Segmenter:
     def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
-        # Sentences about one array share its inputs.
-        prepared = {key: self._processor.images(rgb) for key, rgb in {id(rgb): rgb for rgb, _ in pairs}.items()}
-        images = [prepared[id(rgb)] for rgb, _ in pairs]
-        output = self._backend.run(
-            np.stack([image.pixel_values for image in images]),
-            np.stack([image.union_pixel_values for image in images]),
-            text.input_ids,
-            text.attention_mask,
-        )
+        output = self._answer([rgb for rgb, _ in pairs], text)
         results = []
         for index, (rgb, sentence) in enumerate(pairs):
             logits = resize_logits(output.low_res_logits[index], size_hw or (rgb.shape[0], rgb.shape[1]))  # (H, W)
@@ -281,6 +291,20 @@ class Segmenter:
                 )
             )
         return results
+
+    def _answer(self, pictures: Sequence[RGB], text: TextInputs) -> BackendOutput:
+        """One batch through the backend, which may prepare the pictures itself."""
+        if isinstance(self._backend, PictureBackend) and self._backend.takes_pictures:
+            return self._backend.run_pictures(pictures, text.input_ids, text.attention_mask, self._processor.config)
+        # Sentences about one array share its inputs.
+        prepared = {key: self._processor.images(rgb) for key, rgb in {id(rgb): rgb for rgb in pictures}.items()}
+        images = [prepared[id(rgb)] for rgb in pictures]
+        return self._backend.run(
+            np.stack([image.pixel_values for image in images]),
+            np.stack([image.union_pixel_values for image in images]),
+            text.input_ids,
+            text.attention_mask,
+        )
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
-from tests.small_model import IMAGE_SIZE, UNION_IMAGE_SIZE, write_small_model
+from tests.small_exports import small_export, small_folder
+from tests.small_model import IMAGE_SIZE, UNION_IMAGE_SIZE
 
 
 @pytest.fixture(scope="session")
 def torch_folder(tmp_path_factory):
     """A folder without a graph."""
     pytest.importorskip("torch")
-    return write_small_model(tmp_path_factory.mktemp("torch_only"))
+    return shutil.copytree(small_folder(), tmp_path_factory.mktemp("torch_only") / "model")
 
 
 @pytest.fixture(scope="session")
 def onnx_folder(tmp_path_factory):
     """A folder with half-precision weights and the graph exported from them."""
     pytest.importorskip("onnxscript")
-    from rs2sam.models.onnx_export import export_onnx
-
-    folder = write_small_model(tmp_path_factory.mktemp("with_graph"))
-    assert export_onnx(folder) == folder / "model.onnx"
-    return folder
+    return shutil.copytree(small_export(), tmp_path_factory.mktemp("with_graph") / "model")
 
 
 def batch(lengths, seed=0):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -8,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from rs2sam.cli import main
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
-from tests.small_model import write_small_model
+from tests.small_exports import small_export, small_folder
 
 pytest.importorskip("onnxscript")
 
@@ -27,25 +24,29 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_small_model(tmp_path_factory.mktemp("model"))
+def model():
+    return small_folder()
 
 
 @pytest.fixture(scope="module")
-def free(model, tmp_path_factory):
+def free():
     """An ONNX export of free sizes, by the command."""
-    out = tmp_path_factory.mktemp("free") / "onnx"
-    result = CliRunner().invoke(main, ["export", str(model), str(out), "--to", "onnx", "--json"])
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["outputs"][0] == "low_res_logits"
-    return out
+    return small_export()
 
 
 @pytest.fixture(scope="module")
 def fixed(model, tmp_path_factory):
-    """An ONNX export of two samples and twelve tokens."""
-    out = tmp_path_factory.mktemp("fixed") / "onnx"
-    export_model(model, out, ExportOptions("onnx", Shapes(batch=2, length=12)))
+    """A program of two samples and twelve tokens."""
+    out = tmp_path_factory.mktemp("fixed") / "program"
+    export_model(model, out, ExportOptions("torch-export", Shapes(batch=2, length=12)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def fixed_graph(model, tmp_path_factory):
+    """An ONNX export of two samples and twelve tokens, of the standard's operators alone."""
+    out = tmp_path_factory.mktemp("fixed_graph") / "onnx"
+    export_model(model, out, ExportOptions("onnx", Shapes(batch=2, length=12), standard_operators=True))
     return out
 
 
@@ -54,7 +55,7 @@ def picture(path, seed=0):
     return path
 
 
-@pytest.mark.parametrize("kind", ["free", "fixed"])
+@pytest.mark.parametrize("kind", ["free", pytest.param("fixed_graph", marks=pytest.mark.slow)])
 def test_a_program_with_onnx_runtime_alone_finds_the_same_mask(kind, request, model, tmp_path):
     folder, image = request.getfixturevalue(kind), picture(tmp_path / "a.png")
     blocked = "import sys, runpy; sys.modules.update(rs2sam=None, torch=None, transformers=None, rasterio=None)\n"
@@ -83,27 +84,47 @@ def test_the_example_has_forty_lines_and_needs_four_libraries():
     assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "tokenizers"}
 
 
+def agree(ours, reference):
+    for name, expected in vars(reference).items():
+        np.testing.assert_allclose(getattr(ours, name), expected, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 @pytest.mark.parametrize("lengths", [(5,), (4, 12, 7)])
-def test_a_fixed_graph_answers_batches_of_any_size(fixed, model, make_batch, lengths):
+def test_a_program_of_fixed_sizes_answers_batches_of_any_size(fixed, model, make_batch, lengths):
     arrays = make_batch(lengths)
-    ours = OnnxBackend.from_folder(fixed).run(*arrays)
-    expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
-    for name, reference in vars(expected).items():
-        np.testing.assert_allclose(getattr(ours, name), reference, rtol=1e-3, atol=1e-4, err_msg=name)
+    agree(load_export(fixed).run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
 
 
-def test_a_sentence_too_long_for_a_fixed_graph_is_refused(fixed, make_batch):
+def test_a_sentence_too_long_for_fixed_sizes_is_refused(fixed, make_batch):
     with pytest.raises(InvalidInputError, match="at most 12 tokens, received 13"):
-        OnnxBackend.from_folder(fixed).run(*make_batch((13,)))
+        load_export(fixed, check=False).run(*make_batch((13,)))
 
 
-def test_an_exported_program_answers_as_the_model_does(model, make_batch, tmp_path):
+def operators(folder):
+    import onnx
+
+    return {
+        (node.domain, node.op_type) for node in onnx.load(folder / "model.onnx", load_external_data=False).graph.node
+    }
+
+
+def test_the_graph_has_onnx_runtimes_attention(free):
+    assert {("com.microsoft", "Attention"), ("com.microsoft", "MultiHeadAttention")} <= operators(free)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lengths", [(5,), (4, 12, 7)])
+def test_a_graph_of_fixed_sizes_and_standard_operators_answers_alike(fixed_graph, model, make_batch, lengths):
+    assert {domain for domain, _ in operators(fixed_graph)} <= {"", "ai.onnx"}
+    arrays = make_batch(lengths)
+    agree(OnnxBackend.from_folder(fixed_graph).run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
+
+
+@pytest.mark.slow
+def test_a_program_of_free_sizes_answers_as_the_model_does(model, make_batch, tmp_path):
     export_model(model, tmp_path / "program", ExportOptions("torch-export"))
     arrays = make_batch((9, 4, 6))
-    ours = load_export(tmp_path / "program").run(*arrays)
-    expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
-    np.testing.assert_allclose(ours.low_res_logits, expected.low_res_logits, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(ours.iou_scores, expected.iou_scores, rtol=1e-3, atol=1e-4)
+    agree(load_export(tmp_path / "program").run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
 
 
 @pytest.mark.slow
@@ -156,6 +177,11 @@ def test_a_fixed_length_is_refused_where_padding_is_attended_to():
     Shapes(batch=3).check(config)
     with pytest.raises(InvalidInputError, match="attends to padding"):
         Shapes(length=20).check(config)
+
+
+def test_standard_operators_are_refused_where_there_are_none():
+    with pytest.raises(InvalidInputError, match="exports to onnx, received aot"):
+        ExportOptions("aot", standard_operators=True)
 
 
 def test_onnx_in_half_precision_is_refused():

@@ -67,8 +67,9 @@ def published_folder(folder: Path, state: dict[str, torch.Tensor]) -> Path:
 
 
 def model_inputs(config: RS2SamConfig, batch: int = 2) -> dict[str, torch.Tensor]:
+    """Noise of the smallest side that the trunk takes, and a sentence."""
     generator = torch.Generator().manual_seed(1)
-    side, union = config.image_size, config.union_image_size
+    side, union = config.image_side_multiple, config.union_image_size
     return {
         "pixel_values": torch.randn(batch, 3, side, side, generator=generator),
         "union_pixel_values": torch.randn(batch, 3, union, union, generator=generator),

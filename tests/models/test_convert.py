@@ -51,7 +51,8 @@ def test_a_converted_folder_loads_as_the_same_model(source: Path, model: RS2SamM
     assert loaded.dtype == torch.float32
     inputs = model_inputs(model.config)
     with torch.no_grad():
-        assert torch.equal(loaded(**inputs).mask_logits, model(**inputs).mask_logits)
+        # Weights at another address may go through another kernel.
+        torch.testing.assert_close(loaded(**inputs).mask_logits, model(**inputs).mask_logits, rtol=1e-5, atol=1e-6)
     assert names(out.parent) == ["out"]
 
 
@@ -69,9 +70,9 @@ def test_weights_are_written_in_the_dtype_asked_for(
     dtype: str, source: Path, model: RS2SamModel, tmp_path: Path
 ) -> None:
     convert(source, tmp_path / "out", dtype=dtype)
-    wanted = getattr(torch, dtype)
+    wanted, state = getattr(torch, dtype), model.state_dict()
     for name, tensor in load_file(tmp_path / "out" / "model.safetensors").items():
-        assert torch.equal(tensor, model.state_dict()[name].to(wanted)), name
+        assert torch.equal(tensor, state[name].to(wanted)), name
     assert RS2SamModel.from_pretrained(str(tmp_path / "out")).dtype == wanted
     assert f"| weights | {dtype}," in (tmp_path / "out" / "README.md").read_text()
 
@@ -193,11 +194,13 @@ def test_mixed_dtypes_and_scalars_survive_the_writing(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded_by_the_largest_tensors_not_by_the_file(tmp_path: Path) -> None:
-    torch.save({f"t{n}": torch.rand(2_000_000) for n in range(40)}, tmp_path / "model.pt")  # 320 MB
+    torch.save({f"t{n}": torch.rand(1_000_000) for n in range(40)}, tmp_path / "model.pt")  # 160 MB
     code = (
         "import resource; from pathlib import Path; import rs2sam.models.convert; import torch\n"
+        "from rs2sam.models import checkpoint_files\n"
         "from rs2sam.models.checkpoint_files import Checkpoint\n"
         "from rs2sam.models.checkpoint_writing import write_checkpoint\n"
+        "checkpoint_files.RELEASE_BYTES = 40_000_000\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         f"checkpoint = Checkpoint({str(tmp_path / 'model.pt')!r})\n"
         f"write_checkpoint(Path({str(tmp_path)!r}), checkpoint.specs, checkpoint.read)\n"
@@ -205,8 +208,8 @@ def test_memory_is_bounded_by_the_largest_tensors_not_by_the_file(tmp_path: Path
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert (tmp_path / "model.safetensors").stat().st_size > 320_000_000
-    assert float(run.stdout) < 200  # MB: 128 mapped, and a few tensors of 8
+    assert (tmp_path / "model.safetensors").stat().st_size > 160_000_000
+    assert float(run.stdout) < 80  # MB: 40 mapped, and a few tensors of 4
 
 
 def test_the_golden_checkpoint_converts_and_gives_the_golden_logits(golden_dir: Path, tmp_path: Path) -> None:

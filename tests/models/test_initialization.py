@@ -79,7 +79,8 @@ def test_weights_missing_from_a_checkpoint_start_and_the_others_are_kept(
     model.save_pretrained(tmp_path, state_dict=state)
     loaded = RS2SamModel.from_pretrained(tmp_path)
     capfd.readouterr()
-    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in state.items())
+    held = loaded.state_dict()
+    assert all(torch.equal(held[name], value) for name, value in state.items())
     up = loaded.trunk.blocks[5].mlp_adapter.up
     assert float(up.weight.std()) == pytest.approx(0.88 * 0.02, rel=0.2)
     assert float(up.bias.abs().max()) == 0.0

@@ -6,16 +6,21 @@ A backend is anything that fits the protocol below. Two exist: `onnx` (ONNX Runt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from rs2sam.errors import InvalidInputError, require
 
-__all__ = ["Backend", "BackendName", "BackendOutput", "Precision", "load_backend"]
+if TYPE_CHECKING:
+    from rs2sam.imaging import RGB
+    from rs2sam.processing import ProcessingConfig
+
+__all__ = ["Backend", "BackendName", "BackendOutput", "PictureBackend", "Precision", "load_backend"]
 
 BackendName = Literal["onnx", "torch"]
 Precision = Literal["float32", "bf16", "fp16"]
@@ -73,6 +78,27 @@ class Backend(Protocol):
             union_pixel_values: (B, 3, s, s) float32, normalised.
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
+        """
+
+
+@runtime_checkable
+class PictureBackend(Protocol):
+    """A backend that also takes pictures as they are."""
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether that is the faster way here."""
+
+    def run_pictures(
+        self, pictures: Sequence[RGB], input_ids: IntArray, attention_mask: IntArray, config: ProcessingConfig
+    ) -> BackendOutput:
+        """Answer a batch.
+
+        Args:
+            pictures: B arrays (H, W, 3) uint8 of any sizes.
+            input_ids: (B, L) int64.
+            attention_mask: (B, L) int64, 1 = attend.
+            config: how they become the model's inputs.
         """
 
 

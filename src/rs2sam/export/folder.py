@@ -52,6 +52,7 @@ class ExportOptions:
         precision: `onnx` computes in float32.
         device: where `aot` and `torch-export` will run.
         overwrite: replace an earlier export.
+        standard_operators: of `onnx`: only operators of the ONNX standard, none of ONNX Runtime's own.
     """
 
     to: Format
@@ -59,8 +60,11 @@ class ExportOptions:
     precision: Precision = "float32"
     device: str = "cpu"
     overwrite: bool = False
+    standard_operators: bool = False
 
     def __post_init__(self) -> None:
+        if self.standard_operators and self.to != "onnx":
+            raise InvalidInputError(f"`standard_operators` is about exports to onnx, received {self.to}. Leave it out.")
         if self.to == "onnx" and (self.precision, self.device) != ("float32", "cpu"):
             raise InvalidInputError(
                 f"An export to onnx computes in float32 and is made on the CPU, received {self.precision} on "
@@ -159,7 +163,7 @@ def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
         for file in [*weight_files(source), source / INDEX_FILE]:
             if file.is_file():
                 shutil.copyfile(file, draft / file.name)
-        export_onnx(draft, options.shapes)
+        export_onnx(draft, options.shapes, options.standard_operators)
     else:
         is_half = options.precision != "float32"
         dtype = DTYPES[options.precision]

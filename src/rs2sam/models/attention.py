@@ -5,11 +5,13 @@ B batch, H heads, Q queries, K keys, C channels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.sam2.modeling_sam2 import eager_attention_forward
+from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention, do_pool, eager_attention_forward
 
 from rs2sam.models.configuration import RS2SamConfig
 
@@ -70,6 +72,24 @@ class Attention(nn.Module):
     def _split(self, tokens: Tensor) -> Tensor:
         """(B, N, C) to (B, H, N, C / H)."""
         return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class CellAttention(Sam2MultiScaleAttention):
+    """SAM 2's attention between the cells of windows, without a product of its heads that nothing reads."""
+
+    def forward(self, hidden_states: Tensor, **_: Any) -> Tensor:
+        """(B, H, W, d) to (B, H', W', d'), half as high and wide where queries are pooled."""
+        batch, height, width = hidden_states.shape[:3]
+        projected = self.qkv(hidden_states).reshape(batch, height * width, 3, self.num_attention_heads, -1)
+        query, key, value = projected.unbind(2)  # (B, H W, heads, d' / heads)
+        if self.query_stride:
+            pooled = do_pool(query.reshape(batch, height, width, -1), self.query_stride)
+            height, width = pooled.shape[1:3]
+            query = pooled.reshape(batch, height * width, self.num_attention_heads, -1)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        tokens = (one.transpose(1, 2) for one in (query, key, value))
+        attended, _ = attend(self, *tokens, attention_mask=None, scaling=self.scale, is_causal=False)
+        return self.proj(attended.reshape(batch, height, width, -1))
 
 
 class CrossAttention(nn.Module):

@@ -2,7 +2,8 @@
 
 Where the file has the dtype asked for, tensors on a CPU are the mapped file itself: nothing is copied, and a page is
 read when it is first used. Otherwise one tensor after the other is converted, so the peak of memory is the converted
-weights and a few hundred megabytes of the file, whatever its size.
+weights and a few hundred megabytes of the file, whatever its size; or the large ones stay as they are and are converted
+whenever they are used (`rs2sam.models.stored_weights`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from transformers.initialization import no_init_weights
 from rs2sam.errors import CheckpointError
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.stored_weights import keep_as_stored
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -34,6 +37,7 @@ def load_weights(
     dtype: torch.dtype,
     device: str | torch.device = "cpu",
     float32_parts: Collection[str] = (),
+    as_stored: bool = False,
 ) -> RS2SamModel:
     """Build the model of a folder around its stored tensors, every one accounted for.
 
@@ -42,6 +46,8 @@ def load_weights(
         dtype: of the floating-point weights.
         device: where they are put.
         float32_parts: names of the model's own parts that are float32 whatever `dtype` says.
+        as_stored: large weights keep the dtype of the file and are converted when they are used: for inference where
+            memory is to be no more than the file.
 
     Returns:
         The model in evaluation mode. On a CPU its weights may be the mapped file: writing to them changes memory only,
@@ -55,7 +61,9 @@ def load_weights(
         config = RS2SamConfig.from_pretrained(folder)
         with torch.device("meta"), no_init_weights():
             model = RS2SamModel(config)
-        tensors = dict(_tensors(weight_files(folder), dtype, torch.device(device), float32_parts))
+        kept = keep_as_stored(model) if as_stored else set()
+        dtypes = _Dtypes(dtype, frozenset(float32_parts), frozenset(kept))
+        tensors = dict(_tensors(weight_files(folder), dtypes, torch.device(device)))
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(
             f"The weights in {folder} cannot be loaded: {error}. Write the folder again with `rs2sam convert`."
@@ -75,9 +83,28 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(set(places.values()))]
 
 
-def _tensors(
-    files: list[Path], dtype: torch.dtype, device: torch.device, float32_parts: Collection[str]
-) -> Iterator[tuple[str, Tensor]]:
+@dataclass(frozen=True)
+class _Dtypes:
+    """Which dtype every weight gets.
+
+    Args:
+        dtype: of most.
+        float32_parts: parts of the model that get float32.
+        as_stored: names of weights that stay as they are.
+    """
+
+    dtype: torch.dtype
+    float32_parts: frozenset[str]
+    as_stored: frozenset[str]
+
+    def of(self, name: str, tensor: Tensor) -> torch.dtype:
+        """The dtype of a tensor of the file."""
+        if name in self.as_stored or not tensor.is_floating_point():
+            return tensor.dtype
+        return torch.float32 if name.partition(".")[0] in self.float32_parts else self.dtype
+
+
+def _tensors(files: list[Path], dtypes: _Dtypes, device: torch.device) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of files, in the order of their bytes."""
     for file in files:
         _announce(file)
@@ -86,9 +113,7 @@ def _tensors(
         for name in stored.offset_keys():
             tensor = stored.get_tensor(name)
             mapped += tensor.nbytes
-            own = torch.float32 if name.partition(".")[0] in float32_parts else dtype
-            wanted = own if tensor.is_floating_point() else tensor.dtype
-            yield name, tensor.to(device, wanted)
+            yield name, tensor.to(device, dtypes.of(name, tensor))
             if mapped > _MAPPED_AT_ONCE:
                 # Pages of a mapping count as this process's memory until nothing refers to it.
                 del tensor

@@ -32,7 +32,7 @@ class MaskPromptGenerator(nn.Module):
         has_attention = config.mask_prompt == "cls-attention"
         self.cls_attention = ProductFusion(config, width, config.mask_prompt_heads) if has_attention else None
         self.mask_linear = start_at(nn.Linear(width, width), std=1.0 / math.sqrt(width))
-        self.mask_product = start_at(nn.Linear(width, 1), std=1.0 / math.sqrt(width))
+        self.mask_product = start_at(_ExactProduct(width, 1), std=1.0 / math.sqrt(width))
 
     def forward(self, cls: Tensor, patches: Tensor) -> Tensor:
         """Make the pseudo-mask.
@@ -48,3 +48,14 @@ class MaskPromptGenerator(nn.Module):
         mask_token = self.mask_linear(attended)  # (B, 1, D)
         logits = self.mask_product(patches * mask_token)  # (B, N, 1)
         return logits.sigmoid().transpose(1, 2).unflatten(2, (self.grid, self.grid))
+
+
+class _ExactProduct(nn.Linear):
+    """A linear layer with one output, in float32 whatever its input and its weights are.
+
+    Half precision would round the logits to three digits and the sigmoid to 1 from 0.998 on. Written as a sum because
+    autocast takes linear layers back to half precision.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return (input.float() * self.weight.float()).sum(-1, keepdim=True) + self.bias.float()

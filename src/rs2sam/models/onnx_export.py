@@ -4,7 +4,8 @@
 
 The exported graph has one initializer per weight, often transposed. Each one that equals a stored tensor is replaced by
 a reference to that tensor's bytes in the safetensors file, followed by a Transpose and a Cast to float32 where they are
-needed; ONNX Runtime computes these once, when the session is made. So one file of weights serves both backends, and
+needed; ONNX Runtime computes these once, when the session is made, like the products of weights that
+`rs2sam.models.onnx_forms` asks for. So one file of weights serves both backends, and
 half-precision weights stay half the size. Small initializers and those that are cut from a tensor stay in the graph.
 """
 
@@ -17,7 +18,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from rs2sam.backends.onnx import OnnxBackend
 from rs2sam.backends.torch import TorchBackend, load_model
 from rs2sam.errors import CheckpointError, DataNotFoundError, MissingDependencyError
 from rs2sam.models.exported import INPUT_NAMES, Shapes, TensorsOnly, difference, output_names
+from rs2sam.models.onnx_forms import written_for_onnx
 from rs2sam.models.rs2sam import RS2SamModel
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class StoredTensor:
     num_bytes: int
 
 
-def export_onnx(folder: str | Path, shapes: Shapes = FREE) -> Path:
+def export_onnx(folder: str | Path, shapes: Shapes = FREE, standard_operators: bool = False) -> Path:
     """Write `model.onnx` beside the weights of a model folder and check that it computes the same.
 
     The image sizes are the configured ones. The file appears only once it is whole and checked.
@@ -77,6 +79,7 @@ def export_onnx(folder: str | Path, shapes: Shapes = FREE) -> Path:
     Args:
         folder: what `RS2SamModel.save_pretrained` writes, as float32 or float16 safetensors.
         shapes: batch size and sentence length, free by default.
+        standard_operators: only those of the ONNX standard, for other runtimes than ONNX Runtime; slower there.
 
     Returns:
         The path of `model.onnx`.
@@ -87,7 +90,8 @@ def export_onnx(folder: str | Path, shapes: Shapes = FREE) -> Path:
     """
     folder = Path(folder)
     model = load_model(folder)
-    graph = export_graph(model, shapes)
+    with nullcontext() if standard_operators else written_for_onnx(model):
+        graph = export_graph(model, shapes)
     num_shared = share_weights(graph, stored_tensors(folder))
     logger.info("%d initializers of the graph are read from the safetensors file", num_shared)
     target, draft = folder / ONNX_FILE, folder / f".draft-{ONNX_FILE}"

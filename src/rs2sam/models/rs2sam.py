@@ -245,7 +245,8 @@ class RS2SamModel(PreTrainedModel):
             assert self.no_mask_embedding is not None
             return self.no_mask_embedding.reshape(1, -1, 1, 1).expand(-1, -1, height, width)
         size_hw = (MASK_INPUT_CELLS * height, MASK_INPUT_CELLS * width)
-        return self.mask_embed(F.interpolate(pseudo_mask, size=size_hw, mode="bilinear"))
+        resized = F.interpolate(pseudo_mask, size=size_hw, mode="bilinear")
+        return self.mask_embed(resized.to(self.mask_embed.conv1.weight.dtype))
 
     def image_position_encoding(self, height: int, width: int) -> Tensor:
         """Random Fourier features of the cell centres in [0, 1]^2: (1, C, height, width)."""

@@ -25,6 +25,7 @@ from transformers.models.sam2.modeling_sam2 import (
 )
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.models.attention import CellAttention
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import BidirectionalFusion, MlpAdapter
 
@@ -44,6 +45,7 @@ class RS2SamBlock(Sam2MultiScaleBlock):
         self, config: RS2SamConfig, sam2_config: Sam2HieraDetConfig, stage: int, index_in_stage: int, index: int
     ) -> None:
         super().__init__(sam2_config, stage_idx=stage, block_idx=index_in_stage, total_block_idx=index)
+        self.attn.__class__ = CellAttention  # the same weights, made once
         is_last = index == sum(config.trunk_blocks) - 1
         has_fusion = config.trunk_fusion and config.fusion != "none"
         self.fusion = BidirectionalFusion(config, self.dim_out, is_last) if has_fusion else None
