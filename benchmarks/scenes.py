@@ -1,18 +1,25 @@
 """Scenes of growing size: seconds, peak memory, tiles a second, and what the engine costs beside the model.
 
     python -m benchmarks.scenes --data ../shared/data                           # 2,000 and 5,000 px a side
-    python -m benchmarks.scenes --data ../shared/data --sides 2000 5000 20000 40000 --compact-sides 2000 5000
+    python -m benchmarks.scenes --data ../shared/data --sides 2000 5000 20000 40000 --compact-sides 2000 5000 \
+        --pictures /tmp/scenes
 
 Scenes are mosaics of real pictures, written as striped GeoTIFFs without compression, as the least convenient layout for
 tiles. `free` is a stand-in that marks bright blocks of 16 px and costs next to nothing, so that its figures are the
-engine's; `compact` is the model that ships. Every figure is of one whole process. Prints the results, writes them to
-benchmarks/results/scenes.json and a plot beside it.
+engine's; `compact` is the model that ships. Every figure is of one whole process; on a machine that does other things
+too, only processor time can be compared. Prints the results, writes them to benchmarks/results/scenes.json and a plot
+beside it. There is one scene at a time on the disk; the largest, of 40,000 px, takes 5 GB.
+
+`--pictures` writes, per scene and model, the whole scene at 2,000 px with its mask, and pieces of 768 px at full
+resolution around corners of tiles, to look for seams. Blocks of `free` begin anew in every tile, so its masks are
+ragged where tiles meet; those of `compact` tell.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -29,12 +36,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.windows import Window
 
+from rs2sam.drawing import COLOURS, overlay
+from rs2sam.raster.tiling import TileGrid
+
 RESULTS = Path(__file__).parent / "results" / "scenes.json"
 SENTENCE = "the storage tanks"
 CELL = 500
 STRIP = 16
 PIXEL_M = 0.5
 BLOCK = 16
+
+
+CROP = 768
+OVERVIEW = 2000
 
 
 @dataclass
@@ -52,10 +66,18 @@ class FreeSegmenter:
     image_size = 512
     backend_name = "free"
     min_presence = 0.0
+    choose_in_view = False
+    first_pass = None
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
 
     def segment_views(self, pairs: Sequence[tuple[NDArray[np.uint8], str]], batch_size: int = 1) -> list[FreeView]:
         """Answer pairs of an (h, w, 3) uint8 view and a sentence."""
-        return [FreeView(self._mark(rgb)) for rgb, _ in pairs]
+        start = time.thread_time()
+        found = [FreeView(self._mark(rgb)) for rgb, _ in pairs]
+        self.cpu_s += time.thread_time() - start
+        return found
 
     @staticmethod
     def _mark(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -106,9 +128,11 @@ def run_here(scene: Path, model: str, out: Path, options: dict[str, Any]) -> dic
     )  # fmt: skip
     start, cpu = time.perf_counter(), time.process_time()
     report = run_scene(request, segmenter)
+    cpu = time.process_time() - cpu
     return {
         "wall_s": time.perf_counter() - start,
-        "cpu_s": time.process_time() - cpu,
+        "cpu_s": cpu,
+        "engine_cpu_s": cpu - segmenter.cpu_s if model == "free" else None,
         "model_s": report["seconds"]["model"],
         "parts_s": report["seconds"],
         "tiles": report["tiles"],
@@ -134,7 +158,7 @@ def measure(scene: Path, side: int, model: str, threads: int | None, out: Path) 
     command += [] if threads is None else ["--threads", str(threads)]
     whole, _ = run_once([*command, "--work", str(out)])
     inside = json.loads(said.read_text(encoding="utf-8"))
-    engine = inside["wall_s"] - inside["model_s"]
+    engine, engine_cpu = inside["wall_s"] - inside["model_s"], inside["engine_cpu_s"]
     return {
         "side_px": side,
         "megapixels": side * side / 1e6,
@@ -144,12 +168,39 @@ def measure(scene: Path, side: int, model: str, threads: int | None, out: Path) 
         "regions": inside["regions"],
         "tiles_per_s": round(inside["tiles"]["read"] / inside["wall_s"], 2),
         "megapixels_per_s": round(side * side / 1e6 / inside["wall_s"], 1),
+        "megapixels_per_engine_cpu_s": None if engine_cpu is None else round(side * side / 1e6 / engine_cpu, 1),
         "wall_s": round(inside["wall_s"], 2),
         "cpu_s": round(inside["cpu_s"], 2),
+        "engine_cpu_s": None if engine_cpu is None else round(engine_cpu, 2),
         "parts_s": inside["parts_s"],
         "engine_s": round(engine, 2),
         "engine_share_of_model": round(engine / inside["model_s"], 3) if inside["model_s"] > 0.5 else None,
     }
+
+
+def draw(scene: Path, out: Path, folder: Path, name: str, tile: int) -> None:
+    """Write the whole scene small, and full pieces around corners of tiles, with the mask."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(scene) as pixels, rasterio.open(out / f"{scene.stem}_mask.tif") as mask:
+        side = pixels.width
+        rows = TileGrid((side, side), tile, tile // 4).offsets_hw[0]
+        # A corner of the first tiles, one in the middle, one of the last tiles.
+        corners = sorted({rows[1], rows[len(rows) // 2], rows[-1]}) if len(rows) > 1 else []
+        places = {f"corner_{corner}": _around(corner, side) for corner in corners}
+        for label, window in {"whole": Window(0, 0, side, side), **places}.items():
+            size = min(OVERVIEW if label == "whole" else CROP, side)
+            average = rasterio.enums.Resampling.average
+            rgb = pixels.read(out_shape=(3, size, size), window=window, resampling=average)
+            found = mask.read(1, out_shape=(size, size), window=window) == 1
+            picture = overlay(np.moveaxis(rgb, 0, 2).astype(np.float32), [(found, COLOURS[0])])
+            picture.save(folder / f"{name}_{label}.png")
+
+
+def _around(corner: int, side: int) -> Window:
+    """A piece of the scene around where tiles that begin in a row and column begin."""
+    size = min(CROP, side)
+    start = min(max(0, corner - size // 2), side - size)
+    return Window(start, start, size, size)
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
@@ -184,6 +235,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--compact-sides", type=int, nargs="*", default=[2000], help="of those for `compact` [px]")
     parser.add_argument("--threads", type=int, help="CPU threads of the model [default: all cores]")
     parser.add_argument("--work", type=Path, help="folder for scenes and results [default: a temporary one]")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the results [default: none]")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
@@ -207,8 +259,12 @@ def main() -> None:
             scene = write_scene(Path(name) / f"scene_{side}.tif", cells, side)
             for model, sides in (("free", arguments.sides), ("compact", arguments.compact_sides)):
                 if side in sides:
-                    row = measure(scene, side, model, arguments.threads, Path(name) / f"{model}_{side}")
+                    out = Path(name) / f"{model}_{side}"
+                    row = measure(scene, side, model, arguments.threads, out)
                     models[model].append(row)
+                    if arguments.pictures is not None:
+                        draw(scene, out, arguments.pictures, f"{model}_{side}", FreeSegmenter.image_size)
+                    shutil.rmtree(out)
                     print(model, json.dumps(row), flush=True)
             scene.unlink()
     results = {"machine": describe_machine(), "threads": arguments.threads or "all cores", "models": models}

@@ -112,6 +112,7 @@ class RedSegmenter:
 
     min_presence = 0.0
     choose_in_view = False
+    first_pass = None
     image_size: int = 64
     backend_name: str = "red"
     num_views: int = 0

@@ -38,11 +38,13 @@ def test_the_shipped_model_answers_and_its_outputs_agree_with_each_other(tmp_pat
     with rasterio.open(tmp_path / "out/a_mask.tif") as mask:
         assert (mask.transform, mask.crs.to_epsg(), mask.shape) == (NORTH_UP, 26910, size_hw)
         bands = mask.read()
-    _, _, wkb, columns = pyogrio.raw.read(tmp_path / "out/a_polygons.gpkg")
-    geometries, numbers = shapely.from_wkb(wkb), columns[1]
-    for number, (band, found) in enumerate(zip(bands, report["sentences"], strict=True), start=1):
-        outlines = geometries[numbers == number]
+    assert report["outputs"]["layers"] == ["1_the_red_roof", "2_all_vehicles"]
+    for number, (band, found) in enumerate(zip(bands, report["sentences"], strict=True)):
+        layer = report["outputs"]["layers"][number]
+        _, _, wkb, columns = pyogrio.raw.read(tmp_path / "out/a_polygons.gpkg", layer=layer)
+        outlines = shapely.from_wkb(wkb)
         assert len(outlines) == found["polygons"]
+        assert set(columns[1]) <= {number + 1}
         drawn = rasterize(outlines, band.shape, transform=NORTH_UP) if len(outlines) else np.zeros_like(band)
         np.testing.assert_array_equal(drawn, band)
         assert found["pixels"] == band.sum()
@@ -58,3 +60,25 @@ def test_the_command_line_and_python_give_the_same_mask(tmp_path, data_dir):
         np.testing.assert_array_equal(mask.read(1) == 1, result.mask)
         assert mask.crs == result.crs
     assert len(result.polygons()) == pyogrio.read_info(tmp_path / "chico_2020_2_polygons.gpkg")["features"]
+
+
+def test_the_shipped_model_skips_tiles_that_show_nothing_from_afar(tmp_path):
+    from rs2sam import Segmenter
+    from rs2sam.datasets.synthetic.showcase import showcase
+    from rs2sam.processing import FirstPass
+    from rs2sam.raster import SceneOptions
+    from rs2sam.scene_run import SceneRequest, run_scene
+
+    rgb = np.full((400, 1100, 3), 110, dtype=np.uint8)
+    rgb[:, :580] = showcase().pixels()[120:520, :580]
+    path = write_tiff(tmp_path / "a.tif", rgb)
+    options = SceneOptions(min_presence=None, exhaustive=False, first_pass=FirstPass(tiles=2, threshold=0.9))
+    request = SceneRequest(str(path), ("all storage tanks",), tmp_path / "out", options=options)
+    report = run_scene(request, Segmenter.load("compact", threads=1))
+    # 512 px tiles begin at 0, 294, 588; the last shows nothing but grey.
+    assert report["tiles"]["read"] == 3
+    assert report["tiles"]["skipped_first_pass"] in (1, 2)
+    with rasterio.open(tmp_path / "out/a_mask.tif") as mask:
+        found = mask.read(1)
+    assert found[:, :588].any()
+    assert not found[:, 806:].any()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError
@@ -167,5 +168,17 @@ def test_truncated_and_foreign_files_are_rejected(rgb, tmp_path):
 def test_decompression_bombs_are_refused(rgb, tmp_path, monkeypatch):
     Image.fromarray(rgb).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(InvalidImageError, match="GeoTIFF"):
+    with pytest.raises(InvalidImageError, match="rs2sam segment"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_a_header_that_claims_more_than_fits_into_memory_is_refused(tmp_path, dtype):
+    """288 GB in a file of a few hundred kilobytes; one type that PIL knows, and one that it does not."""
+    path = tmp_path / "a.tif"
+    profile = {"count": 3, "height": 120_000, "width": 100_000, "blockxsize": 4096, "blockysize": 4096, "tiled": True}
+    profile |= {"transform": rasterio.Affine(1, 0, 5, 0, -1, 5)}
+    with rasterio.open(path, "w", driver="GTiff", dtype=dtype, sparse_ok=True, bigtiff="yes", **profile):
+        pass
+    with pytest.raises(InvalidImageError, match=r"too large to be read whole.*rs2sam segment"):
+        read_image(path)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ import rasterio
 from PIL import Image
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.processing import FirstPass
 from rs2sam.raster import MinArea, ReadOptions, SceneOptions, read_scene, segment_scene
 from rs2sam.raster.outputs import OutputOptions
 from rs2sam.raster.source import open_source
 from rs2sam.raster.streaming import answer_tiles, read_tiles
-from rs2sam.scene_run import SceneRequest, run_scene
+from rs2sam.scene_run import SceneRequest, run_scene, with_model_options
 from tests.make_rasters import RedSegmenter, RedView, paint, write_tiff
 
 
@@ -101,7 +103,7 @@ def test_a_scene_of_up_to_twice_the_models_side_stays_one_view(tmp_path):
     segmenter = RedSegmenter(image_size=64)
     report = run(write_tiff(tmp_path / "a.tif", paint(blobs(128, 100))), tmp_path / "out", segmenter)
     assert (segmenter.num_views, segmenter.largest) == (1, 128)
-    assert report["tiles"] == {"read": 1, "skipped": 0, "run": 1}
+    assert report["tiles"] == {"read": 1, "skipped_empty": 0, "skipped_first_pass": 0, "run": 1}
     assert report["options"]["tile"] is None
 
 
@@ -112,7 +114,8 @@ def test_tiles_without_data_are_read_but_not_asked_about(tmp_path):
     report = run(write_tiff(tmp_path / "a.tif", paint(blobs()), mask=valid), tmp_path / "out", segmenter)
     tiles = report["tiles"]
     assert tiles["run"] == segmenter.num_views <= 6
-    assert tiles["skipped"] == tiles["read"] - tiles["run"] > 30
+    assert tiles["skipped_empty"] == tiles["read"] - tiles["run"] > 30
+    assert tiles["skipped_first_pass"] == 0
     np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], np.where(valid, blobs(), 255))
     assert report["source"]["valid_pixels"] == valid.sum()
 
@@ -238,19 +241,28 @@ def test_masks_can_be_cloud_optimised(tmp_path):
 # --- ground resolution -----------------------------------------------------------------------------------------------
 
 
-def test_a_ground_resolution_sets_what_a_tile_covers(tmp_path):
+def test_a_coarser_ground_resolution_is_that_of_the_results(tmp_path):
     segmenter = RedSegmenter(image_size=64)
-    report = run(write_tiff(tmp_path / "a.tif", paint(blobs())), tmp_path / "out", segmenter, gsd_m=1.2)
-    assert report["options"]["tile"] == 128  # 64 px of 1.2 m are 128 px of 0.6 m
-    assert segmenter.largest == 128
+    fine = np.kron(blobs(150, 206), np.ones((2, 2), dtype=np.bool_))
+    report = run(write_tiff(tmp_path / "a.tif", paint(fine)), tmp_path / "out", segmenter, gsd_m=1.2)
+    assert report["options"]["tile"] == 64  # of 1.2 m, which are 128 px of 0.6 m
+    assert segmenter.largest == 64
+    assert report["source"]["pixel_size_m"] == pytest.approx([1.2, 1.2], rel=1e-3)
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], blobs(150, 206))
+
+
+def test_a_finer_ground_resolution_makes_tiles_smaller_and_leaves_the_results_alone(tmp_path):
+    segmenter = RedSegmenter(image_size=64)
+    report = run(write_tiff(tmp_path / "a.tif", paint(blobs())), tmp_path / "out", segmenter, gsd_m=0.3)
+    assert report["options"]["tile"] == segmenter.largest == 32
     np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], blobs())
 
 
 def test_a_scene_smaller_than_a_tile_is_not_enlarged(tmp_path):
     segmenter = RedSegmenter(image_size=64)
-    mask = blobs(100, 70)
-    run(write_tiff(tmp_path / "a.tif", paint(mask)), tmp_path / "out", segmenter, gsd_m=1.2)
-    assert (segmenter.num_views, segmenter.largest) == (1, 128)
+    mask = blobs(50, 36)
+    run(write_tiff(tmp_path / "a.tif", paint(mask.repeat(2, 0).repeat(2, 1))), tmp_path / "out", segmenter, gsd_m=1.2)
+    assert (segmenter.num_views, segmenter.largest) == (1, 64)
     np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], mask)
 
 
@@ -398,3 +410,115 @@ def test_results_of_another_run_are_not_taken_for_ones_own(tmp_path):
     run(path, tmp_path / "out", outputs={"resume": True})
     with pytest.raises(InvalidInputError, match="--overwrite"):
         run(path, tmp_path / "out", outputs={"resume": True}, threshold=0.7)
+
+
+# --- first pass ------------------------------------------------------------------------------------------------------
+
+HALF = FirstPass(tiles=2, threshold=0.5, recall_loss=0.01, skipped=0.3)
+PREFERRED = replace(HALF, is_default=True)
+
+
+def corners():
+    """(300, 410) bool: something at the upper left, across tiles in the middle, and at the lower right."""
+    mask = np.zeros((300, 410), dtype=bool)
+    mask[5:15, 5:25] = mask[120:180, 200:260] = mask[290:298, 400:408] = True
+    return mask
+
+
+def test_a_first_pass_asks_only_about_tiles_that_show_something_from_afar(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(corners()))
+    segmenter, every = RedSegmenter(), RedSegmenter()
+    report = run(path, tmp_path / "out", segmenter, exhaustive=False, first_pass=HALF)
+    exhaustive = run(path, tmp_path / "all", every, exhaustive=True, first_pass=HALF)
+    np.testing.assert_array_equal(mask_of(tmp_path / "out")[0], corners())
+    np.testing.assert_array_equal(mask_of(tmp_path / "all")[0], corners())
+    # 64 px tiles that overlap by 16: 6 x 9 of them, so 3 x 5 coarse views.
+    tiles = report["tiles"]
+    assert tiles["read"] == 54
+    assert tiles["run"] == segmenter.num_views - 15 < 20
+    assert tiles == {**tiles, "skipped_empty": 0, "skipped_first_pass": 54 - tiles["run"]}
+    assert exhaustive["tiles"] == {"read": 54, "skipped_empty": 0, "skipped_first_pass": 0, "run": 54}
+    assert every.num_views == 54
+    assert report["options"]["first_pass"]["threshold"] == 0.5
+    assert exhaustive["options"]["first_pass"] is None
+    assert report["seconds"]["first_pass"] > 0
+
+
+def test_tiles_without_data_are_told_from_tiles_that_the_first_pass_skips(tmp_path):
+    valid = np.ones((300, 410), dtype=bool)
+    valid[:, 200:] = False
+    path = write_tiff(tmp_path / "a.tif", paint(corners()), mask=valid)
+    tiles = run(path, tmp_path / "out", exhaustive=False, first_pass=HALF)["tiles"]
+    assert tiles["skipped_empty"] == 24  # columns 5 to 8 begin at 216, 259, ... of 6 rows
+    assert tiles["run"] + tiles["skipped_first_pass"] == 30
+    assert mask_of(tmp_path / "out")[0][:, :200].sum() == 200
+
+
+@pytest.mark.parametrize(("batch_size", "sentences"), [(1, ["no", "red"]), (7, ["red", "no", "red"])])
+def test_a_first_pass_depends_on_neither_batches_nor_other_sentences(tmp_path, batch_size, sentences):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    options = {"exhaustive": False, "first_pass": HALF}
+    alone = run(path, tmp_path / "alone", sentences=["red"], **options)
+    many = run(path, tmp_path / "many", sentences=sentences, batch_size=batch_size, **options)
+    at = sentences.index("red")
+    np.testing.assert_array_equal(mask_of(tmp_path / "many")[at], mask_of(tmp_path / "alone")[0])
+    assert many["sentences"][at]["views"] == alone["sentences"][0]["views"]
+    assert many["sentences"][sentences.index("no")]["views"] == 0
+
+
+@pytest.mark.parametrize(
+    ("measured", "exhaustive", "used"),
+    [
+        (None, None, None),
+        (HALF, None, None),
+        (HALF, False, HALF),
+        (PREFERRED, None, PREFERRED),
+        (PREFERRED, True, None),
+    ],
+)
+def test_the_model_decides_whether_tiles_are_skipped(tmp_path, measured, exhaustive, used):
+    model = RedSegmenter()
+    model.first_pass = measured
+    request = SceneRequest("a.tif", ("red",), tmp_path, options=SceneOptions(exhaustive=exhaustive))
+    options = with_model_options(request, model).options
+    assert (options.first_pass, options.exhaustive) == (used, used is None)
+
+
+def test_tiles_are_not_skipped_at_a_threshold_that_nobody_measured(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(corners()))
+    with pytest.raises(InvalidInputError, match=r"'red' has none.*--exhaustive"):
+        run(path, tmp_path / "no", exhaustive=False)
+    assert not (tmp_path / "no").exists() or os.listdir(tmp_path / "no") == []
+
+
+def test_a_scene_of_one_view_has_no_first_pass(tmp_path):
+    segmenter = RedSegmenter(image_size=64)
+    path = write_tiff(tmp_path / "a.tif", paint(blobs(128, 100)))
+    report = run(path, tmp_path / "out", segmenter, exhaustive=False, first_pass=HALF)
+    assert segmenter.num_views == 1
+    assert report["options"]["first_pass"] is None
+
+
+def test_a_run_with_a_first_pass_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("rs2sam.raster.scanning._SAVE_EVERY_S", 0.0)
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    options = {"exhaustive": False, "first_pass": HALF, "batch_size": 2, "outputs": {"resume": True}}
+    whole = RedSegmenter()
+    run(path, tmp_path / "whole", whole, **options)
+
+    @dataclass
+    class Stopped(RedSegmenter):
+        most: int = 0
+
+        def segment_views(self, pairs, batch_size=1):
+            if self.num_views > self.most:
+                raise KeyboardInterrupt
+            return super().segment_views(pairs, batch_size)
+
+    for most in (3, 20):
+        with pytest.raises(KeyboardInterrupt):
+            run(path, tmp_path / "out", Stopped(most=most), **options)
+    rest = RedSegmenter()
+    run(path, tmp_path / "out", rest, **options)
+    assert rest.num_views < whole.num_views
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")

@@ -149,10 +149,13 @@ def check_case(case: Case, data: Path, folder: Path, model: str) -> tuple[str, l
 def read_output(folder: Path, stem: str, mask: Any) -> Output:
     """Open what a call wrote."""
     report = json.loads((folder / f"{stem}_result.json").read_text(encoding="utf-8"))
-    meta, _, wkb, values = pyogrio.raw.read(folder / report["outputs"]["polygons"])
-    empty = {name: np.zeros(0) for name in ("sentence_id", "area_m2", "area_px")}  # GeoJSON without rows has no columns
-    columns = {**empty, **dict(zip(meta["fields"], values, strict=True))}
-    return Output(report, mask.read(), shapely.from_wkb(wkb), columns)
+    path = folder / report["outputs"]["polygons"]
+    layers = [pyogrio.raw.read(path, layer=name) for name in pyogrio.list_layers(path)[:, 0]]
+    columns = {name: np.zeros(0) for name in ("sentence_id", "area_m2", "area_px")}  # GeoJSON without rows has none
+    for number, name in enumerate(layers[0][0]["fields"]):
+        columns[name] = np.concatenate([values[number] for _, _, _, values in layers])
+    shapes = shapely.from_wkb(np.concatenate([wkb for _, _, wkb, _ in layers]))
+    return Output(report, mask.read(), shapes, columns)
 
 
 def raster_problems(source: Any, mask: Any, output: Output) -> Iterator[str]:
@@ -178,7 +181,7 @@ def polygon_problems(case: Case, source: Any, output: Output) -> Iterator[str]:
     """The polygons against the mask and the source's place."""
     is_geojson = "geojson" in case.options
     geometries = output.geometries
-    info = pyogrio.read_info(Path(output.report["outputs"]["folder"]) / output.report["outputs"]["polygons"])
+    info = pyogrio.read_info(Path(output.report["outputs"]["folder"]) / output.report["outputs"]["polygons"], layer=0)
     expected = "EPSG:4326" if is_geojson and source.crs else source.crs
     # GeoJSON has no way to say that coordinates are pixels, so readers assume longitude and latitude.
     if (source.crs or not is_geojson) and (info["crs"] or None) != (expected and str(expected)):

@@ -1,16 +1,16 @@
 """Measure what deciding a sentence for the scene gains over deciding it in every tile.
 
     python tools/measure_scope.py ../shared/data benchmarks/results/scope.json
-    python tools/measure_scope.py ../shared/data out/scope.json --model compact --model-scenes 3 --sheet out/scope.png
+    python tools/measure_scope.py ../shared/data out/scope.json --model compact --sheet out/scope.png
+    python tools/measure_scope.py ../shared/data out/scope.json --model compact --cpu-minutes 12
 
-Scenes are mosaics of 2 x 2 and 4 x 4 held-out NWPU VHR-10 images (validation and test splits), so what is where in the
-whole scene is known from the annotation. Sentences are those that the rules of the training sentences find true of the
-whole mosaic (`rs2sam.datasets.expressions`), worded as in training and in other words (`tools/make_heldout.py`), plus
-ranks and combinations that training does not know ("the second largest", "the two leftmost", "the largest in the upper
-left"), whose truth is worked out here. Two measurements:
+Scenes are mosaics of held-out NWPU VHR-10 images (validation and test splits) with sentences that are true of the whole
+mosaic (`tools/scope_questions.py`). Two measurements:
 
 - perfect tiles: every tile answers what the annotation says of its part of the scene; only the logic is measured;
-- a model: tiles are answered by it.
+- a model: tiles are answered by it, in mosaics of 2 x 2 images (3 x 3 tiles). The sentences of a mosaic speak of one
+  class. It stops after `--model-scenes` mosaics or when `--cpu-minutes` are spent, and says how many it did. The gain
+  is given with its 95 % interval (bootstrap over mosaics).
 """
 
 from __future__ import annotations
@@ -20,28 +20,20 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rasterio import Affine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from make_heldout import Wording
+from scope_questions import Mask, Question, questions, scenes, target_of
 
-from rs2sam.datasets.augment import crop
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.expressions import descriptions
-from rs2sam.datasets.mosaic import mosaic
-from rs2sam.datasets.phrasing import phrase
-from rs2sam.datasets.properties import Objects, positions
 from rs2sam.datasets.sources import nwpu_vhr10
-from rs2sam.datasets.vocabulary import NOUNS
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
 from rs2sam.raster import Georeference, Scene, SceneOptions, Stretch, TileGrid, segment_scene
@@ -50,145 +42,10 @@ from rs2sam.raster.vectorize import fill, trace
 from rs2sam.segmenter import Segmenter
 from rs2sam.versions import versions
 
-KINDS = ("count", "position", "size", "relation")
-MIN_OBJECTS = 3
-CLEAR_SIZE, CLEAR_GAP = 1.3, 0.04
-LAYOUTS = ((4, 512), (2, 1024))
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """One sentence about a scene, and what it means there.
-
-    Args:
-        sentence: the text.
-        kind: of expression; `rank` and `combined` are made here.
-        category: what is spoken of.
-        targets: the meant instances, as places in `scene.of(category)`.
-        anchor: category of the other object, if there is one.
-    """
-
-    sentence: str
-    kind: str
-    category: str
-    targets: tuple[int, ...]
-    anchor: str | None = None
-
-
-def scenes(
-    images: Sequence[AnnotatedImage], count: int, rng: np.random.Generator, layouts: Sequence[tuple[int, int]]
-) -> Iterator[AnnotatedImage]:
-    """Mosaics of images that share a class whose annotation is exhaustive in all of them.
-
-    Args:
-        images: to draw from.
-        count: number of mosaics.
-        rng: source of the choices.
-        layouts: images a side (2 or 4) and pixels of an image's side, taken in turn.
-    """
-    for number in range(count):
-        per_side, side = layouts[number % len(layouts)]
-        complete = Counter(c for image in images for c in image.exhaustive_categories)
-        present = {instance.category for image in images for instance in image.instances}
-        categories = sorted(c for c in present if complete[c] >= per_side**2)
-        category = categories[int(rng.integers(len(categories)))]
-        fitting = [image for image in images if category in image.exhaustive_categories]
-        holding = [image for image in fitting if image.of(category)]
-        num_parts = per_side**2
-        certain = [holding[i] for i in rng.permutation(len(holding))[: max(2, num_parts // 3)]]
-        others = [fitting[i] for i in rng.permutation(len(fitting)) if fitting[i] not in certain]
-        parts = [square(image, side) for image in [*certain, *others][:num_parts]]
-        parts = [parts[i] for i in rng.permutation(len(parts))]
-        while len(parts) > 1:
-            parts = [mosaic(parts[i : i + 4]) for i in range(0, len(parts), 4)]
-        yield parts[0]
-
-
-def square(image: AnnotatedImage, side: int) -> AnnotatedImage:
-    """The square in the middle of an image, resized."""
-    height, width = image.size_hw
-    short = min(height, width)
-    left, top = (width - short) // 2, (height - short) // 2
-    return crop(image, (left, top, left + short, top + short), side)
-
-
-def questions(scene: AnnotatedImage, rng: np.random.Generator, per_kind: int) -> list[Question]:
-    """Sentences of each kind, half of them worded as in training."""
-    wording = Wording(rng)
-    found = []
-    for kind in KINDS:
-        options = [d for d in descriptions(scene, kind) if len(scene.of(d.category)) >= MIN_OBJECTS]
-        for index in rng.permutation(len(options))[:per_kind]:
-            description = options[index]
-            sentence = phrase(description, rng) if rng.random() < 0.5 else wording.sentence(description)
-            anchor = next((p.anchor for p in description.properties if p.anchor and not p.anchor_is_other), None)
-            found.append(Question(sentence, kind, description.category, description.targets, anchor))
-    for kind, options in (("rank", list(ranks(scene))), ("combined", list(combined(scene)))):
-        found += [options[index] for index in rng.permutation(len(options))[:per_kind] if kind == options[index].kind]
-    return found
-
-
-def countable(scene: AnnotatedImage) -> Iterator[Objects]:
-    """The classes of a scene of which all objects are known and there are enough."""
-    for category in sorted(scene.exhaustive_categories):
-        if len(scene.of(category)) >= MIN_OBJECTS:
-            yield Objects(scene, category)
-
-
-def ranks(scene: AnnotatedImage) -> Iterator[Question]:
-    """The second or third by size or from a side, and the two first, where nothing is too close to call."""
-    for objects in countable(scene):
-        noun = NOUNS[objects.category][0]
-        x, y = objects.centers.T
-        orders = {
-            "largest": -np.log(objects.areas),
-            "smallest": np.log(objects.areas),
-            "left": x,
-            "top": y,
-            "right": -x,
-        }
-        for word, values in orders.items():
-            order = np.argsort(values)
-            gaps = np.diff(values[order])
-            clear = np.log(CLEAR_SIZE) if word.endswith("est") else CLEAR_GAP
-            side = {"left": "leftmost", "top": "topmost", "right": "rightmost"}.get(word, word)
-            if gaps[1] > clear:
-                two = tuple(sorted(int(i) for i in order[:2]))
-                yield Question(f"the two {side} {noun.plural}", "rank", objects.category, two)
-                if gaps[0] > clear:
-                    text = (
-                        f"second {word} {noun.singular}" if clear > 0.1 else f"second {noun.singular} from the {word}"
-                    )
-                    yield Question(f"the {text}", "rank", objects.category, (int(order[1]),))
-
-
-def combined(scene: AnnotatedImage) -> Iterator[Question]:
-    """The largest, smallest or outermost of those at a place."""
-    for objects in countable(scene):
-        noun = NOUNS[objects.category][0]
-        _, y = objects.centers.T
-        for place in positions(objects):
-            inside = np.flatnonzero(place.true)
-            if place.superlative or place.name.endswith("corner") or len(inside) < 2:
-                continue
-            if not (place.true | place.false).all():
-                continue
-            for word, values in (
-                ("largest", -np.log(objects.areas)),
-                ("smallest", np.log(objects.areas)),
-                ("topmost", y),
-            ):
-                order = inside[np.argsort(values[inside])]
-                if values[order[1]] - values[order[0]] > (CLEAR_GAP if word == "topmost" else np.log(CLEAR_SIZE)):
-                    sentence = f"the {word} {noun.singular} in the {place.name} of the image"
-                    yield Question(sentence, "combined", objects.category, (int(order[0]),))
-
-
-def target_of(scene: AnnotatedImage, question: Question) -> Mask:
-    """(H, W) bool of what is meant."""
-    instances = scene.of(question.category)
-    return scene.union(tuple(instances[i] for i in question.targets))
+LAYOUTS = ((4, 512), (2, 1024))  # images a side, pixels of an image's side
+MODEL_LAYOUT = (2, 640)
+WELL_FOUND = 0.5  # IoU of the class from which on a choice among what was found has a chance
+NUM_DRAWN = 16
 
 
 def perfect(scene: AnnotatedImage, question: Question, scoped: ScopedSentence, grid: TileGrid) -> dict[str, Mask]:
@@ -335,40 +192,89 @@ def measure_perfect(images: Sequence[AnnotatedImage], arguments: argparse.Namesp
     }
 
 
-def measure_model(images: Sequence[AnnotatedImage], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Tiles answered by a model."""
+def measure_model(
+    images: Sequence[AnnotatedImage], arguments: argparse.Namespace, save: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Tiles answered by a model; what is known so far is saved after every mosaic."""
     rng = np.random.default_rng(arguments.seed + 2)
     segmenter = Segmenter.load(arguments.model, threads=arguments.threads)
-    rows, drawn, start = [], [], time.perf_counter()
-    for scene in scenes(images, arguments.model_scenes, rng, LAYOUTS[:1]):
+    rows: list[dict[str, Any]] = []
+    counts, drawn, start = [], [], time.process_time()
+    report: dict[str, Any] = {}
+    for number, scene in enumerate(scenes(images, arguments.model_scenes, rng, [MODEL_LAYOUT])):
         tiles = ModelTiles(segmenter, scene)
-        asked = questions(scene, rng, arguments.per_kind)
-        for index in rng.permutation(len(asked))[: arguments.model_sentences]:
-            question, scoped = asked[index], read_sentence(asked[index].sentence)
-            target, answers = target_of(scene, question), tiles.answers(scoped)
-            every = scene.union(scene.of(question.category))
-            local = tiles.find(scoped.local).mask
-            rows.append(
-                {
-                    "sentence": question.sentence,
-                    "kind": question.kind,
-                    "local": scoped.local,
-                    "claims": [str(claim) for claim in scoped.claims],
-                    **{name: round(iou(mask, target), 4) for name, mask in answers.items()},
-                    "class": round(iou(local, every), 4),
-                }
-            )
-            drawn.append((scene, question, answers))
-            print(f"{time.perf_counter() - start:6.0f} s  {rows[-1]}", flush=True)
+        for question in of_one_class(questions(scene, rng, arguments.per_kind), rng, arguments.model_sentences):
+            row, answers = ask_model(tiles, scene, question)
+            rows.append({"mosaic": number, **row})
+            counts.append(PixelCounts.of(answers["scene"], target_of(scene, question)))
+            if len(drawn) < NUM_DRAWN:
+                drawn.append((scene, question, answers))
+            print(f"{time.process_time() - start:6.0f} s  {rows[-1]}", flush=True)
+        spent_s = time.process_time() - start
+        report = {
+            "model": arguments.model,
+            "scenes": number + 1,
+            "side_px": MODEL_LAYOUT[0] * MODEL_LAYOUT[1],
+            "cpu_s": round(spent_s),
+            "miou": table(rows, ("tile", "scene", "class")),
+            "gain": gain(rows, np.random.default_rng(arguments.seed)),
+            "class_well_found": table([row for row in rows if row["class"] >= WELL_FOUND], ("tile", "scene", "class")),
+            "oiou_scene": round(SegmentationMetrics.of(counts, "native").oiou, 4),
+            "samples": rows,
+        }
+        save(report)
+        if arguments.cpu_minutes and spent_s > 60 * arguments.cpu_minutes:
+            break
     if arguments.sheet:
         draw_sheet(arguments.sheet, drawn)
-    counts = SegmentationMetrics.of([PixelCounts.of(a["scene"], target_of(s, q)) for s, q, a in drawn], "native")
+    return report
+
+
+def of_one_class(asked: Sequence[Question], rng: np.random.Generator, count: int) -> list[Question]:
+    """Sentences of one class, of as many kinds as there are: what tiles find of it is needed once."""
+    if not asked:
+        return []
+    order = [asked[index] for index in rng.permutation(len(asked))]
+    same = [question for question in order if question.category == order[0].category]
+    seen: Counter[str] = Counter()
+    places = []
+    for question in same:
+        places.append(seen[question.kind])
+        seen[question.kind] += 1
+    return [same[index] for index in np.argsort(places, kind="stable")[:count]]
+
+
+def ask_model(tiles: ModelTiles, scene: AnnotatedImage, question: Question) -> tuple[dict[str, Any], dict[str, Mask]]:
+    """One sentence: how well each way answers it, and the answers."""
+    scoped = read_sentence(question.sentence)
+    target, answers = target_of(scene, question), tiles.answers(scoped)
+    every = scene.union(scene.of(question.category))
+    row = {
+        "sentence": question.sentence,
+        "kind": question.kind,
+        "local": scoped.local,
+        "claims": [str(claim) for claim in scoped.claims],
+        **{name: round(iou(mask, target), 4) for name, mask in answers.items()},
+        "class": round(iou(tiles.find(scoped.local).mask, every), 4),
+    }
+    return row, answers
+
+
+def gain(rows: Sequence[dict[str, Any]], rng: np.random.Generator, draws: int = 2000) -> dict[str, Any]:
+    """Mean difference of IoU, scene less tile, with the 95 % interval of a bootstrap over mosaics."""
+    by_mosaic: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        by_mosaic[row["mosaic"]].append(row["scene"] - row["tile"])
+    groups = list(by_mosaic.values())
+    means = []
+    for _ in range(draws):
+        picked = [value for index in rng.integers(len(groups), size=len(groups)) for value in groups[index]]
+        means.append(float(np.mean(picked)))
+    low, high = np.percentile(means, [2.5, 97.5])
     return {
-        "model": arguments.model,
-        "scenes": arguments.model_scenes,
-        "miou": table(rows, ("tile", "scene", "class")),
-        "oiou_scene": round(counts.oiou, 4),
-        "samples": rows,
+        "mean": round(float(np.mean([value for group in groups for value in group])), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
     }
 
 
@@ -377,25 +283,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of annotated imagery")
     parser.add_argument("output", type=Path, help="JSON file to write")
-    parser.add_argument("--scenes", type=int, default=60, help="scenes with perfect tiles")
+    parser.add_argument("--scenes", type=int, default=20, help="scenes with perfect tiles")
     parser.add_argument("--per-kind", type=int, default=4, help="sentences of each kind and scene")
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", help="also measure this model")
-    parser.add_argument("--model-scenes", type=int, default=3)
-    parser.add_argument("--model-sentences", type=int, default=6, help="sentences of each scene")
+    parser.add_argument("--model-scenes", type=int, default=40)
+    parser.add_argument("--model-sentences", type=int, default=3, help="sentences of each scene")
+    parser.add_argument("--cpu-minutes", type=float, help="stop the model's part when these are spent")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sheet", type=Path, help="picture of the model's answers")
+    parser.add_argument("--sheet", type=Path, help="picture of the model's first answers")
     arguments = parser.parse_args()
     images = [image for image in nwpu_vhr10(arguments.data / "nwpu_vhr10") if image.split in ("val", "test")]
-    made = {"seed": arguments.seed, "images": len(images), "versions": versions()}
-    report = {**made, "perfect_tiles": measure_perfect(images, arguments)}
-    if arguments.model:
-        report["model"] = measure_model(images, arguments)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    partial = arguments.output.with_suffix(".partial")
-    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(arguments.output)
+    shown = ("scenes", "per_kind", "seed", "model", "model_scenes", "model_sentences", "cpu_minutes", "threads")
+    report: dict[str, Any] = {
+        "seed": arguments.seed,
+        "images": len(images),
+        "options": {name: getattr(arguments, name) for name in shown},
+        "versions": versions(),
+    }
+
+    def save(part: dict[str, Any], name: str) -> None:
+        report[name] = part
+        partial = arguments.output.with_suffix(".partial")
+        partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(arguments.output)
+
+    if arguments.scenes:
+        save(measure_perfect(images, arguments), "perfect_tiles")
+    if arguments.model:
+        measure_model(images, arguments, lambda part: save(part, "model"))
     print(json.dumps({key: report[key]["miou"] for key in ("perfect_tiles", "model") if key in report}, indent=1))
 
 

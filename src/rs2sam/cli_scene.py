@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 if TYPE_CHECKING:
+    from rs2sam.backends import BackendName, Precision
     from rs2sam.raster.outputs import OutputOptions
     from rs2sam.raster.scene import SceneOptions
     from rs2sam.raster.source import ReadOptions
+    from rs2sam.segmenter import Segmenter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,6 +68,13 @@ _OPTIONS = [
         default="scene",
         show_default=True,
         help="What words that compare refer to where there are several tiles: all that was found, or each tile.",
+    ),
+    click.option(
+        "--first-pass/--exhaustive",
+        "first_pass",
+        default=None,
+        help="Skip tiles of a large scene where one coarse view over several of them shows nothing of what is named, "
+        "or ask about every tile [default: what was measured to be better for the model].",
     ),
     click.option("--gsd", "gsd_m", type=float, help="Metres per pixel at which the model sees the image, e.g. 0.3."),
     click.option(
@@ -132,6 +142,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
             min_presence=options["min_presence"],
             min_area=MinArea.parse(options["min_area"]),
             scope=options["scope"],
+            exhaustive=None if options["first_pass"] is None else not options["first_pass"],
             gsd_m=options["gsd_m"],
             memory=parse_memory(options["memory"]),
         ),
@@ -157,3 +168,32 @@ def parse_bands(text: str | None) -> tuple[int, ...] | None:
         raise InvalidInputError(
             f"Bands are numbers from 1, written as red,green,blue, but `--bands` is {text!r}. For example 4,3,2."
         ) from error
+
+
+def load_segmenter(
+    name: str,
+    backend: BackendName | None,
+    device: str | None,
+    threads: int | None,
+    precision: Precision = "float32",
+) -> Segmenter:
+    """The model that was asked for; raises what `Segmenter.load` raises."""
+    from rs2sam.segmenter import Segmenter
+
+    return Segmenter.load(name, backend=backend, device=device, threads=threads, precision=precision)
+
+
+def read_sentences(path: Path) -> list[str]:
+    """Sentences of a UTF-8 text file, one a line; blank lines are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"The sentences file {str(path)!r} is not there. Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"The sentences file must be UTF-8 text, one sentence a line, but {str(path)!r} is not ({error})."
+        ) from error
+    sentences = [line.strip() for line in lines if line.strip()]
+    if not sentences:
+        raise InvalidInputError(f"The sentences file {str(path)!r} holds no sentence. Write one a line.")
+    return sentences

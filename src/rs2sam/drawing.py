@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageFont
+from PIL import Image, ImageFont
 
 Colour: TypeAlias = tuple[int, int, int]
 """RGB, each in [0, 255]."""
@@ -61,10 +61,11 @@ def mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
 
 
 def dilate(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Grow a mask by a square of `side` pixels."""
-    grown: NDArray[np.bool_] = (
-        np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(side))) > 0
-    )
+    """Grow a mask by a square of `side` pixels, an odd number."""
+    height, width = mask.shape
+    padded = np.pad(mask, side // 2)
+    rows = np.logical_or.reduce([padded[shift : shift + height] for shift in range(side)])
+    grown: NDArray[np.bool_] = np.logical_or.reduce([rows[:, shift : shift + width] for shift in range(side)])
     return grown
 
 

@@ -6,7 +6,8 @@ Every message states the rule, what was received, and what to do.
 RS2SAMError
 ├── InvalidInputError (ValueError)          a value the caller passed: sentence, option, array, configuration
 │   ├── InvalidImageError                   an image that cannot be read as one to three or more bands of pixels
-│   └── CheckpointError                     weights that are damaged, of another model, or unexplained
+│   ├── CheckpointError                     weights that are damaged, of another model, or unexplained
+│   └── BusyError                           another process is at work on the same results
 ├── DataNotFoundError (FileNotFoundError)   a file, folder or dataset that is not there
 │   └── WeightsNotFoundError                a model that is neither in the package, on disk nor in the cache
 ├── MissingDependencyError (ImportError)    an extra that is not installed; the message has the install command
@@ -33,6 +34,10 @@ class InvalidImageError(InvalidInputError):
 
 class CheckpointError(InvalidInputError):
     """Weights that are damaged, of another model, or that hold tensors nobody explains."""
+
+
+class BusyError(InvalidInputError):
+    """Another process is at work on the same results; later they may be free."""
 
 
 class DataNotFoundError(RS2SAMError, FileNotFoundError):

@@ -63,14 +63,15 @@ def read_image_and_validity(source: ImageSource) -> tuple[RGB, Validity]:
     if not path.is_file():
         raise DataNotFoundError(f"image not found: `{path}` is not a file. Check the path (relative to {Path.cwd()}).")
     try:
-        with Image.open(path) as picture:
-            return _from_array(_read_with_rasterio(path)) if _has_deep_colours(picture) else _from_pil(picture)
-    except UnidentifiedImageError:
-        return _from_array(_read_with_rasterio(path))
-    except Image.DecompressionBombError as error:
+        try:
+            with Image.open(path) as picture:
+                return _from_array(_read_with_rasterio(path)) if _has_deep_colours(picture) else _from_pil(picture)
+        except UnidentifiedImageError:
+            return _from_array(_read_with_rasterio(path))
+    except (Image.DecompressionBombError, MemoryError) as error:
         raise InvalidImageError(
-            f"`{path}` is larger than PIL admits ({error}). Save it as a GeoTIFF, which is read in windows, "
-            "or raise `PIL.Image.MAX_IMAGE_PIXELS` if you trust the file."
+            f"`{path}` is too large to be read whole ({error}). Segment it as a scene (`rs2sam segment`), which is "
+            "read in windows, or raise `PIL.Image.MAX_IMAGE_PIXELS` if you trust the file and have the memory."
         ) from error
     except (OSError, SyntaxError) as error:
         raise InvalidImageError(
@@ -135,6 +136,13 @@ def _has_deep_colours(picture: Image.Image) -> bool:
     return any(";16" in str(tile) for tile in getattr(picture, "tile", ())) and not picture.mode.startswith("I")
 
 
+def _check_size(num_pixels: int) -> None:
+    """What PIL checks itself when it opens a file: a header can claim any size."""
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and num_pixels > 2 * most:
+        raise Image.DecompressionBombError(f"{num_pixels:,} pixels, more than {2 * most:,}")
+
+
 def _read_with_rasterio(path: Path) -> npt.NDArray[Any]:
     """Formats and pixel types beyond PIL: the first band or the first three, and alpha where there is one."""
     import rasterio  # costs 0.2 s, and ordinary pictures never need it
@@ -145,6 +153,7 @@ def _read_with_rasterio(path: Path) -> npt.NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
+                _check_size(dataset.width * dataset.height)
                 colours = [1, 2, 3] if dataset.count >= 3 else [1]
                 alpha = [n for n, kind in enumerate(dataset.colorinterp, start=1) if kind == ColorInterp.alpha]
                 bands = dataset.read(colours + alpha[:1])

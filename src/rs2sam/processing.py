@@ -24,6 +24,7 @@ from rs2sam.imaging import RGB, ImageSource, read_image
 
 __all__ = [
     "MASK_LOGIT_THRESHOLD",
+    "FirstPass",
     "ImageInputs",
     "ImageSource",
     "ProcessingConfig",
@@ -52,6 +53,49 @@ IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class FirstPass:
+    """How a model tells from a coarse view which tiles of a scene hold nothing of what a sentence names.
+
+    The figures are measured on held-out scenes (`python -m benchmarks.first_pass`), against asking about every tile.
+
+    Args:
+        tiles: tiles a side that one coarse view covers.
+        threshold: a tile is skipped where its score in that view is below this, in [0, 1].
+        recall_loss: share of the rightly found pixels that skipping costs, in [0, 1]; None: not measured.
+        skipped: share of the tiles that is skipped, in [0, 1]; None: not measured.
+        is_default: whether it saves time, so that tiles are skipped unless a user wants every tile asked about.
+    """
+
+    tiles: int
+    threshold: float
+    recall_loss: float | None = None
+    skipped: float | None = None
+    is_default: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tiles, int) or self.tiles < 2:
+            raise InvalidInputError(f"A coarse view covers at least 2 tiles a side, received `tiles` {self.tiles!r}.")
+        for name in ("threshold", "recall_loss", "skipped"):
+            value = getattr(self, name)
+            is_missing = value is None and name != "threshold"
+            if not is_missing and not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise InvalidInputError(f"`{name}` of the first pass must lie in [0, 1], received {value!r}.")
+        if not isinstance(self.is_default, bool):
+            raise InvalidInputError(f"`is_default` must be true or false, received {self.is_default!r}.")
+
+    @classmethod
+    def of(cls, values: object) -> FirstPass:
+        """Read it from plain values; an unknown name is an error."""
+        try:
+            if isinstance(values, dict):
+                return cls(**values)
+        except TypeError:  # told below, with the names
+            pass
+        names = [field.name for field in fields(cls)]
+        raise InvalidInputError(f"`first_pass` must be an object with {names}, received {values!r}.")
+
+
+@dataclass(frozen=True)
 class ProcessingConfig:
     """Sizes and conventions of one model's inputs, stored as `preprocessor_config.json`.
 
@@ -66,6 +110,7 @@ class ProcessingConfig:
         min_presence: presence below which this model's answer is "nothing", found on validation images; 0: never.
         choose_in_view: whether words that compare ("the largest", "at the left") are better decided among the regions
             that this model finds of a class than by the model itself, in images that it sees whole.
+        first_pass: how tiles are skipped in large scenes; None where that was not measured for this model.
     """
 
     image_size: int
@@ -77,6 +122,7 @@ class ProcessingConfig:
     image_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     min_presence: float = 0.0
     choose_in_view: bool = False
+    first_pass: FirstPass | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("image_size", 1), ("union_image_size", 1), ("max_text_tokens", 3), ("pad_token_id", 0)):
@@ -113,6 +159,8 @@ class ProcessingConfig:
         arguments: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in known
         }
+        if arguments.get("first_pass") is not None:
+            arguments["first_pass"] = FirstPass.of(arguments["first_pass"])
         return cls(**arguments)
 
     def to_json(self, path: str | Path) -> None:

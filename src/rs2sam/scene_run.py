@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import rasterio
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.processing import FirstPass
 from rs2sam.raster.budget import budget
 from rs2sam.raster.finding import Finder, Plan
+from rs2sam.raster.first_pass import OverviewGrid, Screening
 from rs2sam.raster.in_memory import check_min_area
 from rs2sam.raster.job import Job, key_of
 from rs2sam.raster.outputs import OutputOptions, OutputPaths
@@ -45,6 +47,10 @@ class ModelOptions(Protocol):
     def choose_in_view(self) -> bool:
         """Whether words that compare are chosen among the regions it finds in one view."""
 
+    @property
+    def first_pass(self) -> FirstPass | None:
+        """How tiles are skipped with it; None where that was not measured."""
+
 
 @dataclass(frozen=True)
 class SceneRequest:
@@ -67,6 +73,10 @@ class SceneRequest:
     options: SceneOptions = field(default_factory=SceneOptions)
     outputs: OutputOptions = field(default_factory=OutputOptions)
     model: str = "compact"
+
+    def __post_init__(self) -> None:
+        # The scene is read at the resolution at which the model sees it.
+        object.__setattr__(self, "reading", replace(self.reading, gsd_m=self.options.gsd_m))
 
     def paths(self) -> OutputPaths:
         """Where the results go."""
@@ -131,13 +141,25 @@ def run_scene(
 
 
 def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneRequest:
-    """The request with the model's own choice wherever the options leave it to the model."""
+    """The request with the model's own choice wherever the options leave it to the model.
+
+    Raises:
+        InvalidInputError: tiles are to be skipped, and nothing says at which threshold.
+    """
     options = request.options
     if options.min_presence is None:
         options = replace(options, min_presence=model.min_presence)
     if options.choose_in_view is None:
         options = replace(options, choose_in_view=model.choose_in_view)
-    return replace(request, options=options)
+    first_pass = options.first_pass or model.first_pass
+    if options.exhaustive is None:
+        options = replace(options, exhaustive=not (first_pass and first_pass.is_default))
+    if not options.exhaustive and first_pass is None:
+        raise InvalidInputError(
+            f"A first pass needs a threshold that was measured for the model, but {request.model!r} has none. Measure "
+            "it (`python -m benchmarks.first_pass --help`), or ask about every tile with --exhaustive."
+        )
+    return replace(request, options=replace(options, first_pass=None if options.exhaustive else first_pass))
 
 
 def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJob:
@@ -154,16 +176,22 @@ def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJ
     options = request.options
     pixel_m = None if options.gsd_m is None else info.georeference.pixel_size_m(info.size_hw)
     grid = options.grid(info.size_hw, image_size, pixel_m)
+    sentences = Plan.of(request.sentences, by_scene=options.chooses(len(grid))).asked
+    screening = None
+    if options.first_pass is not None and len(grid) > 1:
+        views = OverviewGrid(grid, options.first_pass.tiles)
+        screening = Screening(views, image_size, sentences, options.first_pass.threshold)
     return TileJob(
         path=request.image,
         reading=request.reading,
         info=info,
         grid=grid,
-        sentences=Plan.of(request.sentences, by_scene=options.chooses(len(grid))).asked,
+        sentences=sentences,
         batch_size=options.batch_size,
         start=0,
         thumbnail=ThumbnailGrid(info.size_hw),
         side=None if options.gsd_m is None else grid.tile,
+        screening=screening,
     )
 
 
@@ -206,8 +234,9 @@ class _Run:
             self._task.grid,
             len(self._task.sentences),
             options.batch_size,
-            self._source.cache_bytes(self._task.grid.tile),
+            self._source.cache_bytes(self._rows_read),
             options.memory,
+            self._task.screening,
         )
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
             opened_at = time.perf_counter()
@@ -222,12 +251,19 @@ class _Run:
                 "open": round(opened_at - self._start, 3),
                 "segment": round(scanned_at - opened_at, 3),
                 "model": round(sum(tally.seconds for tally in scanned.tallies), 3),
+                "first_pass": round(scanned.first_pass_seconds, 3),
                 "regions": round(time.perf_counter() - scanned_at, 3),
             }
             files = SceneFiles(
                 info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
             )
             return files.write(found, self._details(seconds))
+
+    @property
+    def _rows_read(self) -> int:
+        """Rows of the scene that are read before the reader moves on to lower ones."""
+        screening = self._task.screening
+        return self._task.grid.tile if screening is None else screening.views.side
 
     def _job(self) -> Job:
         """The folder of this run."""
@@ -265,6 +301,7 @@ class _Run:
         """What `result.json` says of the run."""
         options, grid, segmenter = self._request.options, self._task.grid, self._segmenter
         is_tiled = len(grid) > 1
+        first_pass = options.first_pass if self._task.screening is not None else None
         return {
             "key": self._key,
             "model": {
@@ -281,6 +318,7 @@ class _Run:
                 "scope": options.scope,
                 "choose_in_view": options.choose_in_view,
                 "gsd_m": options.gsd_m,
+                "first_pass": None if first_pass is None else asdict(first_pass),
             },
             "seconds": seconds,
             "versions": versions(),

@@ -18,9 +18,9 @@ def test_memory_does_not_depend_on_the_height():
 def test_memory_is_the_sum_that_the_documentation_gives():
     found = plan(width=10_000, tile=500, batch=4)
     pixels = 500 * 500
-    assert found.tiles == pixels * 13 * 9 + pixels * 24
+    assert found.tiles == pixels * 13 * 9 + pixels * 24 + pixels * 3 * 4
     assert found.sums == pixels * 16
-    assert found.strips == 10_000 * (64 * 48 + 256 * 8)
+    assert found.strips == 10_000 * (130 * 48 + 256 * 8)
     assert found.cache == 50_000_000
 
 

@@ -22,7 +22,7 @@ def write(path, crs=UTM, num_batches=1):
     columns = {"name": np.array(["a", None], object), "count": np.array([1, 2]), "size": np.array([np.nan, 0.5])}
     with GeoParquetWriter(path, crs, FIELDS) as writer:
         for _ in range(num_batches):
-            writer.write(shapely.to_wkb(SHAPES), columns)
+            writer.write(SHAPES, columns)
 
 
 def geo(path):
@@ -55,13 +55,13 @@ def test_outer_rings_are_counter_clockwise_and_each_row_has_its_box(tmp_path):
 def test_values_come_back_in_batches_with_nulls(tmp_path):
     write(tmp_path / "a.parquet", num_batches=3)
     batches = list(read_geoparquet(tmp_path / "a.parquet", batch_size=4))
-    assert [len(wkb) for wkb, _ in batches] == [4, 2]
-    wkb, columns = batches[0]
+    assert [len(shapes) for shapes, _ in batches] == [4, 2]
+    shapes, columns = batches[0]
     assert list(columns) == list(FIELDS)
     assert columns["name"].tolist() == ["a", None, "a", None]
     assert columns["count"].tolist() == [1, 2, 1, 2]
     assert np.isnan(columns["size"]).tolist() == [True, False, True, False]
-    assert shapely.equals(shapely.from_wkb(wkb), np.tile(SHAPES, 2)).all()
+    assert shapely.equals(shapes, np.tile(SHAPES, 2)).all()
 
 
 @pytest.mark.parametrize("crs", [UTM, CRS.from_epsg(4326), CRS.from_string("+proj=laea +lat_0=45 +lon_0=7"), None])
@@ -73,7 +73,9 @@ def test_crs_comes_back(tmp_path, crs):
 def test_a_file_without_rows_has_no_box(tmp_path):
     write(tmp_path / "a.parquet", num_batches=0)
     assert "bbox" not in geo(tmp_path / "a.parquet")["columns"]["geometry"]
-    assert list(read_geoparquet(tmp_path / "a.parquet")) == []
+    ((shapes, columns),) = read_geoparquet(tmp_path / "a.parquet")
+    assert len(shapes) == 0
+    assert [(name, len(values)) for name, values in columns.items()] == [("name", 0), ("count", 0), ("size", 0)]
 
 
 def test_other_files_are_refused(tmp_path):

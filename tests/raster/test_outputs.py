@@ -38,8 +38,8 @@ def run(path, folder, *, sentences=SENTENCES, segmenter=None, **outputs):
 
 
 def polygons_of(path):
-    """Geometries and columns of the only layer."""
-    meta, _, wkb, values = pyogrio.raw.read(path)
+    """Geometries and columns of the first layer."""
+    meta, _, wkb, values = pyogrio.raw.read(path, layer=0)
     return meta, shapely.from_wkb(wkb), dict(zip(meta["fields"], values, strict=True))
 
 
@@ -115,7 +115,9 @@ def test_mask_of_one_sentence_has_a_colour_table(tmp_path):
 def test_polygons_carry_what_is_known_of_them(tmp_path):
     run(write_tiff(tmp_path / "a.tif"), tmp_path / "out")
     _, geometries, columns = polygons_of(tmp_path / "out/a_polygons.gpkg")
-    assert pyogrio.list_layers(tmp_path / "out/a_polygons.gpkg").tolist() == [["polygons", "Polygon"]]
+    layers = [["1_the_red_roofs", "Polygon"], ["2_no_roofs", "Polygon"]]
+    assert pyogrio.list_layers(tmp_path / "out/a_polygons.gpkg").tolist() == layers
+    assert pyogrio.read_info(tmp_path / "out/a_polygons.gpkg", layer="2_no_roofs")["features"] == 0
     assert columns["sentence"].tolist() == ["the red roofs"] * 2
     assert columns["sentence_id"].tolist() == [1, 1]
     assert columns["area_px"].tolist() == [576, 100]

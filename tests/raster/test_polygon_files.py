@@ -17,7 +17,15 @@ from rs2sam.errors import InvalidInputError, MissingDependencyError
 from rs2sam.raster import polygon_files
 from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
 from rs2sam.raster.georeference import Georeference
-from rs2sam.raster.polygon_files import FIELDS, PolygonShape, PolygonWriter, RegionLabels, layer_name, reshape
+from rs2sam.raster.polygon_files import (
+    FIELDS,
+    PolygonShape,
+    PolygonWriter,
+    RegionLabels,
+    layer_name,
+    layers_of,
+    reshape,
+)
 from tests.conftest import REPOSITORY
 from tests.raster.test_regions import UTM, as_mask, collect
 
@@ -39,17 +47,16 @@ def read(path, layer=None):
     """Geometries and columns, by sentence and size: FlatGeobuf sorts by place."""
     if path.suffix == ".parquet":
         batches = list(read_geoparquet(path))
-        if not batches:
-            return np.zeros(0, dtype=object), {name: np.zeros(0) for name in FIELDS}
-        wkb = np.concatenate([batch for batch, _ in batches])
+        shapes = np.concatenate([batch for batch, _ in batches])
         columns = {name: np.concatenate([values[name] for _, values in batches]) for name in FIELDS}
     else:
         meta, _, wkb, values = pyogrio.raw.read(path, layer=layer)
+        shapes = shapely.from_wkb(wkb)
         columns = dict(zip(meta["fields"], values, strict=True))
-    if not len(wkb):
+    if not len(shapes):
         return np.zeros(0, dtype=object), columns
     order = np.lexsort((-columns["area_px"], columns["sentence_id"]))
-    return shapely.from_wkb(wkb)[order], {name: column[order] for name, column in columns.items()}
+    return shapes[order], {name: column[order] for name, column in columns.items()}
 
 
 @pytest.mark.parametrize("polygon_format", FORMATS)
@@ -146,6 +153,19 @@ def test_layers_are_one_table_where_the_format_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("sentences", "polygon_format", "layers"),
+    [
+        (["All ships!"], "gpkg", ["polygons"]),
+        (["All ships!", "the river"], "gpkg", ["1_all_ships", "2_the_river"]),
+        (["a", "a"], "gpkg", ["1_a", "2_a"]),
+        (["All ships!", "the river"], "geojson", ["polygons", "polygons"]),
+    ],
+)
+def test_several_sentences_have_a_layer_each_where_there_are_layers(sentences, polygon_format, layers):
+    assert layers_of(sentences, polygon_format) == layers
+
+
+@pytest.mark.parametrize(
     ("sentence", "name"), [("All ships!", "2_all_ships"), ("船", "2_船"), ("?", "2"), ("x" * 60, "2_" + "x" * 38)]
 )
 def test_layer_names_are_short_words(sentence, name):
@@ -187,6 +207,13 @@ def test_geoparquet_without_pyarrow_is_refused_before_the_work(tmp_path, monkeyp
     with pytest.raises(MissingDependencyError, match=r"rs2sam\[parquet\]"):
         PolygonWriter(tmp_path / "a.parquet", "parquet", UTM, MASK.shape)
     write(tmp_path / "a.fgb")
+
+
+def test_flatgeobuf_alone_needs_gdal_and_says_so_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    with pytest.raises(MissingDependencyError, match=r"rs2sam\[vector\]"):
+        PolygonWriter(tmp_path / "a.fgb", "fgb", UTM, MASK.shape)
+    write(tmp_path / "a.gpkg")
     write(tmp_path / "a.geojson")
 
 
@@ -202,11 +229,11 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 
 def test_an_error_of_gdal_is_one_of_ours(tmp_path, monkeypatch):
     def fail(*_args, **_options):
-        raise pyogrio.errors.DataSourceError("database or disk is full")
+        raise pyogrio.errors.DataSourceError("no space left")
 
-    monkeypatch.setattr("pyogrio.raw.write", fail)
-    with pytest.raises(InvalidInputError, match="disk is full"):
-        write(tmp_path / "a.gpkg")
+    monkeypatch.setattr("pyogrio.raw.write_arrow", fail)
+    with pytest.raises(InvalidInputError, match="no space left"):
+        write(tmp_path / "a.fgb")
     assert os.listdir(tmp_path) == []
 
 

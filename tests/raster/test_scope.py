@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rs2sam.datasets.base import AnnotatedImage, Instance
 from rs2sam.datasets.expressions import expressions_for
+from rs2sam.datasets.nouns import NOUNS
 from rs2sam.datasets.properties import Objects, positions
-from rs2sam.datasets.vocabulary import NOUNS
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster import scope
 from rs2sam.raster.scope import Anchor, Candidate, Count, Direction, Place, Rank, choose, read_sentence, remarks

@@ -1,9 +1,9 @@
 """Answers of tiles, row by row, to finished pixels: what is kept is one tile's worth of sums and the open rows.
 
 Tiles come in the grid's order. Of the tile that was just added, the pixels that no later tile covers are finished and
-leave for the sink; the columns that the next tile shares stay in the buffer; the rows that the next row of tiles shares
-are carried over, in a file or in memory. Sums are made in the same order as on a whole map, so they are equal to it bit
-for bit, and the memory depends on neither side of the scene.
+leave for the sink; the columns that the next tile shares are kept; the rows that the next row of tiles shares are
+carried over, in a file or in memory. Sums are made in the same order as on a whole map, so they are equal to it bit for
+bit, and the memory depends on neither side of the scene.
 
 Shapes: S sentences, h w pixels of a tile or of the part of it that is finished.
 """
@@ -33,19 +33,21 @@ class AnsweredTile:
     Args:
         number: of the tile in its grid.
         valid: (h, w) bool, False where the scene has no data.
-        views: one per sentence; None where the model was not asked.
+        views: one per sentence, None for one that was not asked; None where none was.
         seconds: in the model.
         sample: (3, y, x) uint16 sums and a count of the tile's pixels for the preview, see `thumbnail`; None without.
         lost: windows of the source that could not be read.
+        first_pass_seconds: in the model before, to find out what to ask.
         ends_batch: whether a run that starts at the next tile makes the same batches.
     """
 
     number: int
     valid: BoolArray
-    views: Sequence[View] | None
+    views: Sequence[View | None] | None
     seconds: float = 0.0
     sample: Any = None
     lost: tuple[Window, ...] = ()
+    first_pass_seconds: float = 0.0
     ends_batch: bool = True
 
 
@@ -179,12 +181,17 @@ class Assembler:
         self._rows, self._cols = grid.offsets_hw
         self._tile_hw = min(grid.size_hw[0], grid.tile), min(grid.size_hw[1], grid.tile)
         self._sums = np.zeros((num_sentences, *self._tile_hw), dtype=np.float32)
+        self._weights = np.zeros(self._tile_hw, dtype=np.float32)
+        # The columns that the last tile shares with the next one.
+        self._left = self._sums[:, :, :0]
         self._carry_in: BinaryIO | None = None
         self._carry_out: BinaryIO | None = None
         self.next_number = 0
         self.tallies = [Tally() for _ in range(num_sentences)]
         self.num_valid = 0
         self.num_run = 0
+        self.num_empty = 0
+        self.first_pass_seconds = 0.0
         self.lost: set[Window] = set()
 
     def add(self, tile: AnsweredTile) -> None:
@@ -194,24 +201,25 @@ class Assembler:
         row, col = divmod(tile.number, len(self._cols))
         if col == 0:
             self._start_row(row)
-        else:
-            self._move_on(row, self._cols[col] - self._cols[col - 1])
-        if tile.views is not None:
-            self._blend(tile)
+        self._blend(tile)
+        self._add_earlier(row)
         owned = self._grid.owned(tile.number)
         valid = tile.valid[: owned.height, : owned.width]
         self._sink.put(owned, self._sums[:, : owned.height, : owned.width], valid)
         if self._carry_out is not None:
             rest = self._sums[:, owned.height :, : owned.width]  # (S, rows, columns)
-            self._carry_out.write(np.ascontiguousarray(rest.transpose(2, 0, 1)).tobytes())
+            self._carry_out.write(np.ascontiguousarray(rest.transpose(2, 0, 1)).data)
+        self._left = self._sums[:, :, owned.width :].copy()
         self.num_valid += int(np.count_nonzero(valid))
+        self.num_empty += not tile.valid.any()
+        self.first_pass_seconds += tile.first_pass_seconds
         self.lost.update(tile.lost)
         self.next_number += 1
         if col == len(self._cols) - 1:
             self.close()
 
     def state(self) -> tuple[dict[str, Any], FloatArray]:
-        """What a run that goes on at `next_number` needs besides the files: plain values and the sums."""
+        """What a run that goes on at `next_number` needs besides the files: plain values and the open columns."""
         for file in (self._carry_in, self._carry_out):
             if file is not None:
                 file.flush()
@@ -219,20 +227,23 @@ class Assembler:
             "next_number": self.next_number,
             "num_valid": self.num_valid,
             "num_run": self.num_run,
+            "num_empty": self.num_empty,
+            "first_pass_seconds": self.first_pass_seconds,
             "lost": sorted([window.row, window.col, window.height, window.width] for window in self.lost),
             "tallies": [asdict(tally) for tally in self.tallies],
             "carry_in": None if self._carry_in is None else self._carry_in.tell(),
             "carry_out": None if self._carry_out is None else self._carry_out.tell(),
         }
-        return plain, self._sums
+        return plain, self._left
 
-    def restore(self, plain: dict[str, Any], sums: FloatArray) -> None:
+    def restore(self, plain: dict[str, Any], left: FloatArray) -> None:
         """Go on from what `state` gave, with the same carry."""
         self.next_number = plain["next_number"]
-        self.num_valid, self.num_run = plain["num_valid"], plain["num_run"]
+        self.num_valid, self.num_run, self.num_empty = plain["num_valid"], plain["num_run"], plain["num_empty"]
+        self.first_pass_seconds = plain["first_pass_seconds"]
         self.lost = {Window(*values) for values in plain["lost"]}
         self.tallies = [Tally(**values) for values in plain["tallies"]]
-        self._sums[:] = sums
+        self._left = left
         row = self.next_number // len(self._cols)
         if plain["carry_in"] is not None:
             self._carry_in = self._carry.open(row, plain["carry_in"], write=False)
@@ -251,40 +262,36 @@ class Assembler:
         self._carry_in = self._carry_out = None
 
     def _start_row(self, row: int) -> None:
-        """Empty sums but for what the rows above left."""
-        self._sums[:] = 0.0
+        """Nothing is open at the left; what the rows above left comes from a file."""
+        self._left = self._sums[:, :, :0]
         self._sink.start_row(row)
         if row > 0:
             self._carry_in = self._carry.open(row, 0, write=False)
         if row + 1 < len(self._rows):
             self._carry_out = self._carry.open(row + 1, 0, write=True)
-        self._load(row, 0, self._tile_hw[1])
 
-    def _move_on(self, row: int, step: int) -> None:
-        """Drop the columns that are finished, make room for new ones."""
-        width = self._tile_hw[1]
-        self._sums[:, :, : width - step] = self._sums[:, :, step:].copy()
-        self._sums[:, :, width - step :] = 0.0
-        self._load(row, width - step, step)
+    def _blend(self, tile: AnsweredTile) -> None:
+        """Fill the sums with the weighted views of a tile."""
+        if tile.views is None:
+            self._sums[:] = 0.0
+            return
+        self.num_run += 1
+        weights = self._grid.weights(self._grid.window(tile.number), out=self._weights)
+        seconds = tile.seconds / sum(view is not None for view in tile.views)
+        for sums, tally, view in zip(self._sums, self.tallies, tile.views, strict=True):
+            if view is not None and tally.add(view, seconds, self._threshold, self._min_presence):
+                np.multiply(weights, view.probability, out=sums)
+            else:
+                sums[:] = 0.0
 
-    def _load(self, row: int, start: int, count: int) -> None:
-        """Add the rows carried over for the next `count` columns of the scene."""
+    def _add_earlier(self, row: int) -> None:
+        """Add what earlier tiles left: the columns on the left, and the rows above of the columns that are new."""
+        shared = self._left.shape[2]
+        self._sums[:, :, :shared] += self._left
         if self._carry_in is None:
             return
         num_rows = self._rows[row - 1] + self._tile_hw[0] - self._rows[row]
-        shape = (count, len(self._sums), num_rows)
+        count = self._tile_hw[1] - shared
         data = self._carry_in.read(4 * count * len(self._sums) * num_rows)
-        columns = np.frombuffer(data, dtype=np.float32).reshape(shape)
-        self._sums[:, :num_rows, start : start + count] = columns.transpose(1, 2, 0)
-
-    def _blend(self, tile: AnsweredTile) -> None:
-        """Add the weighted views of a tile."""
-        assert tile.views is not None
-        self.num_run += 1
-        weights: FloatArray | None = None
-        seconds = tile.seconds / len(self.tallies)
-        for sums, tally, view in zip(self._sums, self.tallies, tile.views, strict=True):
-            if tally.add(view, seconds, self._threshold, self._min_presence):
-                if weights is None:
-                    weights = self._grid.weights(self._grid.window(tile.number))
-                sums += weights * view.probability
+        columns = np.frombuffer(data, dtype=np.float32).reshape(count, len(self._sums), num_rows)
+        self._sums[:, :num_rows, shared:] += columns.transpose(1, 2, 0)

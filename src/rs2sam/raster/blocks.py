@@ -65,11 +65,22 @@ class BlockWriter:
 
     def append(self, band: int, row: int, col: int, values: Values) -> None:
         """Add an (h, w) uint16 block."""
-        first = int(values.flat[0])
-        is_constant = not (values != first).any()
-        payload = b"" if is_constant else _packed(values)
-        height, width = values.shape
-        header = _HEADER.pack(band, row, col, height, width, first if is_constant else 0, len(payload))
+        is_set = values != 0
+        self.append_set(band, row, col, is_set, values[is_set])
+
+    def append_set(self, band: int, row: int, col: int, is_set: NDArray[np.bool_], values: Values) -> None:
+        """Add an (h, w) block that is 0 except where `is_set`; `values` are those, (n,) uint16 in raster order.
+
+        One bit a pixel and the values are many times faster than deflate, and not larger where values differ from pixel
+        to pixel.
+        """
+        height, width = is_set.shape
+        first, payload = 0, b""
+        if len(values) == is_set.size and (values == values[0]).all():
+            first = int(values[0])
+        elif len(values):
+            payload = np.packbits(is_set).tobytes() + values.tobytes()
+        header = _HEADER.pack(band, row, col, height, width, first, len(payload))
         self._file.write(header + payload)
         self.offset += len(header) + len(payload)
 
@@ -82,17 +93,8 @@ class BlockWriter:
         self._file.close()
 
 
-def _packed(values: Values) -> bytes:
-    """One bit a pixel, and the values where they are not 0.
-
-    Many times faster than deflate, and not larger where values differ from pixel to pixel.
-    """
-    is_set: NDArray[np.bool_] = values != 0
-    return bytes(np.packbits(is_set).tobytes() + values[is_set].tobytes())
-
-
 def _unpacked(data: bytes, height: int, width: int) -> Values:
-    """What `_packed` packed; raises ValueError where some of it is missing."""
+    """What `append_set` packed; raises ValueError where some of it is missing."""
     num_bits = -(-height * width // 8)
     bits = np.frombuffer(data[:num_bits], dtype=np.uint8)
     is_set = np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)

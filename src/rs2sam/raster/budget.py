@@ -1,9 +1,11 @@
 """What the engine needs in memory beside the model: by tile, batch, sentences and width; the height is not in it.
 
-tiles    P pixels of a tile, each read as 4 bytes; 2 batches wait before the model and one is with it
+tiles    P pixels of a tile, each read as 4 bytes; 2 batches wait before the model and one is with it, and between its
+         tiles those that are not asked about, 1 byte a pixel
 answers  5 bytes a pixel and sentence; as many batches wait behind the model
 sums     8 bytes a pixel and sentence
-strips   up to 64 rows of the whole width, and 256 rows of masks
+views    coarse views of the first pass, where there is one
+strips   up to 256 rows of the whole width, 1.3 megapixels, and 256 rows of masks
 picture  the preview, the same for every scene
 cache    GDAL's blocks of one row of tiles over the whole width, so that none is decoded twice; may be less
 """
@@ -13,7 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.raster.first_pass import Screening
 from rs2sam.raster.store import strip_rows
+from rs2sam.raster.streaming import MOST_BATCHES_WAITING
 from rs2sam.raster.tiling import TileGrid
 
 _READ_BYTES = 4
@@ -51,7 +55,9 @@ class Budget:
         return self.tiles + self.sums + self.strips + self.picture + self.cache
 
 
-def budget(grid: TileGrid, num_sentences: int, batch_size: int, row_cache: int, memory: int) -> Budget:
+def budget(
+    grid: TileGrid, num_sentences: int, batch_size: int, row_cache: int, memory: int, screening: Screening | None = None
+) -> Budget:
     """Plan the memory of a run.
 
     Args:
@@ -60,6 +66,7 @@ def budget(grid: TileGrid, num_sentences: int, batch_size: int, row_cache: int, 
         batch_size: views that the model reads at once.
         row_cache: of the source's blocks in one row of tiles [bytes], see `Source.cache_bytes`.
         memory: what may be used beside the model [bytes].
+        screening: the first pass, if there is one.
 
     Raises:
         InvalidInputError: when it is not enough.
@@ -68,6 +75,9 @@ def budget(grid: TileGrid, num_sentences: int, batch_size: int, row_cache: int, 
     pixels = min(height, grid.tile) * min(width, grid.tile)
     batch = max(1, batch_size // num_sentences)
     tiles = pixels * (3 * batch + 1) * (_READ_BYTES + _ANSWER_BYTES * num_sentences) + pixels * _DECODING_BYTES
+    if screening is not None:
+        tiles += (3 * batch + 1) * 3 * screening.side**2 + screening.views.side**2 * _DECODING_BYTES
+    tiles += pixels * (MOST_BATCHES_WAITING - 1) * batch
     sums = pixels * _SUM_BYTES * (num_sentences + 1)
     strips = width * (strip_rows(width) * _STRIP_BYTES + min(height, _MASK_ROWS) * _MASK_BYTES)
     needed = tiles + sums + strips + _PICTURE

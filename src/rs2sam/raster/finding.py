@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rs2sam.raster.choosing import to_map_of
 from rs2sam.raster.region_store import RegionStore, mask_of_rows
-from rs2sam.raster.regions import RegionCollector
+from rs2sam.raster.regions import PixelRegion, RegionCollector
 from rs2sam.raster.scene import SceneInfo, SceneOptions
 from rs2sam.raster.scope import ScopedSentence, choose, read_sentence, remarks
 from rs2sam.raster.store import NO_DATA, StoredScene, foreground, probability
@@ -23,6 +23,9 @@ from rs2sam.raster.store import NO_DATA, StoredScene, foreground, probability
 _LOGGER = logging.getLogger(__name__)
 
 BoolArray = NDArray[np.bool_]
+
+# Looking up a projection costs as much as the areas of hundreds of regions.
+_REGIONS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,22 @@ class Finder:
         if band not in self._made:
             path = self._folder / f"regions_asked_{band}.sqlite"
             path.unlink(missing_ok=True)
-            collector = RegionCollector(self._info.size_hw, self._info.georeference)
+            collector = RegionCollector(self._info.size_hw)
+            waiting: list[PixelRegion] = []
             with RegionStore(path) as store:
                 for top, values in self._stored.strips(band):
-                    store.add(collector.add(top, foreground(values), probability(values)))
-                store.add(collector.finish())
+                    waiting += collector.add(top, foreground(values), probability(values))
+                    if len(waiting) >= _REGIONS_AT_ONCE:
+                        self._measure(waiting, store)
+                        waiting = []
+                self._measure(waiting + collector.finish(), store)
             self._made[band] = path
         return self._made[band]
+
+    def _measure(self, regions: Sequence[PixelRegion], store: RegionStore) -> None:
+        """Add regions with their areas on the ellipsoid."""
+        areas = self._info.georeference.areas_m2([region.outline for region in regions])
+        store.add([replace(region, area_m2=area) for region, area in zip(regions, areas, strict=True)])
 
     def _choose(self, scoped: ScopedSentence, store: RegionStore) -> list[str]:
         """Drop what the sentence does not mean; returns remarks."""

@@ -1,6 +1,6 @@
 """GeoParquet 1.1 files of polygons, in batches, through pyarrow (the extra `parquet`).
 
-Polygons are WKB with counter-clockwise outer rings; a `bbox` column lets readers skip what lies elsewhere.
+Polygons are stored as WKB with counter-clockwise outer rings; a `bbox` column lets readers skip what lies elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rasterio.crs import CRS
 from rs2sam.errors import InvalidInputError, require
 
 Columns = Mapping[str, NDArray[Any]]
-Wkb = NDArray[np.object_]
+Shapes = NDArray[np.object_]
 
 GEOMETRY = "geometry"
 """Name of the geometry column."""
@@ -65,18 +65,18 @@ class GeoParquetWriter:
     ) -> None:
         self.close()
 
-    def write(self, wkb: Wkb, columns: Columns) -> None:
+    def write(self, polygons: Shapes, columns: Columns) -> None:
         """Append polygons.
 
         Args:
-            wkb: (n,) object array of bytes, Polygons only.
+            polygons: (n,) of shapely, none of them empty.
             columns: (n,) values of every attribute; None and not-a-number become null.
         """
         import pyarrow as pa
 
-        if not len(wkb):
+        if not len(polygons):
             return
-        polygons = shapely.reverse(shapely.normalize(shapely.from_wkb(wkb)))
+        polygons = shapely.reverse(shapely.normalize(polygons))
         bounds = shapely.bounds(polygons)
         self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
         self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
@@ -85,6 +85,10 @@ class GeoParquetWriter:
         arrays.append(pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], fields=list(box)))
         arrays.append(pa.array(shapely.to_wkb(polygons), pa.binary()))
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def abandon(self) -> None:
+        """Let go of the unfinished file."""
+        self._writer.close()
 
     def close(self) -> None:
         """Write the footer."""
@@ -116,7 +120,7 @@ def geoparquet_crs(path: Path) -> CRS | None:
     return None if column["crs"] is None else CRS.from_string(json.dumps(column["crs"]))
 
 
-def read_geoparquet(path: Path, batch_size: int = 8192) -> Iterator[tuple[Wkb, dict[str, NDArray[Any]]]]:
+def read_geoparquet(path: Path, batch_size: int = 8192) -> Iterator[tuple[Shapes, dict[str, NDArray[Any]]]]:
     """Read a GeoParquet file in batches.
 
     Args:
@@ -124,21 +128,24 @@ def read_geoparquet(path: Path, batch_size: int = 8192) -> Iterator[tuple[Wkb, d
         batch_size: most polygons in a batch.
 
     Yields:
-        (n,) geometries as WKB, and (n,) values of each attribute; nulls are None in text and not-a-number in numbers.
+        (n,) geometries, and (n,) values of each attribute; nulls are None in text and not-a-number in numbers.
+        A file without polygons yields one empty batch, which has the columns.
 
     Raises:
         InvalidInputError: when the file is none.
         MissingDependencyError: without pyarrow.
     """
     name, column = _geometry_column(path)
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size):
+        empty = pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+        for batch in file.iter_batches(batch_size) if file.metadata.num_rows else [empty]:
             fields = [field for field in batch.schema.names if field not in (name, covering)]
             values = {field: batch.column(field).to_numpy(zero_copy_only=False) for field in fields}
-            yield batch.column(name).to_numpy(zero_copy_only=False), values
+            yield shapely.from_wkb(batch.column(name).to_numpy(zero_copy_only=False)), values
 
 
 def _geometry_column(path: Path) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ covers the square from (0, 0) to (1, 1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,16 @@ class Georeference:
     def is_located(self) -> bool:
         """Whether pixels have coordinates other than their column and row."""
         return self.crs is not None or self.transform != Affine.identity() or bool(self.gcps)
+
+    def resampled(self, size_hw: tuple[int, int], new_size_hw: tuple[int, int]) -> Georeference:
+        """The georeferencing of the same raster with another number of pixels."""
+        down, across = (old / new for old, new in zip(size_hw, new_size_hw, strict=True))
+        a, b, c, d, e, f = self.transform[:6]
+        gcps = tuple(
+            GroundControlPoint(point.row / down, point.col / across, point.x, point.y, point.z) for point in self.gcps
+        )
+        transform = Affine(a * across, b * down, c, d * across, e * down, f)
+        return replace(self, transform=transform, gcps=gcps) if new_size_hw != size_hw else self
 
     def to_crs(self, pixel_xy: Points) -> Points:
         """Map (n, 2) pixel coordinates to (n, 2) coordinates in `crs` (easting or longitude first)."""

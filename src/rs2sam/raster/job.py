@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import BusyError, InvalidInputError
 
 try:
     import fcntl
@@ -127,9 +127,9 @@ def _remove_unless_locked(folder: Path, *, is_ours: bool) -> None:
         lock.close()
 
 
-def _in_use(folder: Path) -> InvalidInputError:
+def _in_use(folder: Path) -> BusyError:
     """The error for a second run at the same time."""
-    return InvalidInputError(
+    return BusyError(
         f"Another run is at work on the same image, sentences and folder ({str(folder)!r}). Wait for it, or choose "
         "another folder with -o."
     )

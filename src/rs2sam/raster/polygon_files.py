@@ -1,8 +1,7 @@
 """Polygon files: regions in batches to GeoPackage, GeoJSON, FlatGeobuf or GeoParquet.
 
-Memory does not grow with the number of regions. GeoPackage takes batches one after the other. GeoJSON and FlatGeobuf
-are written in one go, so they are streamed from a GeoPackage beside them. GDAL as pyogrio ships it has no Parquet
-driver: GeoParquet goes through pyarrow.
+Memory does not grow with the number of regions. GeoPackage and GeoJSON are written here, GeoParquet through pyarrow.
+FlatGeobuf is GDAL's: it sorts by place, so all polygons go to a GeoPackage first.
 """
 
 from __future__ import annotations
@@ -11,24 +10,22 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, get_args
 
 import numpy as np
-import pyogrio
-import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 from rasterio.crs import CRS
 
 from rs2sam.errors import InvalidInputError, require
-from rs2sam.raster.geoparquet import GEOMETRY, GeoParquetWriter
+from rs2sam.raster.geojson import GeoJSONWriter
+from rs2sam.raster.geopackage import GEOMETRY, GeoPackageWriter
+from rs2sam.raster.geoparquet import GeoParquetWriter
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.orthogonal import square_up
 from rs2sam.raster.outputs import PolygonFormat
@@ -50,7 +47,10 @@ FIELDS: Mapping[str, Any] = {
 }
 """Attributes of every polygon and their types; `object` is text."""
 
-_DRIVERS: Mapping[str, str] = {"gpkg": "GPKG", "geojson": "GeoJSON", "fgb": "FlatGeobuf"}
+_EXTRAS: Mapping[str, tuple[str, str, str]] = {
+    "fgb": ("pyogrio", "vector", "Writing FlatGeobuf"),
+    "parquet": ("pyarrow", "parquet", "Writing GeoParquet"),
+}
 _BATCH = 8192
 
 # Squaring up starts from an outline without the steps of pixels, which are up to 0.71 pixels from the edge they follow.
@@ -58,8 +58,6 @@ _STEP_PIXELS = 1.0
 
 # An outline whose area changes by more than this part when it is simplified is too small for the tolerance.
 _LARGEST_CHANGE = 0.25
-
-_DATE = "1970-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class PolygonWriter:
         shape: how outlines are drawn.
 
     Raises:
-        MissingDependencyError: for `parquet` without pyarrow.
+        MissingDependencyError: for `fgb` without pyogrio, for `parquet` without pyarrow.
     """
 
     def __init__(
@@ -139,7 +137,8 @@ class PolygonWriter:
                 f"Polygons are written to a folder that can be written to, but {str(self._path.parent)!r} cannot "
                 f"({error.strerror or error}). Make it, or choose another."
             ) from error
-        self._table = _Table(Path(self._folder.name), self._format, self._georeference.crs)
+        self._made = Path(self._folder.name) / f"finished.{self._format}"
+        self._table = polygon_table(self._made, self._georeference.crs, FIELDS)
         return self
 
     def __exit__(
@@ -147,7 +146,8 @@ class PolygonWriter:
     ) -> None:
         with self._folder:
             if kind is None:
-                os.replace(self._table.finish(), self._path)
+                self._table.close()
+                os.replace(self._made, self._path)
             else:
                 self._table.abandon()
 
@@ -157,7 +157,7 @@ class PolygonWriter:
         for batch in _batches(regions):
             outlines = np.array([region.outline for region in batch], dtype=object)
             polygons = self._georeference.place(reshape(outlines, self._shape, self._pixel_m))
-            self._table.append(shapely.to_wkb(polygons), attributes(batch, labels), labels.layer)
+            self._table.write(polygons, attributes(batch, labels), labels.layer)
             count += len(batch)
         return count
 
@@ -167,14 +167,51 @@ def check_format(polygon_format: str) -> None:
 
     Raises:
         InvalidInputError: when there is no such format.
-        MissingDependencyError: for `parquet` without pyarrow.
+        MissingDependencyError: for `fgb` without pyogrio, for `parquet` without pyarrow.
     """
-    if polygon_format == "parquet":
-        require("pyarrow", "parquet", "Writing GeoParquet")
-    elif polygon_format not in _DRIVERS:
+    if polygon_format not in get_args(PolygonFormat):
         raise InvalidInputError(
-            f"Polygons are written as {', '.join([*_DRIVERS, 'parquet'])}, but {polygon_format!r} was asked for."
+            f"Polygons are written as {', '.join(get_args(PolygonFormat))}, but {polygon_format!r} was asked for."
         )
+    if polygon_format in _EXTRAS:
+        require(*_EXTRAS[polygon_format])
+
+
+class PolygonTable(Protocol):
+    """A file of polygons that grows batch by batch."""
+
+    def write(self, polygons: Shapes, columns: Mapping[str, NDArray[Any]], layer: str) -> None:
+        """Append (n,) polygons with their attributes."""
+
+    def close(self) -> None:
+        """Complete the file."""
+
+    def abandon(self) -> None:
+        """Let go of the unfinished file."""
+
+
+def polygon_table(path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> PolygonTable:
+    """Begin a polygon file of the format that its suffix names.
+
+    Args:
+        path: of the file, in a folder of its own: it grows there, and what else it takes lies beside it.
+        crs: of the polygons, or None where it is unknown.
+        fields: name and numpy dtype of each attribute; `object` is text.
+    """
+    if path.suffix == ".gpkg":
+        return GeoPackageWriter(path, crs, fields)
+    if path.suffix == ".geojson":
+        return _OneTable(GeoJSONWriter(path, crs, LAYER))
+    if path.suffix == ".parquet":
+        return _OneTable(GeoParquetWriter(path, crs, fields))
+    return _FlatGeobuf(path, crs, fields)
+
+
+def layers_of(sentences: Sequence[str], polygon_format: PolygonFormat) -> list[str]:
+    """The layer of each sentence: its own where there are several and the format has layers, else `LAYER`."""
+    if len(sentences) == 1 or polygon_format != "gpkg":
+        return [LAYER] * len(sentences)
+    return [layer_name(sentence, number) for number, sentence in enumerate(sentences, start=1)]
 
 
 def layer_name(sentence: str, number: int) -> str:
@@ -234,93 +271,54 @@ def _batches(regions: Iterable[PixelRegion]) -> Iterator[list[PixelRegion]]:
         yield batch
 
 
-class _Table:
-    """A file that grows batch by batch in a folder of its own.
+class _OneTable:
+    """A file without layers."""
 
-    Args:
-        folder: for this and what else it takes.
-        polygon_format: of the finished file.
-        crs: of the polygons.
-    """
+    def __init__(self, writer: GeoJSONWriter | GeoParquetWriter) -> None:
+        self._writer = writer
+        self.close = writer.close
+        self.abandon = writer.abandon
 
-    def __init__(self, folder: Path, polygon_format: PolygonFormat, crs: CRS | None) -> None:
-        self._format = polygon_format
+    def write(self, polygons: Shapes, columns: Mapping[str, NDArray[Any]], layer: str) -> None:
+        """Append polygons of any layer."""
+        self._writer.write(polygons, columns)
+
+
+class _FlatGeobuf:
+    """A FlatGeobuf file, copied from a GeoPackage beside it when all is known."""
+
+    def __init__(self, path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> None:
+        self._path = path
         self._crs = crs
-        self._finished = folder / f"finished.{polygon_format}"
-        self._spool = folder / "finished.gpkg"
-        self._parquet = GeoParquetWriter(self._finished, crs, FIELDS) if polygon_format == "parquet" else None
-        self._layers: set[str] = set()
+        self._spool = path.with_suffix(".gpkg")
+        self._table = GeoPackageWriter(self._spool, crs, fields)
+        self._table.write(np.zeros(0, dtype=object), {}, LAYER)
+        self.abandon = self._table.abandon
 
-    def append(self, wkb: NDArray[np.object_], columns: Mapping[str, NDArray[Any]], layer: str = LAYER) -> None:
-        """Add (n,) polygons with their attributes."""
-        if self._parquet is not None:
-            self._parquet.write(wkb, columns)
-            return
-        if self._format != "gpkg":
-            layer = LAYER
-        with _repeatable():
-            pyogrio.raw.write(
-                self._spool,
-                geometry=wkb,
-                field_data=list(columns.values()),
-                fields=np.array(list(columns), dtype=object),
-                field_mask=[np.isnan(column) if name == "area_m2" else None for name, column in columns.items()],
-                geometry_type="Polygon",
-                crs=self._wkt,
-                driver="GPKG",
-                layer=layer,
-                append=layer in self._layers,
-            )
-        self._layers.add(layer)
+    def write(self, polygons: Shapes, columns: Mapping[str, NDArray[Any]], layer: str) -> None:
+        """Append polygons of any layer."""
+        self._table.write(polygons, columns, LAYER)
 
-    def abandon(self) -> None:
-        """Let go of the unfinished file."""
-        if self._parquet is not None:
-            self._parquet.close()
+    def close(self) -> None:
+        """Complete the file."""
+        import pyogrio.raw
+        from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 
-    def finish(self) -> Path:
-        """Complete the file and say where it is."""
-        if self._parquet is not None:
-            self._parquet.close()
-            return self._finished
-        if not self._layers:
-            self.append(np.zeros(0, dtype=object), {name: np.zeros(0, kind) for name, kind in FIELDS.items()})
-        if self._format == "gpkg":
-            return self._spool
-        options = {"RFC7946": "YES"} if self._format == "geojson" and self._crs is not None else {}
-        with _repeatable(), pyogrio.raw.open_arrow(self._spool, use_pyarrow=False) as (meta, stream):
-            pyogrio.raw.write_arrow(
-                stream,
-                self._finished,
-                layer=LAYER,
-                driver=_DRIVERS[self._format],
-                geometry_name=meta["geometry_name"] or GEOMETRY,
-                geometry_type="Polygon",
-                crs=self._wkt,
-                layer_options=options,
-            )
-        return self._finished
-
-    @property
-    def _wkt(self) -> str | None:
-        return None if self._crs is None else self._crs.to_wkt()
-
-
-@contextmanager
-def _repeatable() -> Iterator[None]:
-    """Make files of the same regions the same bytes, and turn errors of GDAL into ours.
-
-    A GeoPackage names the time of its last change: it is given a fixed one. What pyogrio says of polygons without a CRS
-    is no news to those who have a scene without one. Nothing waits for the disk: an unfinished file is of no use.
-    """
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE, "OGR_SQLITE_SYNCHRONOUS": "OFF"})
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
-            yield
-    except (DataSourceError, DataLayerError, FeatureError, FieldError, OSError) as error:
-        raise InvalidInputError(
-            f"The polygons could not be written ({error}). Free space, or choose another folder or format."
-        ) from error
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None, "OGR_SQLITE_SYNCHRONOUS": None})
+        self._table.close()
+        try:
+            with pyogrio.raw.open_arrow(self._spool, use_pyarrow=False) as (_, stream), warnings.catch_warnings():
+                # That polygons have no CRS is no news to those who have a scene without one.
+                warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+                pyogrio.raw.write_arrow(
+                    stream,
+                    self._path,
+                    layer=LAYER,
+                    driver="FlatGeobuf",
+                    geometry_name=GEOMETRY,
+                    geometry_type="Polygon",
+                    crs=None if self._crs is None else self._crs.to_wkt(),
+                )
+        except (DataSourceError, DataLayerError, FeatureError, FieldError, OSError) as error:
+            raise InvalidInputError(
+                f"The polygons could not be written ({error}). Free space, or choose another folder or format."
+            ) from error

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from rs2sam.errors import InvalidInputError
 from rs2sam.raster.scene import Scene
 from rs2sam.raster.source import ReadOptions, open_source
 from rs2sam.raster.tiling import Window
 
 _LOGGER = logging.getLogger(__name__)
+
+MOST_PIXELS = 400_000_000
+"""An image of more pixels is not read whole: with its answer it would take 5 GB and more."""
 
 # Rows read at once, so that the file's own values are never in memory whole.
 _STRIP_ROWS = 512
@@ -30,10 +34,16 @@ def read_scene(path: str | Path, options: ReadOptions | None = None) -> Scene:
     Raises:
         DataNotFoundError: when there is no such file.
         InvalidImageError: when it is no image or is damaged.
-        InvalidInputError: when an option does not fit the image.
+        InvalidInputError: when an option does not fit the image, or it has more than `MOST_PIXELS` pixels.
     """
     with open_source(path, options) as source:
         height, width = source.info.size_hw
+        if height * width > MOST_PIXELS:
+            raise InvalidInputError(
+                f"An image that is read whole has up to {MOST_PIXELS:,} pixels, but {str(path)!r} has {height:,} x "
+                f"{width:,}. Use `rs2sam segment` or `rs2sam.scene_run.run_scene`, which write their results while "
+                "they read, or `rs2sam.raster.segment_scene` with an open source, for masks in memory."
+            )
         rgb = np.zeros((height, width, 3), dtype=np.uint8)
         valid = np.zeros((height, width), dtype=np.bool_)
         for row in range(0, height, _STRIP_ROWS):

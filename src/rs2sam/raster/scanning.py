@@ -7,8 +7,8 @@ interrupted, and ends with the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rs2sam.raster.assembly import AnsweredTile, Assembler, Carry, Tally
 from rs2sam.raster.blocks import BlockReader, BlockWriter
+from rs2sam.raster.first_pass import Screening
 from rs2sam.raster.job import Job
 from rs2sam.raster.pipeline import read_ahead, write_behind
 from rs2sam.raster.scene import SceneInfo, SceneOptions, ViewSegmenter
@@ -48,6 +49,7 @@ class TileJob:
         start: number of the first tile.
         thumbnail: grid of the samples that tiles bring along.
         side: smaller tiles are shown on a black square of this side; None: as they are.
+        screening: the first pass that tells what tiles are asked; None: all that have data are asked everything.
     """
 
     path: str
@@ -59,6 +61,7 @@ class TileJob:
     start: int
     thumbnail: ThumbnailGrid
     side: int | None = None
+    screening: Screening | None = None
 
 
 Answers = Callable[[TileJob], Generator[AnsweredTile, None, None]]
@@ -74,7 +77,9 @@ class Scan:
         tallies: what is known of each asked sentence.
         num_valid: pixels with data.
         num_tiles: tiles of the grid, all of which were read.
+        num_empty: tiles without data.
         num_run: tiles that the model was asked about.
+        first_pass_seconds: in the model, to find out about which.
         lost: windows of the source that could not be read, from top to bottom.
         thumbnail: its grid.
         rgb: (y, x, 3) uint8 picture of the scene.
@@ -85,27 +90,35 @@ class Scan:
     tallies: list[Tally]
     num_valid: int
     num_tiles: int
+    num_empty: int
     num_run: int
+    first_pass_seconds: float
     lost: list[Window]
     thumbnail: ThumbnailGrid
     rgb: NDArray[np.uint8]
     valid: NDArray[np.bool_]
 
 
-def local_answers(
-    source: WindowReader,
-    segmenter: ViewSegmenter,
-    is_wanted: Callable[[Tile], bool] | None = None,
-) -> Answers:
+def local_answers(source: WindowReader, segmenter: ViewSegmenter) -> Answers:
     """Answers of a model in this process: a thread reads ahead while it runs."""
 
     def answers(task: TileJob) -> Generator[AnsweredTile, None, None]:
-        depth = tiles_ahead(task.batch_size, len(task.sentences))
-        tiles = read_tiles(source, task.grid, task.thumbnail, task.start)
-        with read_ahead(tiles, depth) as ready:
-            yield from answer_tiles(segmenter, ready, task.sentences, task.batch_size, is_wanted, task.side)
+        with _ready_tiles(source, segmenter, task) as tiles:
+            yield from answer_tiles(segmenter, tiles, task.sentences, task.batch_size, task.side)
 
     return answers
+
+
+@contextmanager
+def _ready_tiles(source: WindowReader, segmenter: ViewSegmenter, task: TileJob) -> Iterator[Iterator[Tile]]:
+    """Tiles from a thread that reads, each with what the first pass leaves to be asked."""
+    depth, screening = tiles_ahead(task.batch_size, len(task.sentences)), task.screening
+    if screening is None:
+        with read_ahead(read_tiles(source, task.grid, task.thumbnail, task.start), depth) as tiles:
+            yield tiles
+    else:
+        with read_ahead(screening.read_tiles(source, task.thumbnail, task.start), depth) as items:
+            yield screening.mark(segmenter, items)
 
 
 def tiles_ahead(batch_size: int, num_sentences: int) -> int:
@@ -201,7 +214,9 @@ class _Writer:
             tallies=self._assembler.tallies,
             num_valid=self._assembler.num_valid,
             num_tiles=len(self._task.grid),
+            num_empty=self._assembler.num_empty,
             num_run=self._assembler.num_run,
+            first_pass_seconds=self._assembler.first_pass_seconds,
             lost=sorted(self._assembler.lost, key=lambda window: (window.row, window.col)),
             thumbnail=self._task.thumbnail,
             rgb=rgb,

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.processing import FirstPass
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.stretch import Limits, Stretch
 from rs2sam.raster.tiling import TileGrid
@@ -58,12 +59,11 @@ class ViewSegmenter(Protocol):
         """Answer pairs of an (h, w, 3) uint8 view and a sentence, in order."""
 
 
-@dataclass(frozen=True)
-class SceneInfo:
-    """What is known of an image without its pixels.
+@dataclass(frozen=True, kw_only=True)
+class SceneFacts:
+    """What is known of an image besides its pixels and their number.
 
     Args:
-        size_hw: height and width in pixels.
         georeference: where the pixels lie.
         source: path or URL it is read from.
         is_photo: whether it is an ordinary picture (PNG, JPEG, WebP, ...) without georeferencing.
@@ -75,7 +75,6 @@ class SceneInfo:
         limits: the values that become 0 and 255, per band shown; empty where no pixel is valid.
     """
 
-    size_hw: tuple[int, int]
     georeference: Georeference
     source: str
     is_photo: bool
@@ -91,60 +90,49 @@ class SceneInfo:
         """File name without folder and last suffix."""
         return scene_stem(self.source)
 
+    def _facts(self) -> dict[str, Any]:
+        """The fields that every scene has."""
+        return {item.name: getattr(self, item.name) for item in fields(SceneFacts)}
+
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class SceneInfo(SceneFacts):
+    """What is known of an image without its pixels.
+
+    Args:
+        size_hw: height and width in pixels.
+    """
+
+    size_hw: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene(SceneFacts):
     """An image in memory with everything that its outputs need.
 
     Args:
         rgb: (H, W, 3) uint8; invalid pixels are 0.
         valid: (H, W) bool, False where the file has no data.
-        georeference: where the pixels lie.
-        source: path or URL it was read from.
-        is_photo: as in `SceneInfo`, and so are all others.
-        bands: see there.
-        num_bands: see there.
-        dtype: see there.
-        nodata: see there.
-        stretch: see there.
-        limits: see there.
     """
 
     rgb: NDArray[np.uint8]
     valid: BoolArray
-    georeference: Georeference
-    source: str
-    is_photo: bool
-    bands: tuple[int, ...]
-    num_bands: int
-    dtype: str
-    nodata: float | None
-    stretch: Stretch
-    limits: Limits
 
     @classmethod
     def of(cls, info: SceneInfo, rgb: NDArray[np.uint8], valid: BoolArray) -> Scene:
         """Put pixels and what is known of them together."""
-        values = {item.name: getattr(info, item.name) for item in fields(info) if item.name != "size_hw"}
-        if not valid.any():
-            values["limits"] = ()
-        return cls(rgb=rgb, valid=valid, **values)
+        facts = info._facts() if valid.any() else {**info._facts(), "limits": ()}
+        return cls(rgb=rgb, valid=valid, **facts)
 
     @property
     def info(self) -> SceneInfo:
         """What is known without the pixels."""
-        names = [item.name for item in fields(SceneInfo) if item.name != "size_hw"]
-        return SceneInfo(size_hw=self.size_hw, **{name: getattr(self, name) for name in names})
+        return SceneInfo(size_hw=self.size_hw, **self._facts())
 
     @property
     def size_hw(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.valid.shape[0], self.valid.shape[1]
-
-    @property
-    def stem(self) -> str:
-        """File name without folder and last suffix."""
-        return scene_stem(self.source)
 
 
 def scene_stem(source: str) -> str:
@@ -202,6 +190,9 @@ class SceneOptions:
             what each tile sees.
         choose_in_view: with scope `scene`, choose among what was found in a scene of one view too, instead of leaving
             words that compare to the model; None: as `run_scene` finds the model prefers it, else False.
+        exhaustive: ask about every tile that has data; False: skip tiles by a first pass (`rs2sam.raster.first_pass`);
+            None: as `run_scene` finds the model prefers it, else every tile.
+        first_pass: how tiles are skipped; None: as `run_scene` finds it in the model.
         gsd_m: ground resolution at which the model sees the scene [m/px]; None: the scene's own. Tiles then cover as
             much ground as the model's input does at this resolution, and no scene is seen whole because it is small.
         memory: what the engine may use beside the model [bytes].
@@ -216,6 +207,8 @@ class SceneOptions:
     min_area: MinArea = field(default_factory=lambda: MinArea(0))
     scope: Scope = "scene"
     choose_in_view: bool | None = None
+    exhaustive: bool | None = None
+    first_pass: FirstPass | None = None
     gsd_m: float | None = None
     memory: int = 2_000_000_000
     keep_probability: bool = False

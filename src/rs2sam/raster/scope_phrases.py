@@ -33,7 +33,7 @@ def _compiled(*patterns: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], 
 GLUE = (
     r"(?:[\s,]+(?:and|also|both|that|which|is|are|that['’]s|which['’]s|it['’]s|located|situated|positioned|found|placed"
     r"|set|lying|lies|sits|sitting|standing|stands|seen|visible|parked|specifically|just|slightly|directly|the\s+one"
-    r"|being|one|over|tucked|up(?=\s+(?:in|at|on))|down(?=\s+(?:in|at|on))))*"
+    r"|being|one|over|tucked|runs?(?=\s+along)|running(?=\s+along)|up(?=\s+(?:in|at|on))|down(?=\s+(?:in|at|on))))*"
 )
 _LEAD = rf"{GLUE}(?:^|[\s,]+)"
 _OF_THE = rf"(?:\s+(?:of|in|within)\s+{IMAGE})?"
@@ -44,7 +44,7 @@ _TO_THE = r"(?:away\s+)?(?:(?:to|towards?|from|at|in|on)\s+)?(?:the\s+)?"
 _NOT_OF = r"(?!\s+(?:of|from|relative)\b)"
 
 PLACE = re.compile(
-    rf"{_LEAD}(?:(?:right\s+|close\s+)?(?:in|at|on|to|near|towards?|around|within|inside|from|by|of|occupying|into"
+    rf"{_LEAD}(?:(?:right\s+|close\s+)?(?:in|at|on|to|near|along|towards?|around|within|inside|from|by|of|occupying|into"
     r"|(?:that\s+)?fills?|bordering)\s+)"
     rf"(?:(?:the|its|a)\s+)?(?:{IMAGE}['’]s\s+)?(?:very\s+)?(?P<cell>{CELL}(?:\s+{DIRECTION})?)"
     rf"(?:[-\s]+{PART})?(?:\s+{PART})?{_OF_THE}{END}{_NOT_OF}",
@@ -64,7 +64,7 @@ HEAD_PHRASES = _compiled(
 
 REST_PHRASES = _compiled(
     (
-        rf"{_LEAD}(?:the\s+)?(?:(?P<ordinal>{ORDINAL})\s+(?:one\s+)?)?(?:counting\s+)?from\s+the\s+(?P<cell>{DIRECTION})"
+        rf"{_LEAD}(?:the\s+)?(?:(?P<ordinal>{ORDINAL})\s+(?:one\s+)?)?(?:counting\s+)?from\s+(?:the\s+)?(?P<cell>{DIRECTION})"
         rf"(?:\s+{PART})?{_OF_THE}{END}",
         "order",
     ),

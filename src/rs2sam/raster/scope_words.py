@@ -146,7 +146,7 @@ PROTECTED = re.compile(
 # Sentences whose logic is beyond claims that all hold together.
 UNREADABLE = re.compile(
     r"\b(?:not|no|never|except|excluding|without|besides|but|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor"
-    r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|some\s+of\s+the|most\s+of|any\s+two|pair\s+of|groups?\s+of\s+(?!"
+    r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|most\s+of|any\s+two|pair\s+of|groups?\s+of\s+(?!"
     rf"{NUMBER}\b)|clusters?|rows?|columns?|fleet|set\s+of|bunch|line\s+of|last|penultimate|respectively|while|if"
     rf"|whose\s+\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE}))\b",
     _FLAGS,
@@ -162,8 +162,8 @@ LEFT_OVER = re.compile(
 
 # Ways to ask, before and after what is asked for.
 FRAME = re.compile(
-    r"^\s*(?:(?:please|kindly)\b[\s,]*|(?:could|can|would)\s+you\s+|(?:segment|find|show(?:\s+me)?|highlight|outline|mark"
-    r"|select|locate|extract|delineate|detect|identify|pick\s+out|point\s+(?:out|to)|map|get(?:\s+me)?|return|mask|look\s+for"
+    r"^\s*(?:(?:please|kindly)\b[\s,]*|(?:could|can|would)\s+you\s+|(?:segment|find(?:\s+me)?|show(?:\s+me)?|highlight|outline|mark"
+    r"|select(?:\s+only)?|(?:only|just)(?=\s+(?:the|those|these|all)\s)|locate|extract|delineate|detect|identify|pick\s+out|point\s+(?:out|to)|map|get(?:\s+me)?|return|mask|look\s+for"
     r"|search\s+for|draw(?:\s+the\s+(?:shape|outline)\s+of)?|give\s+me|return\s+the\s+pixels\s+of|(?:the|a)\s+mask\s+of|i\s+need|i\s+want"
     r"|i(?:['’]m|\s+am)\s+looking\s+for|(?:where|what|which)\s+(?:is|are)|there\s+(?:is|are)"
     r"|which\s+pixels\s+belong\s+to)\s+(?=\w)|in\s+this\s+(?:view|image|scene|picture)\s*,\s*)",

@@ -7,6 +7,7 @@ from one decimated read; every window is then read alike.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.opening import (
     Pixels,
     choose_bands,
@@ -43,6 +45,8 @@ _SAMPLE_SIDE = 1024
 # Pixels that are enough for limits where the decimated read meets none that is valid.
 _SAMPLE_PIXELS = 1_000_000
 _STRIP_ROWS = 512
+# Part of a ground resolution that makes no difference.
+_ABOUT = 0.01
 
 BoolArray = NDArray[np.bool_]
 
@@ -56,11 +60,14 @@ class ReadOptions:
             interpretation, else the first three (or the only) band.
         stretch: values to 8 bit; None: none for 8-bit files, percentiles 2 to 98 for all others.
         nodata: pixels whose bands all have this value are invalid, instead of what the file says.
+        gsd_m: ground resolution to read at [m/px] where the file's own is finer: overviews where it has them, means of
+            its pixels elsewhere. Palettes, and files with a `nodata` given here, are read at the nearest pixel.
     """
 
     bands: tuple[int, ...] | None = None
     stretch: Stretch | None = None
     nodata: float | None = None
+    gsd_m: float | None = None
 
     def __post_init__(self) -> None:
         if self.bands is not None and len(self.bands) not in (1, 3):
@@ -119,11 +126,15 @@ class Source:
         )
         georeference = georeference_of(dataset)
         self._orientation = 1 if georeference.is_located else exif_orientation(path)
-        height, width = dataset.shape
+        height, width = _size_at(options.gsd_m, georeference, dataset.shape)
+        # Pixels of the file along one of the scene, down and across.
+        self._shrink_hw = dataset.height / height, dataset.width / width
+        mixes = self._colormap is None and self._nodata is None
+        self._resampling = Resampling.average if mixes else Resampling.nearest
         stretch = options.stretch or self._default_stretch(dtype)
         self.info = SceneInfo(
             size_hw=(width, height) if self._orientation >= 5 else (height, width),
-            georeference=georeference,
+            georeference=georeference.resampled(dataset.shape, (height, width)),
             source=self._path,
             is_photo=dataset.driver in PHOTO_DRIVERS and not georeference.is_located,
             bands=self._bands,
@@ -185,9 +196,13 @@ class Source:
 
     def cache_bytes(self, rows: int) -> int:
         """Memory that holds the blocks of `rows` rows over the whole width, so that none is decoded twice [bytes]."""
+        shrink = max(1.0, min(self._shrink_hw))
+        levels = self._dataset.overviews(self._bands[0]) if shrink > 1 else []
+        # Pixels of the overview that is read along one of the scene.
+        rest = shrink / max([1, *(level for level in levels if level <= shrink)])
         block_h, block_w = self._dataset.block_shapes[self._bands[0] - 1]
-        height = (-(-rows // block_h) + 1) * block_h
-        width = -(-self._dataset.width // block_w) * block_w
+        height = (-(-int(rows * rest) // block_h) + 1) * block_h
+        width = -(-int(self.info.size_hw[1 if self._orientation < 5 else 0] * rest) // block_w) * block_w
         interleaved = self._dataset.interleaving == Interleaving.pixel
         num_bands = self._dataset.count if interleaved else len(set(self._bands))
         item = np.dtype(self._dataset.dtypes[self._bands[0] - 1]).itemsize
@@ -235,13 +250,15 @@ class Source:
     def _read(self, window: FileWindow | None, shape: tuple[int, int]) -> tuple[Pixels, BoolArray]:
         """(3, h, w) pixels and (h, w) validity of a window of the file at a resolution."""
         size = (len(self._bands), *shape)
-        pixels = self._dataset.read(list(self._bands), window=window, out_shape=size)
+        # A decimated read of the whole file is a sample for the stretch.
+        resampling = Resampling.nearest if window is None else self._resampling
+        pixels = self._dataset.read(list(self._bands), window=window, out_shape=size, resampling=resampling)
         if self._nodata is not None and not np.isnan(self._nodata):
             valid = (pixels != self._nodata).any(axis=0)
         elif self._is_all_valid or self._nodata is not None:
             valid = np.ones(shape, dtype=np.bool_)
         else:
-            masks = self._dataset.read_masks(list(self._bands), window=window, out_shape=size)
+            masks = self._dataset.read_masks(list(self._bands), window=window, out_shape=size, resampling=resampling)
             valid = masks.any(axis=0)
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
@@ -255,7 +272,7 @@ class Source:
 
     def _shown(self, pixels: Pixels, valid: BoolArray) -> tuple[NDArray[np.uint8], BoolArray]:
         """Stretched, black where invalid, upright, colours last."""
-        rgb = np.ascontiguousarray(to_uint8(pixels, self.info.limits).transpose(1, 2, 0))
+        rgb = to_uint8(pixels, self.info.limits)
         if not valid.all():
             rgb[~valid] = 0
         if self._orientation == 1:
@@ -282,7 +299,8 @@ class Source:
         col = width - window.col - window.width if flip_cols else window.col
         if self._orientation >= 5:
             return FileWindow(row, col, window.height, window.width)
-        return FileWindow(col, row, window.width, window.height)
+        down, across = self._shrink_hw
+        return FileWindow(col * across, row * down, window.width * across, window.height * down)
 
     def _blocks_in(self, window: Window) -> Iterator[tuple[Window, Window]]:
         """The parts of a window that lie in one block of the file each, and that block; a turned picture is one."""
@@ -290,7 +308,8 @@ class Source:
             yield window, window
             return
         height, width = self.info.size_hw
-        block_h, block_w = self._dataset.block_shapes[self._bands[0] - 1]
+        in_file = self._dataset.block_shapes[self._bands[0] - 1]
+        block_h, block_w = (math.ceil(side / shrink) for side, shrink in zip(in_file, self._shrink_hw, strict=True))
         for row in range(window.row // block_h * block_h, window.row + window.height, block_h):
             for col in range(window.col // block_w * block_w, window.col + window.width, block_w):
                 top, left = max(row, window.row), max(col, window.col)
@@ -298,3 +317,17 @@ class Source:
                 right = min(col + block_w, window.col + window.width)
                 block = Window(row, col, min(block_h, height - row), min(block_w, width - col))
                 yield Window(top, left, bottom - top, right - left), block
+
+
+def _size_at(gsd_m: float | None, georeference: Georeference, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at a ground resolution; those of the file where that is not coarser."""
+    pixel_m = None if gsd_m is None else georeference.pixel_size_m(size_hw)
+    if gsd_m is None or pixel_m is None:
+        return size_hw
+    shrink = gsd_m / math.sqrt(pixel_m[0] * pixel_m[1])
+    # Map projections stretch metres a little: what is meant as a whole number of pixels is one.
+    if abs(shrink - round(shrink)) < _ABOUT * shrink:
+        shrink = round(shrink)
+    if shrink <= 1:
+        return size_hw
+    return max(1, round(size_hw[0] / shrink)), max(1, round(size_hw[1] / shrink))

@@ -24,12 +24,12 @@ NO_DATA = 65535
 FULL = 65534
 """Value of a probability of 1."""
 
-_STRIP_PIXELS = 4_000_000
+_STRIP_PIXELS = 1_300_000
 
 
 def strip_rows(width: int) -> int:
     """Rows of the strips in which a scene of this width is read again."""
-    return int(np.clip(_STRIP_PIXELS // width, 8, 64))
+    return int(np.clip(_STRIP_PIXELS // width, 8, 256))
 
 
 class StoreSink:
@@ -44,7 +44,8 @@ class StoreSink:
 
     def __init__(self, writer: BlockWriter, threshold: float, strip: int, row_offsets: list[int]) -> None:
         self._writer = writer
-        self._threshold = np.float32(threshold)
+        # Sums of ones may exceed one by rounding; no probability does.
+        self._threshold = np.float32(threshold if threshold < 1 else np.inf)
         self._strip = strip
         self.row_offsets = row_offsets
 
@@ -55,18 +56,24 @@ class StoreSink:
 
     def put(self, window: Window, sums: FloatArray, valid: BoolArray) -> None:
         """Store a finished window of every sentence."""
-        background = np.where(valid, np.uint16(0), np.uint16(NO_DATA))
+        void = None if valid.all() else ~valid
         for band, blended in enumerate(sums):
-            values = background
-            # The sums of all-ones may exceed one by rounding; no probability does.
-            found = (blended > self._threshold) & valid
-            if found.any():
-                probability = np.clip(blended[found], 0.0, 1.0)
-                steps = np.clip(np.rint(probability * np.float32(FULL)), 1, FULL).astype(np.uint16)
-                values = background.copy()
-                values[found] = np.where(probability > self._threshold, steps, 0)
+            is_set = blended > self._threshold
+            if void is not None:
+                is_set |= void
             for top in range(0, window.height, self._strip):
-                self._writer.append(band, window.row + top, window.col, values[top : top + self._strip])
+                rows = slice(top, top + self._strip)
+                values = _stored(blended[rows][is_set[rows]])
+                if void is not None:
+                    values[void[rows][is_set[rows]]] = NO_DATA
+                self._writer.append_set(band, window.row + top, window.col, is_set[rows], values)
+
+
+def _stored(probability: FloatArray) -> Values:
+    """Values of the probabilities of foreground pixels."""
+    steps = probability * np.float32(FULL)
+    np.rint(steps, out=steps)
+    return np.clip(steps, 1, FULL, out=steps).astype(np.uint16)
 
 
 class StoredScene:

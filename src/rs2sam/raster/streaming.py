@@ -10,8 +10,9 @@ Whoever computes the answers elsewhere feeds the assembler with `AnsweredTile`s 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, repeat
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,11 @@ from rs2sam.raster.thumbnail import ThumbnailGrid
 from rs2sam.raster.tiling import TileGrid, Window
 
 BoolArray = NDArray[np.bool_]
+
+MOST_BATCHES_WAITING = 4
+"""A batch is asked, full or not, when it and the tiles between that are not asked about are as many as this many."""
+
+_NO_PIXELS: NDArray[np.uint8] = np.empty((0, 0, 3), dtype=np.uint8)
 
 
 class WindowReader(Protocol):
@@ -66,6 +72,8 @@ class Tile:
         valid: (h, w) bool.
         sample: of the pixels that the tile owns, see `ThumbnailGrid.sums`; None where no preview is wanted.
         lost: windows of the source that could not be read.
+        wanted: for each sentence, whether the tile is to be asked it; None: all of them.
+        first_pass_seconds: that finding out what is wanted took in the model.
     """
 
     number: int
@@ -73,6 +81,13 @@ class Tile:
     valid: BoolArray
     sample: NDArray[np.uint16] | None = None
     lost: tuple[Window, ...] = ()
+    wanted: tuple[bool, ...] | None = None
+    first_pass_seconds: float = 0.0
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the model is asked anything about it."""
+        return bool(self.valid.any()) and (self.wanted is None or any(self.wanted))
 
 
 def read_tile(source: WindowReader, grid: TileGrid, number: int, thumbnail: ThumbnailGrid | None = None) -> Tile:
@@ -99,34 +114,33 @@ def answer_tiles(
     tiles: Iterable[Tile],
     sentences: Sequence[str],
     batch_size: int,
-    is_wanted: Callable[[Tile], bool] | None = None,
     side: int | None = None,
 ) -> Iterator[AnsweredTile]:
-    """Ask the model about tiles, every sentence of a tile at once.
+    """Ask the model about tiles, every wanted sentence of a tile at once.
 
-    A batch holds as many whole tiles as fit, at least one. Batches begin anew after a tile that ends one, so a run that
-    goes on there asks exactly what an uninterrupted one does.
+    A batch holds as many whole tiles as fit, at least one, and fewer where many in a row are not asked about, so that
+    what waits is bounded. Batches begin anew after a tile that ends one, so a run that goes on there asks exactly what
+    an uninterrupted one does.
 
     Args:
         segmenter: the model.
         tiles: in the grid's order.
         sentences: what to ask about each.
         batch_size: views that the model reads at once.
-        is_wanted: tiles it is False for are not asked about, as those without a valid pixel are.
         side: smaller tiles are shown on a black square of this side [px], so that every view has the same scale.
     """
     room = max(1, batch_size // len(sentences))
     waiting: list[Tile] = []
     asked: list[Tile] = []
     for tile in tiles:
-        waiting.append(tile)
-        if tile.valid.any() and (is_wanted is None or is_wanted(tile)):
+        if tile.is_asked:
             asked.append(tile)
-        if len(asked) == room:
+        waiting.append(tile if tile.is_asked else replace(tile, rgb=_NO_PIXELS))
+        if len(asked) == room or (asked and len(waiting) == MOST_BATCHES_WAITING * room):
             yield from _answered(segmenter, waiting, asked, sentences, batch_size, side)
             waiting, asked = [], []
         elif not asked:
-            yield AnsweredTile(tile.number, tile.valid, None, 0.0, tile.sample, tile.lost, ends_batch=True)
+            yield _answer(tile, None, 0.0, ends_batch=True)
             waiting = []
     yield from _answered(segmenter, waiting, asked, sentences, batch_size, side)
 
@@ -141,21 +155,40 @@ def _answered(
 ) -> Iterator[AnsweredTile]:
     """The tiles of one batch, with those between them that are not asked about."""
     start = time.perf_counter()
-    shown = [tile.rgb if side is None else _padded(tile.rgb, side) for tile in asked]
-    pairs = [(rgb, sentence) for rgb in shown for sentence in sentences]
+    pairs: list[tuple[NDArray[np.uint8], str]] = []
+    for tile in asked:
+        shown = tile.rgb if side is None else _padded(tile.rgb, side)
+        pairs.extend((shown, sentence) for sentence in compress(sentences, tile.wanted or repeat(True)))
     views: list[View] = []
     for first in range(0, len(pairs), batch_size):
         views.extend(segmenter.segment_views(pairs[first : first + batch_size], batch_size=batch_size))
     seconds = (time.perf_counter() - start) / max(1, len(asked))
-    answers: dict[int, list[View]] = {}
-    for index, tile in enumerate(asked):
-        of_tile = views[index * len(sentences) : (index + 1) * len(sentences)]
-        answers[tile.number] = of_tile if side is None else [_Part.of(view, tile.valid.shape) for view in of_tile]
+    found = iter(views)
     for tile in waiting:
-        answer = answers.get(tile.number)
-        taken = seconds if answer else 0.0
-        is_last = tile is waiting[-1]
-        yield AnsweredTile(tile.number, tile.valid, answer, taken, tile.sample, tile.lost, ends_batch=is_last)
+        answer: list[View | None] | None = None
+        if tile.is_asked:
+            wanted = tile.wanted or (True,) * len(sentences)
+            answer = [_cut(next(found), tile, side) if is_wanted else None for is_wanted in wanted]
+        yield _answer(tile, answer, seconds, ends_batch=tile is waiting[-1])
+
+
+def _answer(tile: Tile, views: Sequence[View | None] | None, seconds: float, *, ends_batch: bool) -> AnsweredTile:
+    """What is known of a tile now."""
+    return AnsweredTile(
+        number=tile.number,
+        valid=tile.valid,
+        views=views,
+        seconds=0.0 if views is None else seconds,
+        sample=tile.sample,
+        lost=tile.lost,
+        first_pass_seconds=tile.first_pass_seconds,
+        ends_batch=ends_batch,
+    )
+
+
+def _cut(view: View, tile: Tile, side: int | None) -> View:
+    """A view without what was added to its tile."""
+    return view if side is None else _Part.of(view, tile.valid.shape)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -89,23 +90,47 @@ class Stretch:
 
 
 def to_uint8(bands: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
-    """Map each band's limits to 0 and 255, clipping beyond them.
+    """Map each band's limits to 0 and 255, clipping beyond them; colours come last, as pictures have them.
 
     Args:
         bands: (bands, h, w) of any real dtype; not-a-number becomes 0.
         limits: value pairs, one per band; where both are equal (a constant band) values up to it become 0.
 
     Returns:
-        (bands, h, w) uint8.
+        (h, w, bands) uint8, contiguous.
     """
-    if bands.dtype == np.uint8 and all(pair == (0.0, 255.0) for pair in limits):
-        return bands.astype(np.uint8, copy=False)
-    low, high = (np.array(side, dtype=np.float64)[:, None, None] for side in zip(*limits, strict=True))
-    span = np.maximum(high - low, np.finfo(np.float32).tiny)
+    shown = np.empty((*bands.shape[1:], len(bands)), dtype=np.uint8)
+    for index, (band, pair) in enumerate(zip(bands, limits, strict=True)):
+        if band.dtype == np.uint8 and pair == (0.0, 255.0):
+            shown[..., index] = band
+        elif band.dtype.kind in "iu" and band.dtype.itemsize <= 2:
+            unsigned = band.view(f"u{band.dtype.itemsize}")
+            shown[..., index] = _table(band.dtype, *pair).take(unsigned)
+        else:
+            shown[..., index] = _stretched(band, *pair)
+    return shown
+
+
+def _stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """One band's values in 8 bit; in place where it can be, which is four times as fast."""
+    scaled: NDArray[np.float64] = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled: NDArray[np.float64] = np.clip((bands - low) * 255.0 / span, 0.0, 255.0)
-    scaled[np.isnan(scaled)] = 0.0
-    return (scaled + 0.5).astype(np.uint8)
+        scaled -= low
+        scaled *= 255.0
+        scaled /= max(high - low, float(np.finfo(np.float32).tiny))
+    np.clip(scaled, 0.0, 255.0, out=scaled)
+    if values.dtype.kind == "f":
+        scaled[np.isnan(scaled)] = 0.0
+    scaled += 0.5
+    return scaled.astype(np.uint8)
+
+
+@lru_cache(maxsize=16)
+def _table(dtype: np.dtype[np.signedinteger[Any]], low: float, high: float) -> NDArray[np.uint8]:
+    """What each value of an integer type of up to 16 bits becomes, in the order of its bits as an unsigned number."""
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    every = np.arange(2 ** (8 * dtype.itemsize)).astype(unsigned)
+    return _stretched(every.view(dtype), low, high)
 
 
 def _two_numbers(text: str) -> tuple[float, float] | None:

@@ -64,11 +64,12 @@ class ThumbnailGrid:
 
     def covered(self, window: Window, mask: BoolArray) -> NDArray[np.uint32]:
         """(y, x) number of True pixels in each cell that a window of the scene touches; mask is (h, w) bool."""
-        cells = self.cells(window)
-        by_row = np.add.reduceat(mask, self._starts(window.row, window.height), axis=0, dtype=np.uint32)
+        # Whole rows are added in bytes, many at a time; then there is little left to add along them.
+        small = np.uint8 if self.factor <= 255 else np.uint32
+        rows = np.split(mask.view(np.uint8), self._starts(window.row, window.height)[1:])
+        by_row = np.stack([np.add.reduce(part, axis=0, dtype=small) for part in rows])
         cols = self._starts(window.col, window.width)
         found: NDArray[np.uint32] = np.add.reduceat(by_row, cols, axis=1, dtype=np.uint32)
-        assert found.shape == (cells.height, cells.width)
         return found
 
     def _starts(self, start: int, length: int) -> IntArray:

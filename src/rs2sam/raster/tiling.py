@@ -94,13 +94,14 @@ class TileGrid:
         right = cols[col + 1] if col + 1 < len(cols) else self.size_hw[1]
         return Window(rows[row], cols[col], bottom - rows[row], right - cols[col])
 
-    def weights(self, window: Window) -> FloatArray:
+    def weights(self, window: Window, out: FloatArray | None = None) -> FloatArray:
         """Blend weights of one tile, (height, width) float32 in (0, 1]; over all tiles they sum to one everywhere."""
         by_row, by_col = self._axis_weights
-        return np.outer(by_row[window.row], by_col[window.col]).astype(np.float32)
+        weights: FloatArray = np.multiply.outer(by_row[window.row], by_col[window.col], out=out)
+        return weights
 
     @cached_property
-    def _axis_weights(self) -> tuple[dict[int, NDArray[np.float64]], dict[int, NDArray[np.float64]]]:
+    def _axis_weights(self) -> tuple[dict[int, FloatArray], dict[int, FloatArray]]:
         """Per axis: the weights of the tiles that start at an offset."""
         height, width = self.size_hw
         by_row = _normalised_weights(height, self.tile, self.offsets_hw[0])
@@ -136,7 +137,7 @@ def _offsets(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     return tuple(index * (length - tile) // num_strides for index in range(num_strides + 1))
 
 
-def _normalised_weights(length: int, tile: int, offsets: tuple[int, ...]) -> dict[int, NDArray[np.float64]]:
+def _normalised_weights(length: int, tile: int, offsets: tuple[int, ...]) -> dict[int, FloatArray]:
     """Raised cosines of the tiles along one axis, divided by their sum at each pixel."""
     side = min(length, tile)
     # Half a pixel inside the cosine's zeros, so that no weight vanishes where only one tile covers a pixel.
@@ -144,4 +145,4 @@ def _normalised_weights(length: int, tile: int, offsets: tuple[int, ...]) -> dic
     total = np.zeros(length)
     for offset in offsets:
         total[offset : offset + side] += cosine
-    return {offset: cosine / total[offset : offset + side] for offset in offsets}
+    return {offset: (cosine / total[offset : offset + side]).astype(np.float32) for offset in offsets}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from rs2sam.raster.outputs import (
     plain_file,
     publish,
 )
-from rs2sam.raster.polygon_files import PolygonShape, PolygonWriter, RegionLabels
+from rs2sam.raster.polygon_files import PolygonShape, PolygonWriter, RegionLabels, layers_of
 from rs2sam.raster.preview import Picture, draw_preview, summarise
 from rs2sam.raster.region_store import RegionStore
 from rs2sam.raster.scanning import Scan
@@ -85,7 +86,8 @@ class SceneFiles:
             "sentences": [self._describe(one) for one in found],
             "tiles": {
                 "read": self.scan.num_tiles,
-                "skipped": self.scan.num_tiles - self.scan.num_run,
+                "skipped_empty": self.scan.num_empty,
+                "skipped_first_pass": self.scan.num_tiles - self.scan.num_empty - self.scan.num_run,
                 "run": self.scan.num_run,
             },
             "lost": [[lost.row, lost.col, lost.height, lost.width] for lost in self.scan.lost],
@@ -96,6 +98,7 @@ class SceneFiles:
                 "mask_png": pngs,
                 "classes": classes[0] if classes else None,
                 "polygons": self.paths.polygons,
+                "layers": self._layers(found),
                 "preview": self.paths.preview,
                 "result": self.paths.result,
             },
@@ -182,10 +185,14 @@ class SceneFiles:
         with PolygonWriter(
             path, self.outputs.polygon_format, self.info.georeference, self.info.size_hw, shape=shape
         ) as writer:
-            for number, one in enumerate(found, start=1):
-                labels = RegionLabels(one.scoped.sentence, number, self.model, Path(self.info.source).name)
+            for number, (one, layer) in enumerate(zip(found, self._layers(found), strict=True), start=1):
+                labels = RegionLabels(one.scoped.sentence, number, self.model, Path(self.info.source).name, layer)
                 with RegionStore(one.store) as store:
                     writer.write(store.kept(), labels)
+
+    def _layers(self, found: Sequence[Found]) -> list[str]:
+        """Layer of each sentence's polygons in their file."""
+        return layers_of([one.scoped.sentence for one in found], self.outputs.polygon_format)
 
     def _draw(self, found: Sequence[Found], masks: Sequence[BoolArray | None]) -> None:
         """Write the preview."""
@@ -194,7 +201,8 @@ class SceneFiles:
             for one, mask in zip(found, masks, strict=True)
         ]
         picture = Picture(self.info, self.scan.rgb, self.scan.valid, said)
-        draw_preview(picture).save(self.folder / self.paths.preview)
+        # Beside PNG's filters, runs are most of what there is to find: a fifth of the time for 4 % more bytes.
+        draw_preview(picture).save(self.folder / self.paths.preview, compress_type=zlib.Z_RLE)
 
     def _describe(self, found: Found) -> dict[str, Any]:
         """One sentence's result as plain values."""
