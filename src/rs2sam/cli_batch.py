@@ -15,8 +15,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from rs2sam.cli import EXIT_ERROR
+from rs2sam.cli_context import is_quiet
 from rs2sam.cli_scene import scene_options, settings_from
 from rs2sam.errors import InvalidInputError, require
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from rs2sam.batch.inputs import SceneInput
     from rs2sam.batch.run import BatchPlan, Engine
     from rs2sam.batch.schedule import SceneOutcome, Schedule
+
+_OF_RAY = ("ray_address", "actors", "cpus_per_actor", "gpus_per_actor", "finishers", "object_store")
 
 EPILOG = """\b
 INPUT is one of
@@ -101,6 +105,9 @@ error, 2 usage, 130 interrupted.
     "--gpus-per-actor", type=float, default=0.0, show_default=True, help="GPUs of each; 0.5 shares one by two."
 )
 @click.option(
+    "--finishers", type=int, help="Ray processes that put scenes together, a core each [default: one for two actors]."
+)
+@click.option(
     "--object-store", type=float, default=1.0, show_default=True, help="GiB that Ray holds of tiles under way."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the content of batch.json to stdout.")
@@ -111,7 +118,8 @@ def batch(ctx: click.Context, /, given: str, sentence: tuple[str, ...], folder: 
 
     Every scene is done as `rs2sam segment` does it. A scene that fails does not stop the others.
     """
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet(ctx)
+    _refuse_ray_options(ctx)
     plan = make_plan(given, sentence, folder, options)
     if options["dry_run"]:
         click.echo(describe_plan(plan))
@@ -142,7 +150,7 @@ def make_plan(given: str, sentence: tuple[str, ...], folder: Path, options: Mapp
     from rs2sam.batch.inputs import Shard, find_scenes
     from rs2sam.batch.run import BatchPlan
     from rs2sam.batch.schedule import RetryPolicy
-    from rs2sam.cli_segment import read_sentences
+    from rs2sam.cli_scene import read_sentences
     from rs2sam.raster.scene import check_sentences
 
     _refuse_expanded_glob(sentence)
@@ -180,16 +188,19 @@ def _ray_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     from rs2sam.batch.ray_engine import RayOptions, run_ray
-    from rs2sam.cli_segment import load_segmenter
+    from rs2sam.cli_scene import load_segmenter
 
     threads = options["threads"] or max(1, int(options["cpus_per_actor"]))
-    load = partial(load_segmenter, options["model"], options["backend"], options["device"], threads)
+    # Every process must find the same, whatever folder it runs in.
+    model = os.path.abspath(options["model"]) if os.path.isdir(options["model"]) else options["model"]
+    load = partial(load_segmenter, model, options["backend"], options["device"], threads)
     ray_options = RayOptions(
         address=options["ray_address"],
         actors=options["actors"],
         cpus_per_actor=options["cpus_per_actor"],
         gpus_per_actor=options["gpus_per_actor"],
         object_store_gib=options["object_store"],
+        finishers=options["finishers"],
     )
 
     def engine(schedule: Schedule, watcher: Watcher) -> None:
@@ -201,7 +212,7 @@ def _ray_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
 def _local_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
     """One scene after another in this process."""
     from rs2sam.batch.engine import run_local
-    from rs2sam.cli_segment import load_segmenter
+    from rs2sam.cli_scene import load_segmenter
     from rs2sam.scene_run import run_scene
 
     def engine(schedule: Schedule, watcher: Watcher) -> None:
@@ -213,6 +224,16 @@ def _local_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
         run_local(schedule, run, watcher)
 
     return engine
+
+
+def _refuse_ray_options(ctx: click.Context) -> None:
+    """Options of Ray on the command line ask for Ray; leaving them aside would be slower than the user thinks."""
+    given = [name for name in _OF_RAY if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given and ctx.params["engine"] != "ray":
+        raise InvalidInputError(
+            f"`--{given[0].replace('_', '-')}` is an option of Ray, but the engine is {ctx.params['engine']!r}. Add "
+            "--engine ray, or leave it out."
+        )
 
 
 def _refuse_expanded_glob(sentence: tuple[str, ...]) -> None:
@@ -230,8 +251,8 @@ def describe_plan(plan: BatchPlan) -> str:
     from rs2sam.batch.run import preview_states
 
     states = preview_states(plan)
-    sources = {scene.key: scene.source for scene in plan.scenes}
-    lines = [f"{state:8} {key}  <- {sources[key]}" for key, state in states.items()]
+    scenes = {scene.key: scene for scene in plan.scenes}
+    lines = [f"{state:8} {key}  <- {scenes[key].problem or scenes[key].source}" for key, state in states.items()]
     counts = {state: list(states.values()).count(state) for state in ("pending", "done", "failed")}
     return "\n".join(
         [
@@ -244,11 +265,12 @@ def describe_plan(plan: BatchPlan) -> str:
 def describe_summary(summary: Mapping[str, Any], folder: Path) -> str:
     """What was done and found, in words."""
     lines = [
-        f"{summary['done']} of {summary['scenes']} scenes done ({summary['run_now']} run now), "
+        f"{summary['done']} of {_count(summary['scenes'], 'scene')} done ({summary['run_now']} run now), "
         f"{len(summary['failed'])} failed"
     ]
     for total in summary["sentences"]:
-        lines.append(f'  "{total["sentence"]}": {total["polygons"]:,} regions in {total["scenes"]} scenes')
+        found = f"{_count(total['polygons'], 'region')} in {_count(total['scenes'], 'scene')}"
+        lines.append(f'  "{total["sentence"]}": {found}')
     written = [summary["merged"]["path"]] if summary["merged"] else []
     written += [summary["catalog"]] if summary["catalog"] else []
     if summary["shard"] is not None:
@@ -288,7 +310,12 @@ def describe_outcome(outcome: SceneOutcome) -> str:
     if outcome.report is None:
         return f"{key}: failed{'' if outcome.is_final else ', will be tried again'}: {outcome.error}"
     num_regions = sum(found["polygons"] for found in outcome.report["sentences"])
-    return f"{key}: {num_regions} regions, {outcome.seconds:.1f} s"
+    return f"{key}: {_count(num_regions, 'region')}, {outcome.seconds:.1f} s"
+
+
+def _count(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

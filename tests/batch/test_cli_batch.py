@@ -20,7 +20,7 @@ def segmenter(monkeypatch):
         red.calls.append(arguments)
         return red
 
-    monkeypatch.setattr("rs2sam.cli_segment.load_segmenter", load)
+    monkeypatch.setattr("rs2sam.cli_scene.load_segmenter", load)
     return red
 
 
@@ -71,6 +71,19 @@ def test_a_dry_run_lists_and_writes_nothing(segmenter, scenes, tmp_path):
     assert segmenter.calls == []
 
 
+def test_every_tile_is_asked_about_where_that_is_wanted(segmenter, scenes, tmp_path):
+    batch(scenes, "the red roofs", "-o", tmp_path / "out", "--exhaustive")
+    settings = json.loads((tmp_path / "out/manifest.jsonl").read_text().splitlines()[0])["settings"]
+    assert settings["options.exhaustive"] is True
+    assert json.loads((tmp_path / "out/a_result.json").read_text())["options"]["first_pass"] is None
+
+
+def test_an_output_folder_that_is_a_file_is_told_from_one_that_is_locked(segmenter, scenes, tmp_path):
+    (tmp_path / "out").touch()
+    result = batch(scenes, "the red roofs", "-o", tmp_path / "out", code=1)
+    assert "(it is a file)" in result.stderr
+
+
 def test_a_shard_does_its_part_and_says_how_to_merge(segmenter, tmp_path):
     write_scenes(tmp_path / "in")
     result = batch(tmp_path / "in", "red", "-o", tmp_path / "out", "--shard", "1/2", "--dry-run")
@@ -87,12 +100,25 @@ def broken(scenes):
         "shard": ([scenes, "red", "--shard", "3/2"], "i/n"),
         "attempts": ([scenes, "red", "--attempts", "0"], "--attempts"),
         "actors": ([scenes, "red", "--engine", "ray", "--actors", "0"], "at least one actor"),
+        "no finisher": ([scenes, "red", "--engine", "ray", "--finishers", "0"], "one finisher"),
+        "option of Ray": ([scenes, "red", "--gpus-per-actor", "1"], "Add --engine ray"),
         "option of segment": ([scenes, "red", "--tile", "3"], "at least 16 pixels"),
     }
 
 
 @pytest.mark.parametrize(
-    "case", ["no sentence", "unquoted glob", "no input", "shard", "attempts", "actors", "option of segment"]
+    "case",
+    [
+        "no sentence",
+        "unquoted glob",
+        "no input",
+        "shard",
+        "attempts",
+        "actors",
+        "no finisher",
+        "option of Ray",
+        "option of segment",
+    ],
 )
 def test_an_error_says_the_rule_in_one_line_before_anything_is_written(segmenter, scenes, tmp_path, case):
     arguments, says = broken(scenes)[case]

@@ -68,8 +68,9 @@ def test_one_image_is_a_batch_of_one(tree):
     ("given", "options", "says"),
     [
         ("nowhere", {}, "is not there"),
-        ("in/.cache/*.png", {}, "names no scene"),
-        ("in", {"pattern": "*.jp2"}, "names no scene"),
+        ("in/.cache/*.png", {}, "names no scene. Check it"),
+        ("in", {"pattern": "*.jp2"}, "names no scene. It was searched for .*jp2"),
+        ("in", {"asset": "visual"}, "no STAC file"),
         ("in/a.tif", {"pattern": "*.tif"}, "is none"),
         ("in/a.tif", {"asset": "visual"}, "no STAC file"),
     ],

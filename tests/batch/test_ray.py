@@ -6,13 +6,13 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+import pyogrio.raw
 import pytest
-import rasterio
 
 from rs2sam.batch.ray_engine import RayOptions, run_ray
 from tests.batch.scenes import Watcher, plan, run_locally, write_scenes
@@ -26,11 +26,12 @@ pytestmark = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OPTIONS = RayOptions(actors=2, object_store_gib=0.2)
+OPTIONS = RayOptions(actors=2, object_store_gib=0.2, finishers=2)
+MARK = "RS2SAM_TEST_FOLDER"
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch, tmp_path):
     """What Ray's processes inherit."""
     pytest.importorskip("ray")
     # They import the stand-ins of the tests.
@@ -38,6 +39,7 @@ def environment(monkeypatch):
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     # Else they stand back behind everything else that the machine does.
     monkeypatch.setenv("RAY_worker_niceness", "0")
+    monkeypatch.setenv(MARK, str(tmp_path))
 
 
 @dataclass
@@ -63,6 +65,17 @@ class FatalSegmenter(RedSegmenter):
         return super().segment_views(pairs, batch_size)
 
 
+def own_processes(title: str, folder: Path) -> list[int]:
+    """Numbers of the processes of this test's Ray that are called so."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_ours = f"{MARK}={folder}".encode() in (path / "environ").read_bytes()
+            if is_ours and title.encode() in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return found
+
+
 def run_on_ray(batch, load, watcher=None):
     from rs2sam.batch.run import run_batch
 
@@ -72,14 +85,24 @@ def run_on_ray(batch, load, watcher=None):
     return run_batch(batch, engine, watcher or Watcher())
 
 
+def polygons(path: Path) -> list[tuple]:
+    """Every feature of a polygon file, with its geometry."""
+    meta, _, geometry, values = pyogrio.raw.read(path)
+    return [tuple(meta["fields"]), *zip(geometry.tolist(), *(column.tolist() for column in values), strict=True)]
+
+
 def assert_same_results(first: Path, second: Path) -> int:
-    """Every mask and report of one folder is that of the other; returns how many."""
-    masks = sorted(path.relative_to(first) for path in first.rglob("*_mask.tif"))
-    assert masks == sorted(path.relative_to(second) for path in second.rglob("*_mask.tif"))
-    for name in masks:
-        with rasterio.open(first / name) as one, rasterio.open(second / name) as other:
-            np.testing.assert_array_equal(one.read(), other.read())
-    return len(masks)
+    """Every mask, polygon and preview of one folder is that of the other; returns how many scenes there are."""
+    names = sorted(path.relative_to(first) for path in first.rglob("*_*.*") if path.suffix in (".tif", ".gpkg", ".png"))
+    assert names == sorted(
+        path.relative_to(second) for path in second.rglob("*_*.*") if path.suffix in (".tif", ".gpkg", ".png")
+    )
+    for name in names:
+        if name.suffix == ".gpkg":
+            assert polygons(first / name) == polygons(second / name)
+        else:
+            assert (first / name).read_bytes() == (second / name).read_bytes()
+    return sum(name.name.endswith("_mask.tif") for name in names)
 
 
 def test_results_are_those_of_the_local_engine_and_a_broken_scene_stops_no_other(tmp_path):
@@ -113,6 +136,32 @@ def test_a_killed_actor_leaves_all_results_complete(tmp_path):
     assert killed
     assert (summary["done"], summary["failed"]) == (4, [])
     assert len(list(pids.iterdir())) >= 2
+    assert assert_same_results(tmp_path / "local", tmp_path / "ray") == 4
+
+
+def test_a_killed_finisher_leaves_all_results_complete(tmp_path):
+    write_scenes(tmp_path / "in")
+    run_locally(plan(tmp_path, "local"))
+    (tmp_path / "pids").mkdir()
+    killed = []
+
+    def kill_one_at_work():
+        while not (found := own_processes("ray::Finisher.run", tmp_path)):
+            time.sleep(0.05)
+        os.kill(found[0], signal.SIGKILL)
+        killed.append(found[0])
+
+    killer = threading.Thread(target=kill_one_at_work, daemon=True)
+    killer.start()
+    load = partial(SlowSegmenter, image_size=64, folder=str(tmp_path / "pids"))
+    watcher = Watcher()
+    summary = run_on_ray(plan(tmp_path, "ray"), load, watcher)
+    killer.join()
+    assert killed
+    errors = [outcome.error for outcome in watcher.outcomes if outcome.error]
+    assert len(errors) == 1
+    assert "put the scene together died" in errors[0]
+    assert (summary["done"], summary["failed"]) == (4, [])
     assert assert_same_results(tmp_path / "local", tmp_path / "ray") == 4
 
 

@@ -7,7 +7,7 @@ import pytest
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import open_manifest
 from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_path
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError
 
 REPORT = {"sentences": []}
 
@@ -112,6 +112,11 @@ def test_an_error_that_may_pass_is_tried_again_after_a_growing_pause(schedule, s
 def test_a_broken_local_file_is_not_tried_twice(schedule, error):
     plan = schedule()
     assert plan.fail(plan.begin(), error).is_final
+
+
+def test_a_scene_that_another_process_is_at_work_on_is_tried_again(schedule):
+    plan = schedule()
+    assert not plan.fail(plan.begin(), BusyError("another run is at work")).is_final
 
 
 def test_a_remote_file_that_cannot_be_read_is_tried_again(schedule, scenes):

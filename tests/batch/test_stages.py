@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pytest
-import rasterio
 
-from rs2sam.batch.ray_engine import _Stream
-from rs2sam.errors import InvalidImageError
-from rs2sam.scene_run import run_scene
-from tests.batch.scenes import plan, run_locally, write_scenes
-from tests.batch.without_ray import answer_scenes
+from rs2sam.batch.stages import PLAN_FAILED, Failure, parcels_of
+from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.raster.assembly import AnsweredTile
+from tests.batch.scenes import plan, write_scenes
+from tests.batch.without_ray import answer_scenes, columns
 from tests.make_rasters import RedSegmenter
 
 LOAD = partial(RedSegmenter, image_size=64)
@@ -27,68 +25,53 @@ class PickySegmenter(RedSegmenter):
         return super().segment_views(pairs, batch_size)
 
 
-def run_stages(batch, load=LOAD, **sizes):
-    """What the driver does with the answers; returns reports or errors by key."""
+def answers(batch, load=LOAD):
+    """Scene, tile, number of tiles and answer of each row."""
     requests = [batch.settings.request(scene) for scene in batch.scenes]
-    stream = _Stream(answer_scenes(requests, load, **sizes))
-    ended = {}
-    for number, (scene, request) in enumerate(zip(batch.scenes, requests, strict=True)):
-        try:
-            ended[scene.key] = run_scene(request, load(), None, partial(stream.of, number))
-        except Exception as error:
-            ended[scene.key] = error
-    return ended
+    for table in answer_scenes(requests, load):
+        for parcel in parcels_of(table):
+            for tile, answer in parcel.answers():
+                yield parcel.scene, tile, parcel.num_tiles, answer
 
 
-def mask(path):
-    with rasterio.open(path) as dataset:
-        return dataset.read()
+def test_every_tile_of_every_scene_comes_back_once_and_in_order(tmp_path):
+    write_scenes(tmp_path / "in")
+    rows = list(answers(plan(tmp_path, "out")))
+    # Tiles of 64 px every 48 px: 1 x 2 of 64 x 96 px, 4 x 4 of 200 x 180 px, 3 x 4 of 150 x 200 px, 1 of 64 x 64 px.
+    assert [row[:3] for row in rows] == [
+        (scene, tile, count) for scene, count in enumerate([2, 16, 12, 1]) for tile in range(count)
+    ]
+    assert all(isinstance(answer, AnsweredTile) for *_, answer in rows)
 
 
-@pytest.mark.parametrize("sizes", [{"tiles_per_read": 8, "room": 4}, {"tiles_per_read": 1, "room": 3}])
-def test_answers_from_elsewhere_make_the_results_of_the_local_engine(tmp_path, sizes):
-    write_scenes(tmp_path / "in", broken=True)
-    ended = run_stages(plan(tmp_path, "stages"), **sizes)
-    run_locally(plan(tmp_path, "local"))
-    assert isinstance(ended.pop("broken.tif"), InvalidImageError)
-    for key, report in ended.items():
-        name = key.replace(".tif", "_mask.tif")
-        np.testing.assert_array_equal(mask(tmp_path / "stages" / name), mask(tmp_path / "local" / name))
-        assert report["sentences"][0]["found"]
+def test_a_broken_scene_is_one_row_that_says_why(tmp_path):
+    write_scenes(tmp_path / "in")
+    (tmp_path / "in/broken.tif").write_text("no picture")
+    broken = [row for row in answers(plan(tmp_path, "out")) if isinstance(row[3], Failure)]
+    assert [(scene, tile) for scene, tile, _, _ in broken] == [(1, PLAN_FAILED)]
+    assert isinstance(broken[0][3].raised(), InvalidImageError)
 
 
-def test_a_tile_that_cannot_be_answered_fails_its_own_scene_only(tmp_path):
+def test_a_tile_that_cannot_be_answered_takes_no_other_along(tmp_path):
     write_scenes(tmp_path / "in", fatal=True)
-    ended = run_stages(plan(tmp_path, "stages"), partial(PickySegmenter, image_size=64))
-    assert str(ended.pop("fatal.tif")) == "RuntimeError: blue"
-    assert all(isinstance(report, dict) for report in ended.values())
+    batch = plan(tmp_path, "out")
+    rows = list(answers(batch, partial(PickySegmenter, image_size=64)))
+    failed = {batch.scenes[scene].key for scene, _, _, answer in rows if isinstance(answer, Failure)}
+    assert failed == {"fatal.tif"}
 
 
-def test_a_tile_that_never_comes_back_fails_its_scene_only(tmp_path):
-    write_scenes(tmp_path / "in")
-    batch = plan(tmp_path, "stages")
-    requests = [batch.settings.request(scene) for scene in batch.scenes]
-    rows = [row for row in answer_scenes(requests, LOAD) if row[:2] not in ((1, 3), (3, 0))]
-    stream = _Stream(iter(rows))
-    for number, request in enumerate(requests):
-        if number in (1, 3):
-            with pytest.raises(RuntimeError, match=rf"Tile {3 if number == 1 else 0} of .* died"):
-                run_scene(request, LOAD(), None, partial(stream.of, number))
-        else:
-            run_scene(request, LOAD(), None, partial(stream.of, number))
+def test_a_failure_keeps_its_words_and_whether_another_attempt_may_help():
+    assert isinstance(Failure.of(InvalidInputError("wrong")).raised(), InvalidInputError)
+    passing = Failure.of(OSError("network")).raised()
+    assert str(passing) == "OSError: network"
+    assert isinstance(passing, RS2SAMError)
+    assert not isinstance(passing, InvalidInputError)
 
 
-def test_a_scene_that_goes_on_takes_the_tiles_it_still_needs(tmp_path):
-    write_scenes(tmp_path / "in")
-    batch = plan(tmp_path, "stages")
-    requests = [batch.settings.request(scene) for scene in batch.scenes]
-    rows = list(answer_scenes(requests, LOAD))
-    jobs = []
-
-    def answers(job):
-        jobs.append(job)
-        yield from _Stream(iter(rows)).of(1, job)
-
-    run_scene(requests[1], LOAD(), None, answers)
-    later = replace(jobs[0], start=9)
-    assert [tile.number for tile in _Stream(iter(rows)).of(1, later)] == list(range(9, len(later.grid)))
+def test_rows_are_parcelled_by_scene():
+    places = [(3, 7), (3, 8), (4, 0), (6, 0), (6, 2)]
+    rows = [{"scene": scene, "tile": tile, "num_tiles": 9, "payload": b"x"} for scene, tile in places]
+    parcels = list(parcels_of(columns(rows)))
+    assert [(parcel.scene, parcel.tiles) for parcel in parcels] == [(3, (7, 8)), (4, (0,)), (6, (0, 2))]
+    assert all(np.array_equal(payload, [120]) for parcel in parcels for payload in parcel.payloads)
+    assert list(parcels_of(columns([]))) == []

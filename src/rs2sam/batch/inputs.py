@@ -133,12 +133,15 @@ def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = N
         raise InvalidInputError(
             f"`--pattern` chooses files of a folder, but {given!r} is none. Leave it out, or name a folder."
         )
+    if asset is not None and not _is_stac(given):
+        raise InvalidInputError(
+            f"`--asset` chooses among the assets of STAC items, but {given!r} is no STAC file (.json). Leave it out."
+        )
     scenes = sorted(_scenes_of(given, asset, pattern, out), key=lambda scene: scene.key)
     if not scenes:
-        raise DataNotFoundError(
-            f"{given!r} names no scene. Folders are searched for {', '.join(sorted(RASTER_SUFFIXES))}; take other "
-            "files with --pattern, or name them in a list."
-        )
+        searched = f"It was searched for {pattern or ', '.join(sorted(RASTER_SUFFIXES))}; take others with --pattern"
+        advice = searched if Path(given).is_dir() else "Check it"
+        raise DataNotFoundError(f"{given!r} names no scene. {advice}, or name files in a list.")
     _refuse_same_results(scenes)
     return scenes
 
@@ -160,6 +163,12 @@ def safe_key(name: str) -> str:
     return "/".join(part for part in parts if part not in ("", ".", ".."))
 
 
+def _is_stac(given: str) -> bool:
+    """Whether an input is a STAC file by its name."""
+    path = urlsplit(given).path if "://" in given else given
+    return PurePosixPath(path).suffix.lower() in STAC_SUFFIXES
+
+
 def _scenes_of(given: str, asset: str | None, pattern: str | None, out: Path) -> Iterable[SceneInput]:
     """Tell the kinds of inputs apart."""
     path = Path(given)
@@ -174,12 +183,10 @@ def _scenes_of(given: str, asset: str | None, pattern: str | None, out: Path) ->
             f"The input {given!r} is not there. It must be a folder, a quoted glob, a list (.txt), a STAC file (.json) "
             "or an image."
         )
-    if suffix in STAC_SUFFIXES:
+    if _is_stac(given):
         from rs2sam.batch.stac_inputs import stac_scenes
 
         return stac_scenes(given, asset)
-    if asset is not None:
-        raise InvalidInputError(f"`--asset` chooses among the assets of STAC items, but {given!r} is no STAC file.")
     if suffix in LIST_SUFFIXES and local:
         return _from_list(path)
     if local:

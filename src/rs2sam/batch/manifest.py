@@ -142,9 +142,9 @@ def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")
     except OSError as error:
+        reason = "it is a file" if path.parent.is_file() else error.strerror or error
         raise InvalidInputError(
-            f"The output folder must be writable, but {str(path.parent)!r} is not ({error.strerror or error}). "
-            "Choose another with -o."
+            f"The output folder must be writable, but {str(path.parent)!r} is not ({reason}). Choose another with -o."
         ) from error
     with file:
         _lock(file, path)

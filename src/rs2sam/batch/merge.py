@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
-import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
 from rs2sam.batch.inputs import SceneInput
-from rs2sam.raster.geoparquet import GeoParquetWriter, geoparquet_crs, read_geoparquet
+from rs2sam.raster.geopackage import geopackage_crs, read_geopackage
+from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
 from rs2sam.raster.georeference import crs_name
+from rs2sam.raster.polygon_files import LAYER, PolygonTable, polygon_table
 
 _LOGGER = logging.getLogger(__name__)
-
-LAYER = "polygons"
 
 # Polygons held in memory before they are written.
 _BATCH = 20_000
@@ -49,15 +46,12 @@ class Table:
     """Polygons with their attributes.
 
     Args:
-        geometry: (n,) WKB.
+        geometry: (n,) polygons.
         columns: name to (n,) values.
     """
 
     geometry: NDArray[np.object_]
     columns: dict[str, NDArray[Any]]
-
-
-Write = Callable[[Table], None]
 
 
 def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any] | None:
@@ -85,10 +79,7 @@ def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any]
     num_polygons = 0
     with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=path.parent, ignore_cleanup_errors=True) as name:
         draft = Path(name) / path.name
-        with _writer(draft, target) as write:
-            for table in _batches(located, systems, target):
-                write(table)
-                num_polygons += len(table.geometry)
+        num_polygons = _write(draft, target, _batches(located, systems, target))
         os.replace(draft, path)
     return {
         "path": path.name,
@@ -103,8 +94,7 @@ def polygon_crs(path: Path) -> CRS | None:
     """CRS of a polygon file; None where it names none."""
     if path.suffix == ".parquet":
         return geoparquet_crs(path)
-    name = pyogrio.read_info(path, layer=_layers(path)[0])["crs"]
-    return None if name is None else CRS.from_user_input(name)
+    return geopackage_crs(path)
 
 
 def common_crs(systems: Sequence[CRS]) -> CRS:
@@ -116,62 +106,34 @@ def reproject(table: Table, source: CRS, target: CRS) -> Table:
     """Move geometries into another CRS, longitude and easting first."""
     if source == target or not len(table.geometry):
         return table
-    shapes = shapely.from_wkb(table.geometry)
-    points = shapely.get_coordinates(shapes)
+    points = shapely.get_coordinates(table.geometry)
     xs, ys = warp_points(source, target, points[:, 0], points[:, 1])
-    return Table(shapely.to_wkb(shapely.set_coordinates(shapes, np.column_stack([xs, ys]))), table.columns)
+    return Table(shapely.set_coordinates(table.geometry.copy(), np.column_stack([xs, ys])), table.columns)
 
 
-@contextmanager
-def _writer(path: Path, crs: CRS) -> Iterator[Write]:
-    """Takes tables of the same columns, one after another."""
-    if path.suffix != ".parquet":
-        yield lambda table: _append_to_geopackage(path, table, crs)
-        return
-    opened: list[GeoParquetWriter] = []
-
-    def write(table: Table) -> None:
-        if not opened:
-            opened.append(GeoParquetWriter(path, crs, {name: values.dtype for name, values in table.columns.items()}))
-        opened[0].write(table.geometry, table.columns)
-
+def _write(path: Path, crs: CRS, tables: Iterable[Table]) -> int:
+    """Write tables of the same columns, one after another; returns how many polygons they hold."""
+    opened: PolygonTable | None = None
+    num_polygons = 0
     try:
-        yield write
-    finally:
-        for writer in opened:
-            writer.close()
-
-
-def _append_to_geopackage(path: Path, table: Table, crs: CRS) -> None:
-    """Add rows to a GeoPackage, which is made when there is none."""
-    columns = table.columns
-    pyogrio.raw.write(
-        path,
-        geometry=table.geometry,
-        field_data=list(columns.values()),
-        fields=np.array(list(columns), dtype=object),
-        field_mask=[np.isnan(values) if values.dtype.kind == "f" else None for values in columns.values()],
-        geometry_type="Polygon",
-        crs=crs.to_wkt(),
-        driver="GPKG",
-        layer=LAYER,
-        append=path.exists(),
-    )
-
-
-def _layers(path: Path) -> list[str]:
-    """Names of the layers of a file."""
-    return [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        for table in tables:
+            if opened is None:
+                opened = polygon_table(path, crs, {name: values.dtype for name, values in table.columns.items()})
+            opened.write(table.geometry, table.columns, LAYER)
+            num_polygons += len(table.geometry)
+    except BaseException:
+        if opened is not None:
+            opened.abandon()
+        raise
+    if opened is not None:
+        opened.close()
+    return num_polygons
 
 
 def _tables(path: Path) -> Iterator[Table]:
     """All polygons of a file; at least one table, which has the columns where there is no polygon."""
-    if path.suffix == ".parquet":
-        yield from (Table(wkb, columns) for wkb, columns in read_geoparquet(path))
-        return
-    for layer in _layers(path):
-        meta, _, geometry, values = pyogrio.raw.read(path, layer=layer)
-        yield Table(geometry, dict(zip(meta["fields"], values, strict=True)))
+    read = read_geoparquet if path.suffix == ".parquet" else read_geopackage
+    yield from (Table(shapes, columns) for shapes, columns in read(path))
 
 
 def _batches(files: Iterable[ScenePolygons], systems: dict[str, CRS | None], target: CRS) -> Iterator[Table]:

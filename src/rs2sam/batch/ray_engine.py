@@ -1,10 +1,12 @@
-"""The distributed engine: Ray Data reads and answers tiles on many machines, the driver puts scenes together.
+"""The distributed engine: Ray Data reads and answers tiles on many machines, other actors put scenes together.
 
-    plan (tasks) -> read a few windows each (tasks) -> model actors, one per GPU or core -> driver: blend, write
+    plan (tasks) -> read a few windows each (tasks) -> model actors, one per GPU or core
+        -> driver, which passes them on -> finishers (actors): blend, find regions, write
 
 All scenes of a round run through one pipeline, so that models are loaded once. Answers come back in order, scene after
-scene, and `run_scene` takes them exactly as it takes those of a model in its own process. Ray Data holds back what runs
-ahead of the driver, so the object store stays within its limit whatever the number and size of the scenes.
+scene, and `run_scene` takes them in a finisher exactly as it takes those of a model in its own process. Finishers hold
+back the driver, the driver holds back Ray Data, so the object store stays within its limit whatever the number and size
+of the scenes.
 """
 
 from __future__ import annotations
@@ -12,33 +14,37 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rs2sam.batch.engine import BrokenEngineError, Watcher, attempt
+from rs2sam.batch.engine import BrokenEngineError, Watcher
+from rs2sam.batch.finishing import Dispatcher, Finisher, ModelFacts, Report
+from rs2sam.batch.first_pass import Screener, decisions_of, plan_views, read_views
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.schedule import Schedule
-from rs2sam.batch.stages import Answerer, Failure, Load, answers_of, plan_scene, read_rows, scene_row
+from rs2sam.batch.stages import Answerer, Columns, Decisions, Failure, Load, Parcel, plan_scene, read_rows, scene_row
 from rs2sam.errors import InvalidInputError, RS2SAMError, require
-from rs2sam.raster.assembly import AnsweredTile
-from rs2sam.raster.scanning import TileJob
-from rs2sam.raster.scene import View
-from rs2sam.scene_run import SceneRequest, run_scene, with_model_options
+from rs2sam.scene_run import SceneRequest, with_model_options
 
 if TYPE_CHECKING:
     from rs2sam.segmenter import Segmenter
+
+_LOGGER = logging.getLogger(__name__)
 
 # Windows that one task reads: few, so that a large scene is read by many, and enough to share the opening of a file.
 _TILES_PER_READ = 8
 _GIB = 2**30
 # How often tiles go to another actor when theirs dies, before their scene is told.
 _TASK_RETRIES = 3
-# Cores beside those of the models, on a machine of one's own.
+# Cores beside those of the models and the finishers, on a machine of one's own.
 _READERS = 1
+# Share of the object store that tiles before the driver may take; the rest is on its way to the finishers.
+_PIPELINE_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class RayOptions:
         cpus_per_actor: cores that each may use.
         gpus_per_actor: GPUs, or parts of one, that each may use.
         object_store_gib: shared memory for tiles under way, on this machine or in all of the cluster.
+        finishers: processes that put scenes together, with a core each; None: one for two actors, at least one.
     """
 
     address: str | None = None
@@ -58,35 +65,30 @@ class RayOptions:
     cpus_per_actor: float = 1.0
     gpus_per_actor: float = 0.0
     object_store_gib: float = 1.0
+    finishers: int | None = None
 
     def __post_init__(self) -> None:
-        if self.actors < 1 or min(self.cpus_per_actor, self.gpus_per_actor) < 0 or self.object_store_gib < 0.1:
+        if min(self.actors, self.num_finishers) < 1:
             raise InvalidInputError(
-                f"Ray needs at least one actor, shares of at least 0 and an object store of at least 0.1 GiB, but "
-                f"they are {self.actors}, {self.cpus_per_actor:g} CPUs, {self.gpus_per_actor:g} GPUs, "
-                f"{self.object_store_gib:g} GiB."
+                f"Ray needs at least one actor and one finisher, but `--actors` is {self.actors} and `--finishers` "
+                f"{self.num_finishers}."
+            )
+        if not min(self.cpus_per_actor, self.gpus_per_actor) >= 0 or not self.object_store_gib >= 0.1:
+            raise InvalidInputError(
+                "An actor's share is at least 0 and the object store has at least 0.1 GiB, but `--cpus-per-actor` is "
+                f"{self.cpus_per_actor:g}, `--gpus-per-actor` {self.gpus_per_actor:g} and `--object-store` "
+                f"{self.object_store_gib:g}."
             )
 
+    @property
+    def num_finishers(self) -> int:
+        """Processes that put scenes together."""
+        return math.ceil(self.actors / 2) if self.finishers is None else self.finishers
 
-@dataclass(frozen=True)
-class ModelFacts:
-    """What a scene asks of a model besides answers, as a `Segmenter` has it.
-
-    Args:
-        image_size: side of the square that the model sees [px].
-        min_presence: below which it says nothing.
-        choose_in_view: whether it leaves words that compare to the choice among what it found.
-        backend_name: what runs it.
-    """
-
-    image_size: int
-    min_presence: float
-    choose_in_view: bool
-    backend_name: str
-
-    def segment_views(self, pairs: Sequence[Any], batch_size: int = 1) -> list[View]:
-        """Never called: the actors have answered."""
-        raise AssertionError("tiles are answered by the actors")
+    @property
+    def num_cores(self) -> int:
+        """Cores that Ray is given where it is started for the run."""
+        return math.ceil(self.actors * max(1.0, self.cpus_per_actor)) + self.num_finishers + _READERS
 
 
 def run_ray(
@@ -124,9 +126,6 @@ def run_ray(
             _run_round(schedule, ready, request_of, _Pipeline(load, options, facts), watcher)
 
 
-_Answer = tuple[int, int, AnsweredTile | Failure]
-
-
 @dataclass(frozen=True)
 class _Pipeline:
     """The stages on the cluster."""
@@ -135,12 +134,13 @@ class _Pipeline:
     options: RayOptions
     facts: ModelFacts
 
-    def answers(self, requests: Sequence[SceneRequest], *, one_by_one: bool) -> Iterator[_Answer]:
-        """Scene, tile and answer of all tiles of all scenes, in order; what breaks Ray is a `BrokenEngineError`."""
+    def batches(self, requests: Sequence[SceneRequest], *, one_by_one: bool) -> Iterator[Columns]:
+        """Answers to all tiles of all scenes, in order; what breaks Ray is a `BrokenEngineError`."""
         import ray.data
 
         batch_size = requests[0].options.batch_size
-        rows = [scene_row(number, request) for number, request in enumerate(requests)]
+        decisions = self._first_pass(requests)
+        rows = [scene_row(number, request, decisions.get(number)) for number, request in enumerate(requests)]
         # Stages differ in what they need, so that Ray does not put reading into the process of the model.
         data = (
             ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -150,59 +150,145 @@ class _Pipeline:
             .map_batches(
                 Answerer,
                 fn_constructor_args=(self.load, batch_size),
-                compute=ray.data.ActorPoolStrategy(size=self.options.actors),
                 batch_size=1 if one_by_one else max(1, batch_size // len(requests[0].sentences)),
-                batch_format="numpy",
-                num_cpus=self.options.cpus_per_actor,
-                num_gpus=self.options.gpus_per_actor or None,
-                max_restarts=-1,
-                max_task_retries=_TASK_RETRIES,
+                **self._with_model(),
             )
         )
+        yield from _batches_of(data)
+
+    def _first_pass(self, requests: Sequence[SceneRequest]) -> dict[int, Decisions]:
+        """What is left to ask about the tiles of each scene; a pass of its own, since it must be known before any."""
+        if requests[0].options.first_pass is None:
+            return {}
+        import ray.data
+
+        rows = [scene_row(number, request) for number, request in enumerate(requests)]
+        planned = (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .flat_map(partial(plan_views, image_size=self.facts.image_size), num_cpus=0.25)
+            .materialize()
+        )
+        # Models are not loaded for scenes of one tile, which have no first pass.
+        if not planned.count():
+            return {}
+        data = (
+            planned.repartition(target_num_rows_per_block=1)
+            .map_batches(read_views, batch_size=None, batch_format="numpy", num_cpus=0.5)
+            .map_batches(Screener, fn_constructor_args=(self.load,), batch_size=1, **self._with_model())
+        )
+        return decisions_of(_batches_of(data))
+
+    def _with_model(self) -> dict[str, Any]:
+        """How a stage is run in actors that hold a model."""
+        import ray.data
+
+        return {
+            "compute": ray.data.ActorPoolStrategy(size=self.options.actors),
+            "batch_format": "numpy",
+            "num_cpus": self.options.cpus_per_actor,
+            "num_gpus": self.options.gpus_per_actor or None,
+            "max_restarts": -1,
+            "max_task_retries": _TASK_RETRIES,
+        }
+
+
+def _batches_of(data: Any) -> Iterator[Columns]:
+    """What comes out of a pipeline, in order; what breaks Ray is a `BrokenEngineError`."""
+    try:
+        yield from data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    except Exception as error:
+        raise BrokenEngineError(
+            f"Ray gave up ({type(error).__name__}: {_one_line(error)}). What was finished is kept; the same command "
+            "again goes on."
+        ) from error
+
+
+@dataclass
+class _Work:
+    """A finisher at work: its actor, what it will return, and the answers that were sent to it last."""
+
+    finisher: Any
+    report: Any
+    sent: Any = None
+
+
+class _RayCrew:
+    """Finishers as actors; one that dies is replaced, and its scene has failed."""
+
+    def __init__(self, facts: ModelFacts, count: int) -> None:
+        import ray
+
+        # Two calls at once: one runs a scene, the other takes answers for it.
+        remote: Any = ray.remote(Finisher)
+        self._make = partial(remote.options(num_cpus=1, max_concurrency=2).remote, facts)
+        self._free = [self._make() for _ in range(count)]
+        self._at_work: dict[int, _Work] = {}
+
+    @property
+    def num_free(self) -> int:
+        """How many have nothing to do."""
+        return len(self._free)
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise InvalidInputError unless every finisher's machine sees a file that is written there."""
+        import ray
+
+        token = folder.absolute() / f".rs2sam-shared-{uuid.uuid4().hex}"
+        token.touch()
         try:
-            for batch in data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
-                yield from answers_of(batch)
-        except Exception as error:
-            raise BrokenEngineError(
-                f"Ray gave up ({type(error).__name__}: {_one_line(error)}). What was finished is "
-                "kept; the same command again goes on."
-            ) from error
-
-
-class _Stream:
-    """The answers of all scenes, handed out scene by scene; those of a scene that was given up are skipped."""
-
-    def __init__(self, answers: Iterator[_Answer]) -> None:
-        self._answers = answers
-        self._next: _Answer | None = None
-
-    def of(self, number: int, job: TileJob) -> Generator[AnsweredTile, None, None]:
-        """The answered tiles of a scene; raises what kept one of them from being answered."""
-        wanted = job.start
-        for tile, answer in self._rows_of(number):
-            if isinstance(answer, Failure):
-                raise answer.raised()
-            if tile < wanted:
-                continue
-            if tile > wanted:
-                break
-            yield answer
-            wanted += 1
-        if wanted < len(job.grid):
-            raise RuntimeError(
-                f"Tile {wanted} of {len(job.grid)} did not come back: the processes that read it or answered it died."
+            seen = ray.get([finisher.sees.remote(token) for finisher in self._free])
+        finally:
+            token.unlink()
+        if not all(seen):
+            raise InvalidInputError(
+                f"All machines of a cluster write results, so the output folder must be on a disk that all of them "
+                f"mount at the same path, but {str(folder.absolute())!r} is not. Choose another with -o."
             )
 
-    def _rows_of(self, number: int) -> Iterator[tuple[int, AnsweredTile | Failure]]:
-        """Rows of one scene, up to the first of another."""
-        while True:
-            row = next(self._answers, None) if self._next is None else self._next
-            self._next = row
-            if row is None or row[0] > number:
-                return
-            self._next = None
-            if row[0] == number:
-                yield row[1], row[2]
+    def begin(self, number: int, request: SceneRequest) -> None:
+        """Give a scene to a finisher that has nothing to do."""
+        finisher = self._free.pop()
+        self._at_work[number] = _Work(finisher, finisher.run.remote(number, request))
+
+    def send(self, number: int, parcel: Parcel | None) -> None:
+        """Answers for a scene under way; waits until those before have been taken."""
+        import ray
+
+        work = self._at_work[number]
+        if work.sent is not None:
+            try:
+                ray.get(work.sent)
+            except ray.exceptions.RayError:
+                return  # it died; that is told by its report
+        work.sent = work.finisher.take.remote(number, parcel)
+
+    def ended(self, *, wait: bool) -> list[tuple[int, Callable[[], Report]]]:
+        """Scenes that came to their end since the last call."""
+        import ray
+
+        if not self._at_work:
+            return []
+        numbers = {work.report: number for number, work in self._at_work.items()}
+        ready, _ = ray.wait(list(numbers), num_returns=len(numbers), timeout=0)
+        if not ready and wait:
+            ready, _ = ray.wait(list(numbers))
+        return [(numbers[report], partial(self._outcome, self._at_work.pop(numbers[report]))) for report in ready]
+
+    def _outcome(self, work: _Work) -> Report:
+        """A report, or why there is none; the finisher is free again, or another takes its place."""
+        import ray
+
+        try:
+            report: Report | Failure = ray.get(work.report)
+        except ray.exceptions.RayError as error:
+            self._free.append(self._make())
+            raise RS2SAMError(
+                f"The process that put the scene together died ({type(error).__name__}: killed, or out of memory)."
+            ) from error
+        self._free.append(work.finisher)
+        if isinstance(report, Failure):
+            raise report.raised()
+        return report
 
 
 def _run_round(
@@ -214,21 +300,19 @@ def _run_round(
 ) -> None:
     """One pipeline over all scenes that can be begun now."""
     # What is left to the model is settled here: tiles are planned where there is no model.
-    requests = [with_model_options(request_of(scene), pipeline.facts) for scene in ready if scene.problem is None]
+    requests = [with_model_options(_placed(request_of(one)), pipeline.facts) for one in ready if one.problem is None]
     # What kills its process takes the other tiles of the task along; a second attempt is made tile by tile.
     is_second = any(schedule.manifest[scene.key].attempts for scene in ready)
-    stream = _Stream(pipeline.answers(requests, one_by_one=is_second) if requests else iter(()))
-    segmenter = cast("Segmenter", pipeline.facts)
-    numbers = count()
+    crew = _RayCrew(pipeline.facts, min(pipeline.options.num_finishers, max(1, len(requests))))
+    if pipeline.options.address is not None:
+        crew.check_folder(schedule.folder)
+    batches = pipeline.batches(requests, one_by_one=is_second) if requests else iter(())
+    Dispatcher(schedule, ready, requests, crew, watcher).run(batches)
 
-    def run() -> dict[str, Any]:
-        number = next(numbers)
-        return run_scene(requests[number], segmenter, watcher.tiles, partial(stream.of, number))
 
-    for _ in ready:
-        scene = schedule.begin()
-        assert scene is not None, "scenes that are ready can be begun"
-        attempt(schedule, scene, run, watcher)
+def _placed(request: SceneRequest) -> SceneRequest:
+    """The request with a folder that means the same to every process."""
+    return replace(request, folder=request.folder.absolute())
 
 
 @contextmanager
@@ -242,18 +326,21 @@ def _cluster(options: RayOptions) -> Iterator[None]:
     if own:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if options.address is None:
-            cpus = math.ceil(options.actors * max(1.0, options.cpus_per_actor)) + _READERS
-            quiet |= {"num_cpus": cpus, "object_store_memory": limit, "include_dashboard": False}
+            quiet |= {"num_cpus": options.num_cores, "object_store_memory": limit, "include_dashboard": False}
         try:
             ray.init(address=options.address or "local", **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RS2SAMError(
                 f"Ray must be reachable at {options.address or 'this machine'!r}, but it is not ({error}). Check "
-                "RAY_ADDRESS, or unset it to start Ray here."
+                "RAY_ADDRESS (and set RAY_AUTH_MODE=token for a cluster that wants one), or unset it to start Ray here."
             ) from error
+    _warn_of_waiting(options)
     context = DataContext.get_current()
     context.execution_options = ExecutionOptions(
-        preserve_order=True, resource_limits=ExecutionResources(object_store_memory=limit), verbose_progress=False
+        preserve_order=True,
+        resource_limits=ExecutionResources(object_store_memory=int(limit * _PIPELINE_SHARE)),
+        exclude_resources=ExecutionResources(cpu=options.num_finishers),
+        verbose_progress=False,
     )
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -266,6 +353,22 @@ def _cluster(options: RayOptions) -> Iterator[None]:
     finally:
         if own:
             ray.shutdown()
+
+
+def _warn_of_waiting(options: RayOptions) -> None:
+    """Say so where a cluster has less than is asked for: Ray waits, since a cluster may grow."""
+    import ray
+
+    have: dict[str, float] = cast("Any", ray).cluster_resources()
+    for name, needed in (("CPU", options.num_cores), ("GPU", options.actors * options.gpus_per_actor)):
+        if have.get(name, 0) < needed:
+            _LOGGER.warning(
+                "The run takes %g %ss of the cluster, which has %g now: it waits until there are more, or give fewer "
+                "--actors or --finishers.",
+                needed,
+                name,
+                have.get(name, 0),
+            )
 
 
 def _ask_model(load: Load, options: RayOptions) -> ModelFacts:
@@ -287,9 +390,8 @@ def _ask_model(load: Load, options: RayOptions) -> ModelFacts:
 
 
 def _facts(load: Load) -> ModelFacts:
-    """What the driver needs to know of a model."""
-    segmenter = cast("Segmenter", load())
-    return ModelFacts(segmenter.image_size, segmenter.min_presence, segmenter.choose_in_view, segmenter.backend_name)
+    """What finishers need to know of a model."""
+    return ModelFacts.of(cast("Segmenter", load()))
 
 
 def _one_line(error: BaseException) -> str:

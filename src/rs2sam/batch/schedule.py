@@ -13,7 +13,7 @@ from typing import Any
 
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import Manifest, SceneRecord
-from rs2sam.errors import DataNotFoundError, InvalidInputError, RS2SAMError
+from rs2sam.errors import BusyError, DataNotFoundError, InvalidInputError, RS2SAMError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -100,11 +100,6 @@ class Schedule:
     def num_left(self) -> int:
         """Scenes that wait or are under way."""
         return len(self._waiting) + len(self._begun)
-
-    @property
-    def num_begun(self) -> int:
-        """Scenes under way."""
-        return len(self._begun)
 
     def ready(self) -> list[SceneInput]:
         """The scenes that can be begun now, in the order in which `begin` gives them out."""
@@ -223,7 +218,7 @@ def is_transient(error: BaseException, scene: SceneInput) -> bool:
     """Whether another attempt may help: not where a local file or an option is wrong."""
     if scene.problem is not None:
         return False
-    if isinstance(error, (InvalidInputError, DataNotFoundError)):
+    if isinstance(error, (InvalidInputError, DataNotFoundError)) and not isinstance(error, BusyError):
         return not scene.is_local
     return True
 

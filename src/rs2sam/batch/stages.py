@@ -1,6 +1,6 @@
 """What the processes of a cluster do with a scene: plan its tiles, read them, answer them.
 
-    scenes --plan_scene--> tiles --read_rows--> tiles with pixels --Answerer--> answers --> the driver
+    scenes --plan_scene--> tiles --read_rows--> tiles with pixels --Answerer--> answers --parcels_of--> the finishers
 
 Each is a plain function of rows, so it runs in any process that has the package; rows hold pickled values, since tiles
 differ in size. What goes wrong with one scene travels along as a row instead of stopping the others.
@@ -8,18 +8,19 @@ differ in size. What goes wrong with one scene travels along as a row instead of
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.errors import BusyError, InvalidImageError, InvalidInputError, RS2SAMError
 from rs2sam.raster.assembly import AnsweredTile
 from rs2sam.raster.scanning import TileJob
 from rs2sam.raster.scene import ViewSegmenter
@@ -31,17 +32,33 @@ _LOGGER = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Columns = dict[str, NDArray[Any]]
-"""A batch of rows by column, as Ray Data hands it out: `scene`, `tile` (int64) and `payload` (pickled)."""
+"""A batch of rows by column, as Ray Data hands it out: `scene`, `tile`, `num_tiles` (int64) and `payload` (pickled)."""
 
 Load = Callable[[], ViewSegmenter]
 """Loads the model in the process that runs it; it is pickled."""
 
-Value = TypeVar("Value")
-
 Question = tuple[tuple[str, ...], int | None]
+
+
+class Decision(NamedTuple):
+    """What the first pass says of a tile.
+
+    Args:
+        wanted: for each sentence, whether the tile is asked it.
+        seconds: in the model, to find out.
+    """
+
+    wanted: tuple[bool, ...]
+    seconds: float
+
+
+Decisions = Mapping[int, Decision]
+"""Of the tiles of one scene, by number."""
 
 PLAN_FAILED = -1
 """Number of the tile in the one row of a scene whose tiles could not be planned."""
+
+_PLACE = ("scene", "tile", "num_tiles")
 
 
 @dataclass(frozen=True)
@@ -60,11 +77,52 @@ class Failure:
     def of(cls, error: Exception) -> Failure:
         """An exception as a value that every process can read."""
         message = str(error) if isinstance(error, RS2SAMError) else f"{type(error).__name__}: {error}"
-        return cls(message, isinstance(error, (InvalidInputError, FileNotFoundError)))
+        is_input = isinstance(error, (InvalidInputError, FileNotFoundError)) and not isinstance(error, BusyError)
+        return cls(message, is_input)
 
-    def raised(self) -> Exception:
+    def raised(self) -> RS2SAMError:
         """An exception to raise where the scene is put together."""
-        return InvalidImageError(self.message) if self.is_input else RuntimeError(self.message)
+        return InvalidImageError(self.message) if self.is_input else RS2SAMError(self.message)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row belongs.
+
+    Args:
+        scene: number of the scene.
+        tile: number of the tile in its grid.
+        num_tiles: of the scene.
+    """
+
+    scene: int
+    tile: int
+    num_tiles: int
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """Answers to tiles of one scene, in order, on their way to where the scene is put together.
+
+    Args:
+        scene: number of the scene.
+        tiles: their numbers.
+        num_tiles: of the scene.
+        payloads: per tile (n,) uint8, a pickled `AnsweredTile` or `Failure`: the driver need not read it, and Ray hands
+            arrays on without another copy.
+    """
+
+    scene: int
+    tiles: tuple[int, ...]
+    num_tiles: int
+    payloads: tuple[NDArray[np.uint8], ...]
+
+    def answers(self) -> Iterator[tuple[int, AnsweredTile | Failure]]:
+        """Number and answer of each tile."""
+        for tile, payload in zip(self.tiles, self.payloads, strict=True):
+            value = pickle.loads(payload.data)
+            assert isinstance(value, (AnsweredTile, Failure))
+            yield tile, value
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +147,12 @@ class TileOrder:
     Args:
         job: of its scene.
         number: in the grid of the job.
+        decision: what the first pass left to ask about it; None: everything.
     """
 
     job: TileJob
     number: int
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +168,9 @@ class ReadTile:
     question: Question
 
 
-def scene_row(number: int, request: SceneRequest) -> Row:
+def scene_row(number: int, request: SceneRequest, decisions: Decisions | None = None) -> Row:
     """The row that a scene starts as."""
-    return {"scene": number, "payload": pickle.dumps(request)}
+    return {"scene": number, "payload": pickle.dumps((request, decisions or {}))}
 
 
 def plan_scene(row: Row, image_size: int) -> list[Row]:
@@ -120,21 +180,30 @@ def plan_scene(row: Row, image_size: int) -> list[Row]:
         row: of `scene_row`.
         image_size: side of the square that the model sees [px].
     """
-    request = _load(row["payload"], SceneRequest)
+    request, decisions = pickle.loads(row["payload"])
     try:
-        with open_source(request.image, request.reading) as source:
-            job = plan_tiles(request, source.info, image_size)
+        job = job_of(request, image_size)
     except Exception as error:
-        return [_row(row["scene"], PLAN_FAILED, Failure.of(error))]
-    return [_row(row["scene"], number, TileOrder(job, number)) for number in range(len(job.grid))]
+        return [row_of(Place(row["scene"], PLAN_FAILED, 0), Failure.of(error))]
+    num_tiles = len(job.grid)
+    return [
+        row_of(Place(row["scene"], number, num_tiles), TileOrder(job, number, decisions.get(number)))
+        for number in range(num_tiles)
+    ]
+
+
+def job_of(request: SceneRequest, image_size: int) -> TileJob:
+    """Open a scene and find its tiles; raises what opening raises."""
+    with open_source(request.image, request.reading) as source:
+        return plan_tiles(request, source.info, image_size)
 
 
 def read_rows(batch: Columns) -> Columns:
     """Read tiles; a file stays open while tiles of it follow each other."""
-    with _OpenSource() as sources:
-        return _columns(
-            _row(scene, number, value if isinstance(value, Failure) else _read(sources, value))
-            for scene, number, value in _rows(batch)
+    with OpenSource() as sources:
+        return columns_of(
+            row_of(place, value if isinstance(value, Failure) else _read(sources, value))
+            for place, value in rows_of(batch)
         )
 
 
@@ -153,18 +222,16 @@ class Answerer:
 
     def __call__(self, batch: Columns) -> Columns:
         """Answer tiles, those of the same question together."""
-        rows = list(_rows(batch))
+        rows = list(rows_of(batch))
         answers: dict[int, AnsweredTile | Failure] = {}
-        for question in dict.fromkeys(value.question for _, _, value in rows if isinstance(value, ReadTile)):
+        for question in dict.fromkeys(value.question for _, value in rows if isinstance(value, ReadTile)):
             asked = {
                 index: value.tile
-                for index, (_, _, value) in enumerate(rows)
+                for index, (_, value) in enumerate(rows)
                 if isinstance(value, ReadTile) and value.question == question
             }
             answers |= zip(asked, self._answer(list(asked.values()), question), strict=True)
-        return _columns(
-            _row(scene, number, answers.get(index, value)) for index, (scene, number, value) in enumerate(rows)
-        )
+        return columns_of(row_of(place, answers.get(index, value)) for index, (place, value) in enumerate(rows))
 
     def _answer(self, tiles: Sequence[Tile], question: Question) -> list[AnsweredTile | Failure]:
         """Answers in order; when a batch fails, each tile by itself, so that one does not take others along."""
@@ -180,14 +247,20 @@ class Answerer:
             return [self._answer([tile], question)[0] for tile in tiles]
 
 
-def answers_of(batch: Columns) -> Iterator[tuple[int, int, AnsweredTile | Failure]]:
-    """Scene, tile and answer of each row, at the end of the line."""
-    for scene, number, value in _rows(batch):
-        assert isinstance(value, (AnsweredTile, Failure))
-        yield scene, number, value
+def parcels_of(batch: Columns) -> Iterator[Parcel]:
+    """The answers at the end of the line, those of one scene together."""
+    scenes = batch["scene"]
+    edges = (np.flatnonzero(np.diff(scenes)) + 1).tolist()
+    for start, stop in itertools.pairwise([0, *edges, len(scenes)]) if len(scenes) else ():
+        yield Parcel(
+            scene=int(scenes[start]),
+            tiles=tuple(batch["tile"][start:stop].tolist()),
+            num_tiles=int(batch["num_tiles"][start]),
+            payloads=tuple(np.frombuffer(payload, dtype=np.uint8) for payload in batch["payload"][start:stop]),
+        )
 
 
-class _OpenSource:
+class OpenSource:
     """The source that was read last, kept open."""
 
     def __init__(self) -> None:
@@ -195,7 +268,7 @@ class _OpenSource:
         self._source: Source | None = None
         self._job: TileJob | None = None
 
-    def __enter__(self) -> _OpenSource:
+    def __enter__(self) -> OpenSource:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -210,42 +283,39 @@ class _OpenSource:
         return self._source
 
 
-def _read(sources: _OpenSource, order: TileOrder) -> ReadTile | Failure:
+def _read(sources: OpenSource, order: TileOrder) -> ReadTile | Failure:
     """One tile, or why not."""
     try:
         tile = read_tile(sources.of(order.job), order.job.grid, order.number, order.job.thumbnail)
     except Exception as error:
         return Failure.of(error)
+    if order.decision is not None:
+        tile = replace(tile, wanted=order.decision.wanted, first_pass_seconds=order.decision.seconds)
     return ReadTile(tile, (order.job.sentences, order.job.side))
 
 
 def _slim(answer: AnsweredTile, number: int) -> AnsweredTile:
     """An answer under the tile's own number, without what nobody reads: masks, sentences, places."""
-    views = answer.views and [TileView(view.probability, view.presence, view.score) for view in answer.views]
+    views = answer.views and [view and TileView(view.probability, view.presence, view.score) for view in answer.views]
     return replace(answer, number=number, views=views)
 
 
-def _row(scene: int, number: int, value: object) -> Row:
-    return {"scene": scene, "tile": number, "payload": pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)}
+def row_of(place: Place, value: object) -> Row:
+    """A row with a pickled value."""
+    return {**asdict(place), "payload": pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)}
 
 
-def _rows(batch: Columns) -> Iterator[tuple[int, int, Any]]:
-    for scene, number, payload in zip(batch["scene"], batch["tile"], batch["payload"], strict=True):
-        yield int(scene), int(number), pickle.loads(payload)
+def rows_of(batch: Columns) -> Iterator[tuple[Place, Any]]:
+    """The rows of a batch with their values."""
+    places = zip(*(batch[name].tolist() for name in _PLACE), strict=True)
+    for numbers, payload in zip(places, batch["payload"], strict=True):
+        yield Place(*numbers), pickle.loads(payload)
 
 
-def _columns(rows: Iterable[Row]) -> Columns:
+def columns_of(rows: Iterable[Row]) -> Columns:
+    """Rows as a batch."""
     listed = list(rows)
     payloads = np.empty(len(listed), dtype=object)
     payloads[:] = [row["payload"] for row in listed]
-    return {
-        "scene": np.array([row["scene"] for row in listed], dtype=np.int64),
-        "tile": np.array([row["tile"] for row in listed], dtype=np.int64),
-        "payload": payloads,
-    }
-
-
-def _load(payload: bytes, kind: type[Value]) -> Value:
-    value = pickle.loads(payload)
-    assert isinstance(value, kind)
-    return value
+    numbers = {name: np.array([row[name] for row in listed], dtype=np.int64) for name in _PLACE}
+    return {**numbers, "payload": payloads}
