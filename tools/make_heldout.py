@@ -1,11 +1,13 @@
 """Write the fixed list of held-out sentences, in wordings that the training grammar does not produce.
 
     python tools/make_heldout.py ../shared/data benchmarks/heldout/sentences.jsonl
+    python tools/make_heldout.py ../shared/data benchmarks/heldout/analysts.jsonl --wording analysts --seed 41
 
 What is said comes from the annotation of the images that are in no training split (`val` and `test`), as in training;
 how it is said comes from the nouns, clauses and frames below, none of which `datasets.phrasing` knows. Half of the
 sentences keep a noun that training uses, so that unknown words and unknown frames are measured apart. Images that look
-like a training image are left out. The list is made once and committed; `benchmarks/heldout.py` measures with it.
+like a training image are left out. A list is made once and committed; `benchmarks/heldout.py` measures with it. The
+second list is worded by `heldout_wordings`, since the sentence reader was developed against the first.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from heldout_wordings import AnalystWording
 from numpy.typing import NDArray
 from PIL import Image
 
 from rs2sam.datasets.base import AnnotatedImage
 from rs2sam.datasets.expressions import KINDS, descriptions
+from rs2sam.datasets.nouns import NOUNS
 from rs2sam.datasets.phrasing import Description
 from rs2sam.datasets.properties import Property
 from rs2sam.datasets.sources import read_sources
-from rs2sam.datasets.vocabulary import NOUNS, NUMBER_WORDS, PLURAL_REGIONS
+from rs2sam.datasets.vocabulary import NUMBER_WORDS, PLURAL_REGIONS
 
 NEW_NOUN_SHARE, MISSPELLED_SHARE, TELEGRAM_SHARE = 0.5, 0.05, 0.08
 HASH_SIDE, NEAR_BITS = 16, 24
@@ -207,9 +211,10 @@ def without_doubles(images: list[AnnotatedImage]) -> tuple[list[AnnotatedImage],
     return kept, dropped
 
 
-def chosen(images: list[AnnotatedImage], per_kind: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def chosen(
+    images: list[AnnotatedImage], per_kind: int, rng: np.random.Generator, wording: Wording | AnalystWording
+) -> list[dict[str, Any]]:
     """Up to `per_kind` sentences of each kind, spread over classes and images."""
-    wording = Wording(rng)
     pools: dict[str, dict[tuple[str, str], list[tuple[AnnotatedImage, Description]]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -253,13 +258,16 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="JSON Lines file to write")
     parser.add_argument("--per-kind", type=int, default=140)
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--wording", choices=("frames", "analysts"), default="frames")
     arguments = parser.parse_args()
     kept: list[AnnotatedImage] = []
     for name, images in read_sources(arguments.data).items():
         own, dropped = without_doubles(images)
         print(f"{name}: {len(own)} held-out images, {dropped} left out because they look like a training image")
         kept += own
-    rows = chosen(kept, arguments.per_kind, np.random.default_rng(arguments.seed))
+    rng = np.random.default_rng(arguments.seed)
+    wording = Wording(rng) if arguments.wording == "frames" else AnalystWording(rng)
+    rows = chosen(kept, arguments.per_kind, rng, wording)
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     partial = arguments.output.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -46,7 +46,7 @@ SHARES = {
 CROPS = Augmentation(whole_share=0.05, min_zoom=0.15, max_enlargement=1.5, centered_share=0.6, jitter=0.2)
 UNLABELLED_EVERY = 8
 LEVEL_WEIGHTS = (0.5, 0.7, 1.0, 1.0)
-SEMANTIC_WEIGHT, WARMUP_STEPS, LAST_RATE, BANK_SIZE = 0.5, 100, 0.05, 96
+WARMUP_STEPS, LAST_RATE, BANK_SIZE = 100, 0.05, 96
 
 
 class Crops(Dataset[tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]]):
@@ -164,7 +164,7 @@ def run(arguments: argparse.Namespace) -> None:
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=arguments.learning_rate, betas=(0.9, 0.98))
-    weights = torch.tensor([*LEVEL_WEIGHTS, SEMANTIC_WEIGHT])
+    weights = torch.tensor([*LEVEL_WEIGHTS, arguments.semantic_weight])
     start, step, recent = time.monotonic(), 0, []
     while (spent := (time.monotonic() - start) / (60 * arguments.minutes)) < 1:
         images, labels, known = next(batches)
@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--semantic-weight", type=float, default=0.5, help="of telling the classes apart")
     run(parser.parse_args())
 
 

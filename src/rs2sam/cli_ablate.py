@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import InvalidInputError, TrainingError, require
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def ablate(ctx: click.Context, /, **options: Any) -> None:
     """
     for library in ("torch", "transformers", "accelerate", "yaml"):
         require(library, "train", "training")
-    job = _Job(quiet=bool((ctx.obj or {}).get("quiet")), **options)
+    job = _Job(quiet=is_quiet(ctx), **options)
     failed = job.execute()
     if failed:
         names = ", ".join(outcome.run.name for outcome in failed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.cli_data import FORMATS
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
@@ -73,6 +74,7 @@ Examples:
     show_default=True,
     help="Of weights and computation; bf16 and fp16 need the backend torch and are for GPUs.",
 )
+@click.option("--mirror", is_flag=True, help="Ask about the mirror image of every view too; takes twice as long.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads for the model [default: all cores].")
 @click.option("--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Samples read at once.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N samples, evenly spread over the split.")
@@ -96,7 +98,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     started by torchrun or `accelerate launch`; the figures are the same. A run that was cut short goes on with
     --resume.
     """
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet(ctx)
     as_json = options.pop("as_json")
     summary, folder = _Run(quiet=quiet or as_json, **options).execute()
     if summary is None:
@@ -121,6 +123,7 @@ class _Run:
     backend: BackendName | None
     device: str | None
     precision: Precision
+    mirror: bool
     threads: int | None
     batch_size: int
     limit: int | None
@@ -186,14 +189,16 @@ class _Run:
         """Name of the report's folder: what is evaluated, and how where it is not as by default."""
         parts = ["evaluation", data, split or "all", model]
         unusual = (self.protocol, "published"), (self.precision, "float32"), (self.limit, None)
-        return [*parts, *(str(value) for value, usual in unusual if value != usual)]
+        parts += [str(value) for value, usual in unusual if value != usual]
+        return [*parts, "mirrored"] if self.mirror else parts
 
     def _load(self, device: str | None) -> Segmenter:
         """The model, on the device that was asked for or else on the process's own."""
-        from rs2sam.cli_segment import load_segmenter
+        from rs2sam.cli_scene import load_segmenter
 
         place = self.device or (None if self.backend == "onnx" else device)
-        return load_segmenter(self.model, self.backend, place, self.threads, self.precision)
+        segmenter = load_segmenter(self.model, self.backend, place, self.threads, self.precision)
+        return segmenter.mirroring() if self.mirror else segmenter
 
     def _identity(self, data: str, form: str, split: str | None, samples: list[Sample]) -> Callable[[], RunIdentity]:
         """Makes the identity, which reads the weights, when it is asked for."""
@@ -214,6 +219,7 @@ class _Run:
                 num_samples=len(samples),
                 samples_sha256=hash_samples(samples),
                 precision=self.precision,
+                mirrored=self.mirror,
             )
 
         return identity

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rs2sam.cli_scene import scene_options, settings_from
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.cli_context import is_quiet
+from rs2sam.cli_scene import load_segmenter, read_sentences, scene_options, settings_from
+from rs2sam.errors import InvalidImageError
 
 if TYPE_CHECKING:
-    from rs2sam.backends import BackendName, Precision
     from rs2sam.scene_run import SceneRequest
-    from rs2sam.segmenter import Segmenter
 
 EPILOG = """\b
 Files in DIR, named after the image:
@@ -48,6 +47,7 @@ part of the image could not be read: the rest is written), 2 usage,
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, type=Path, help="Folder for the results.")
 @click.option("--sentences", "sentences_file", metavar="FILE", type=Path, help="Text file, one sentence a line.")
 @scene_options
+@click.option("--mirror", is_flag=True, help="Ask about the mirror image of every view too; takes twice as long.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of STEM_result.json to stdout.")
 @click.pass_context
 def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder: Path, **options: Any) -> None:
@@ -58,10 +58,12 @@ def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder
     overlapping tiles, blended without seams, and words that compare ("the largest", "upper left") are decided among all
     that was found. Memory does not depend on the image's height; a killed run goes on with --resume.
     """
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet(ctx)
     request = request_from(image, sentence, folder, options)
     request.check()
     segmenter = load_segmenter(options["model"], options["backend"], options["device"], options["threads"])
+    if options["mirror"]:
+        segmenter = segmenter.mirroring()
     from rs2sam.scene_run import run_scene
 
     with _progress(quiet=quiet) as show:
@@ -94,35 +96,6 @@ def request_from(image: str, given: tuple[str, ...], folder: Path, options: Mapp
     )
 
 
-def load_segmenter(
-    name: str,
-    backend: BackendName | None,
-    device: str | None,
-    threads: int | None,
-    precision: Precision = "float32",
-) -> Segmenter:
-    """The model that was asked for; raises what `Segmenter.load` raises."""
-    from rs2sam.segmenter import Segmenter
-
-    return Segmenter.load(name, backend=backend, device=device, threads=threads, precision=precision)
-
-
-def read_sentences(path: Path) -> list[str]:
-    """Sentences of a UTF-8 text file, one a line; blank lines are skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"The sentences file {str(path)!r} is not there. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            f"The sentences file must be UTF-8 text, one sentence a line, but {str(path)!r} is not ({error})."
-        ) from error
-    sentences = [line.strip() for line in lines if line.strip()]
-    if not sentences:
-        raise InvalidInputError(f"The sentences file {str(path)!r} holds no sentence. Write one a line.")
-    return sentences
-
-
 def describe(report: dict[str, Any]) -> str:
     """What was found and where it was written, in words."""
     from rs2sam.raster.preview import format_area
@@ -142,10 +115,23 @@ def describe(report: dict[str, Any]) -> str:
         )
     tiles = report["tiles"]
     if tiles["read"] > 1:
-        lines.append(f"  {tiles['read']:,} tiles read, {tiles['run']:,} asked about, {tiles['skipped']:,} skipped")
+        lines.append(_describe_tiles(tiles, report["options"]["first_pass"]))
     kinds = ("mask", "classes", "polygons", "preview", "result")
     names = [*(outputs[kind] for kind in kinds if outputs[kind]), *outputs["mask_png"]]
     return "\n".join([*lines, f"wrote to {outputs['folder']}: {', '.join(names)}"])
+
+
+def _describe_tiles(tiles: dict[str, int], first_pass: dict[str, Any] | None) -> str:
+    """How many tiles there were, and what became of them."""
+    said = f"  {tiles['read']:,} tiles read, {tiles['run']:,} asked about, {tiles['skipped_empty']:,} without data"
+    if first_pass is None:
+        return said
+    loss = first_pass["recall_loss"]
+    known = "was not measured" if loss is None else f"cost {loss:.1%} of what is rightly found on held-out scenes"
+    return (
+        f"{said}, {tiles['skipped_first_pass']:,} skipped by the first pass\n"
+        f"  (score below {first_pass['threshold']:g}, which {known}; --exhaustive asks about every tile)"
+    )
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from rs2sam.datasets.base import LabelRegions
 from rs2sam.datasets.colours import colour_name, looks_false_colour, name_of_rgb
 from rs2sam.datasets.expressions import KINDS, descriptions, draw_expression, expressions_for
+from rs2sam.datasets.nouns import NOUNS
 from rs2sam.datasets.phrasing import Description, phrase
 from rs2sam.datasets.properties import Property
-from rs2sam.datasets.vocabulary import CATEGORIES, COLOUR_WORDS, COLOURS, NOUNS
+from rs2sam.datasets.vocabulary import CATEGORIES, COLOUR_WORDS, COLOURS
 from tests.datasets.scenes import SIDE, rectangle, scene, scenes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,6 @@ from rs2sam.datasets.variation import (
     VariedSamples,
     draw_black_squares,
     draw_turn,
-    draw_varied,
     draw_window,
     recolour,
 )
@@ -46,6 +47,13 @@ def assert_equal(one: VariedSample, other: VariedSample) -> None:
     assert (one.sentence, one.sample_id) == (other.sentence, other.sample_id)
     for name in ("rgb", "mask", "image"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def draw_varied(
+    samples: Sequence[Sample], index: int, epoch: int, seed: int, side: int, variation: Variation
+) -> VariedSample:
+    """One sample, as nothing drawn before could have changed it."""
+    return VariedSamples(samples, seed, side, variation).draw(index, epoch)
 
 
 def test_without_variation_a_sample_is_the_published_one() -> None:

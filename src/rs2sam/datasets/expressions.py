@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Mask, Pixels
+from rs2sam.datasets.nouns import NOUN_KINDS
 from rs2sam.datasets.phrasing import Description, phrase
 from rs2sam.datasets.properties import Objects, Property, Truth, colours, positions, relations, sizes
-from rs2sam.datasets.vocabulary import NOUN_KINDS, NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
+from rs2sam.datasets.vocabulary import NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
 
 KINDS: tuple[str, ...] = ("class", "all", "stuff", "count", "position", "size", "colour", "relation", "absent")
 """Kinds of expression: the only one of a class; all of a class; an area; a stated number; singled out by place in the

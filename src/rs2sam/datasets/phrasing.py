@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from rs2sam.datasets.nouns import NOUNS, Noun
 from rs2sam.datasets.properties import Property
 from rs2sam.datasets.vocabulary import (
     BESIDE,
@@ -19,12 +20,10 @@ from rs2sam.datasets.vocabulary import (
     EXTREMES,
     FARTHEST,
     NEAREST,
-    NOUNS,
     NUMBER_WORDS,
     ON,
     PLURAL_REGIONS,
     SIZES,
-    Noun,
 )
 
 _T = TypeVar("_T")

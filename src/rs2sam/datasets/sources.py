@@ -93,6 +93,7 @@ _ABSENT_FROM_OAM = frozenset(
 _POOL_GAP_PX = 4
 _POOL_MIN_AREA_PX = 30
 _OAM_METRES_AT_ZOOM_0 = 156543.034
+"""Metres of a pixel of Web Mercator at the equator, on which Uganda lies: elsewhere they shrink with the latitude."""
 _GREY = 127
 """Masks of two levels, softened by compression, are foreground above it."""
 

@@ -239,22 +239,6 @@ class VariedSamples:
         return denied
 
 
-def draw_varied(
-    samples: Sequence[Sample], index: int, epoch: int, seed: int, side: int, variation: Variation
-) -> VariedSample:
-    """Return one sample as it is varied in one epoch; who draws many keeps a `VariedSamples`.
-
-    Args:
-        samples: what is drawn from.
-        index: position in `samples`.
-        epoch: the same index in another epoch is varied in another way.
-        seed: of all choices.
-        side: S, side of the result [px].
-        variation: how.
-    """
-    return VariedSamples(samples, seed, side, variation).draw(index, epoch)
-
-
 def draw_black_squares(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Blacken 20 to 60 squares of 32 px, as the published RRSIS-D training does before it resizes.
 

@@ -48,6 +48,7 @@ class RunIdentity:
         num_samples: that are evaluated.
         samples_sha256: of their ids, sentences and targets, see `hash_samples`.
         precision: of the model's weights and computation.
+        mirrored: whether the model is asked about mirror images too.
     """
 
     model: str
@@ -60,10 +61,11 @@ class RunIdentity:
     num_samples: int
     samples_sha256: str
     precision: Precision = "float32"
+    mirrored: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return dict(vars(self))
+        """Ready for JSON; `mirrored` is there where it is so, so that older runs go on."""
+        return {name: value for name, value in vars(self).items() if name != "mirrored" or value}
 
 
 @dataclass(frozen=True)

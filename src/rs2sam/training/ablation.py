@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from rs2sam.evaluation.run_folder import safe_name
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.training.groups import parameter_groups
 from rs2sam.training.initial import planned_config
-from rs2sam.training.recipe import Recipe
+from rs2sam.training.recipe import AuxiliaryRecipe, Recipe
 from rs2sam.training.record import plain_values
 from rs2sam.training.strict import build, require_known
 
@@ -38,6 +38,11 @@ _FULL: dict[str, Any] = {
 }
 _NO_FUSION = {"config.trunk_fusion": False, "config.decoder_fusion": False}
 _NO_PROMPT = {"config.mask_prompt": "none"}
+_PUBLISHED_TRAINING: dict[str, Any] = {
+    "loss.boundary_form": "published",
+    **dict.fromkeys(("loss.presence", "loss.score"), 0.0),
+    **{f"auxiliary.{entry.name}": 0.0 for entry in fields(AuxiliaryRecipe)},
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("no-fusion-layer", "MLP adapters only", {"config.fusion": "none"}),
     Variant("no-boundary", "all but the boundary loss", {}, False),
     Variant("published-boundary", "all, boundary loss as published", {"loss.boundary_form": "published"}),
+    Variant("published-recipe", "all, trained as published: no presence, no auxiliary objective", _PUBLISHED_TRAINING),
     Variant("soft-boundary", "all, boundary loss that reaches the mask", {"loss.boundary_form": "soft"}),
 )
 

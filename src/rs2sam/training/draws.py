@@ -33,11 +33,12 @@ SYNTHETIC = "synthetic"
 PASTED = "pasted"
 """Made of the others: objects of `PASTED_FROM` on rendered scenes, on images without annotation, and on its own."""
 PASTED_FROM = "nwpu_vhr10"
-UNLABELLED, UNLABELLED_ABSENT = (
-    "naip_unlabelled",
-    frozenset({"airplane", "ship", "storage_tank", "baseball_diamond", "ground_track_field"}),
-)
-"""A folder of American suburbs, and what they do not show."""
+DONOR_SIDE = 1024
+"""Images that objects are cut out of are at most so large [px]."""
+UNLABELLED = "naip_unlabelled"
+"""A folder of American suburbs without annotation."""
+UNLABELLED_ABSENT = frozenset({"airplane", "ship", "storage_tank", "baseball_diamond", "ground_track_field"})
+"""What they do not show."""
 NUM_CLASSES = len(CATEGORIES)
 NUM_VALIDATION_SCENES = 24
 """Rendered scenes that a run on rendered scenes is validated on."""
@@ -200,7 +201,7 @@ def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[Anno
 
 def _pasted(recipe: DataRecipe, sources: Mapping[str, Sequence[AnnotatedImage]]) -> Pasted:
     """Objects of one source on the images of it, on rendered scenes, and on those without annotation."""
-    donors = [fit(one, 1024) for one in sources.get(PASTED_FROM, ())]
+    donors = [fit(one, DONOR_SIDE) for one in sources.get(PASTED_FROM, ())]
     if not donors or recipe.root is None:
         raise InvalidInputError(
             f"`data.weights` has a share of {PASTED!r}, whose objects are cut out of {PASTED_FROM!r}: "

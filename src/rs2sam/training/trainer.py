@@ -16,7 +16,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
-from rs2sam.training.checkpoints import last_complete_checkpoint
+from rs2sam.training.checkpoints import checkpoint_step, last_complete_checkpoint
 from rs2sam.training.draws import examples_of
 from rs2sam.training.examples import Examples, ReferringDataset
 from rs2sam.training.failures import raise_failure
@@ -29,6 +29,7 @@ from rs2sam.training.recipe import Recipe, resolved
 from rs2sam.training.record import has_begun, require_same_recipe
 from rs2sam.training.safety import SafeTrainer, begin, clear_stops
 from rs2sam.training.teacher import EfficientNetLite0
+from rs2sam.training.validation import require_best_again
 from rs2sam.training.watch import save_result, watch_callbacks
 
 __all__ = ["RS2SamTrainer", "check_run", "run_recipe", "train", "training_arguments"]
@@ -183,8 +184,8 @@ def train(
 
     Raises:
         DataNotFoundError: a file that the recipe names is missing, or `resume` finds no run.
-        InvalidInputError: `output_dir` holds another run, another process trains in it, or parts of the recipe do not
-            fit each other.
+        InvalidInputError: `output_dir` holds another run, another process trains in it, a resumed run would not come to
+            the step of its best model again, or parts of the recipe do not fit each other.
         TrainingError: the run had to stop; the message says why and what is left of it.
     """
     arguments = training_arguments(recipe, output_dir)
@@ -192,6 +193,10 @@ def train(
     arguments.max_steps = recipe.steps
     with arguments.main_process_first(desc="check"):
         check_run(recipe, output_dir, resume)
+        checkpoint = last_complete_checkpoint(output_dir) if resume else None
+        if resume:
+            step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+            require_best_again(output_dir, step, recipe.validate.every_steps, recipe.steps)
     with clear_stops(output_dir), ExitStack() as held:
         trainer, processor = _prepared(recipe, examples, arguments)
         for callback in watch_callbacks(
@@ -207,7 +212,6 @@ def train(
         if trainer.is_world_process_zero():
             held.enter_context(only_run_in(output_dir))
         begin(trainer, recipe, output_dir)
-        checkpoint = last_complete_checkpoint(output_dir) if resume else None
         if checkpoint is not None:
             trainer.restore(checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

@@ -23,12 +23,14 @@ from tqdm import tqdm
 
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.datasets.base import Sample
+from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import EvaluationReport, SampleResult
 from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches
 from rs2sam.metrics import Protocol
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.segmenter import Segmenter
+from rs2sam.training.record import RECIPE_FILE
 from rs2sam.training.saving import save_model
 from rs2sam.training.sheet import Shown, draw_sheet
 
@@ -202,6 +204,31 @@ def read_validations(output_dir: Path) -> list[Validation]:
     """The validations of a run, in the order of their steps."""
     files = (output_dir / FOLDER).glob("step-*.json")
     return sorted((json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda found: found["step"])
+
+
+def require_best_again(output_dir: Path, step: int, every_steps: int, last_step: int) -> None:
+    """Refuse to go on where `best/` would stay the model of a step whose figures are forgotten.
+
+    `best/` may be newer than the checkpoint that a run goes on from. The run comes to that model once more and writes
+    it anew, unless it is now validated at other steps.
+
+    Args:
+        output_dir: of the run.
+        step: of the checkpoint that it goes on from; 0 where there is none.
+        every_steps: steps between validations from now on; 0: only the last step is validated.
+        last_step: of the run.
+
+    Raises:
+        InvalidInputError: `best/` is of a later step that is not validated again.
+    """
+    best = max((found["step"] for found in read_validations(output_dir) if found["best"]), default=0)
+    validated = best == last_step or (every_steps > 0 and best % every_steps == 0)
+    if best > step and not validated:
+        raise InvalidInputError(
+            f"`{output_dir / BEST}` is the model of step {best}, later than step {step} from which the run goes on, so "
+            f"step {best} must be validated again; received `validate.every_steps` = {every_steps}. Give one that "
+            f"divides {best}, such as the one that the run had so far (`{RECIPE_FILE}` has it)."
+        )
 
 
 def spread(count: int, wanted: int) -> list[int]:

@@ -1,0 +1,71 @@
+"""A model that is asked about every view and its mirror image, and the mean of what it says of both.
+
+The ground is as likely one way round as the other, so a view mirrored sideways is as good a view. A sentence with a
+word of left or right would be false of it and is asked of the view alone; where such words are decided afterwards
+(`rs2sam.raster.scope`) what is asked holds none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rs2sam.imaging import RGB
+from rs2sam.segmenter import Segmentation, Segmenter
+
+__all__ = ["MirroringSegmenter", "mirrors_well"]
+
+_SIDES = re.compile(r"\b(?:left|right|(?:(?:north|south)[- ]?)?(?:west|east))", re.IGNORECASE)
+
+
+def mirrors_well(sentence: str) -> bool:
+    """Whether a sentence means the same of the mirror image, as far as its words tell."""
+    return _SIDES.search(sentence) is None
+
+
+class MirroringSegmenter(Segmenter):
+    """A segmenter that averages over mirror images; everything else is as of the one it is made from.
+
+    Args:
+        segmenter: whose processor and backend it shares.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        super().__init__(segmenter._processor, segmenter._backend)
+
+    @property
+    def backend_name(self) -> str:
+        """That of the backend, and that views are mirrored: results of the two are not the same."""
+        return f"{super().backend_name}, mirrored"
+
+    def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
+        """One batch through the model, and what of it can be mirrored once more."""
+        found = super()._run(pairs, size_hw)
+        places = [place for place, (_, sentence) in enumerate(pairs) if mirrors_well(sentence)]
+        if places:
+            # One array for all sentences about one view, whose inputs are then made once.
+            turned = {id(pairs[place][0]): np.ascontiguousarray(pairs[place][0][:, ::-1]) for place in places}
+            again = super()._run([(turned[id(pairs[place][0])], pairs[place][1]) for place in places], size_hw)
+            for place, one in zip(places, again, strict=True):
+                found[place] = _mean(found[place], one)
+        return found
+
+
+def _mean(own: Segmentation, mirrored: Segmentation) -> Segmentation:
+    """What both say of the view as it is."""
+    probability = np.float32(0.5) * (own.probability + mirrored.probability[:, ::-1])
+    return replace(
+        own,
+        mask=probability > 0.5,
+        probability=probability,
+        presence=_mean_of(own.presence, mirrored.presence),
+        score=_mean_of(own.score, mirrored.score),
+    )
+
+
+def _mean_of(first: float | None, second: float | None) -> float | None:
+    """The mean, or None where the weights have no such head."""
+    return None if first is None or second is None else (first + second) / 2
