@@ -1,6 +1,6 @@
 # make demo          a sentence on a georeferenced aerial scene, with the model that ships, offline
 # make demo IMAGE=your.tif SENTENCE="the storage tanks"      the same on your own image
-# make test          all tests (CPU, no network)
+# make test          the tests (CPU, no network), in minutes together
 # make test-slow     minutes each: a training killed at every kind of moment, FSDP, Ray, exports
 # make real-images   `rs2sam segment` on real files of $(DATA), outputs checked with GIS readers
 # make lint          formatter, linter, type checker

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ def _outside(variable: str, default: str) -> Path:
     if not path.is_dir():
         pytest.skip(f"{variable} (default {default}) is not a folder here")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that runs inside a test (`--quiet`) decides what is logged; not for the tests after it."""
+    logger = logging.getLogger("rs2sam")
+    level, handlers = logger.level, logger.handlers
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def reddish(monkeypatch):
         calls.append((name, backend, device, threads, precision))
         return Reddish()
 
-    monkeypatch.setattr("rs2sam.cli_segment.load_segmenter", load)
+    monkeypatch.setattr("rs2sam.cli_scene.load_segmenter", load)
     return calls
 
 
@@ -317,7 +317,7 @@ def test_a_published_checkpoint_gives_the_figures_of_its_golden_predictions(gold
     def load(name, backend, device, threads, precision):
         return Segmenter(GoldenProcessor.from_folder(name), TorchBackend.from_folder(name, device="cpu"))
 
-    monkeypatch.setattr("rs2sam.cli_segment.load_segmenter", load)
+    monkeypatch.setattr("rs2sam.cli_scene.load_segmenter", load)
     targets = loss_targets().numpy() > 0
     samples = [
         Sample(np.full((256, 256, 3), k, np.uint8), f"single{k}", target, id=f"golden-{k}", split="test")

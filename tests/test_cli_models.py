@@ -17,9 +17,9 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return published_folder(tmp_path / "rrsisd", published_state(tiny_model()))
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published_folder(tmp_path_factory.mktemp("source") / "rrsisd", published_state(tiny_model()))
 
 
 @pytest.fixture

@@ -45,7 +45,8 @@ def test_debug_recipe_trains_a_model_that_segments(tmp_path):
 
 
 def test_interrupted_run_is_resumed(tmp_path):
-    few = ("--set", "steps=2", "--set", "save_every=1", "--set", "data.num_synthetic=1")
+    changes = ("steps=2", "save_every=1", "data.num_synthetic=1", "validate.every_steps=0", "tensorboard=false")
+    few = [word for change in changes for word in ("--set", change)]
     assert run(DEBUG, "-o", str(tmp_path), *few).exit_code == 0
     again = run(DEBUG, "-o", str(tmp_path), *few)
     assert again.exit_code == 1

@@ -7,11 +7,13 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import rs2sam
+from rs2sam import errors
 
 SOURCE = Path(rs2sam.__file__).parent
 
@@ -23,7 +25,7 @@ LAYERS: list[set[str]] = [
     {"rs2sam.models", "rs2sam.raster"},
     # The export checks its graph against both backends, so it stands above them.
     {"rs2sam.backends", "rs2sam.models.exported", "rs2sam.models.onnx_export"},
-    {"rs2sam.segmenter", "rs2sam.export"},
+    {"rs2sam.segmenter", "rs2sam.mirror", "rs2sam.export"},
     {"rs2sam.scene_run"},
     {"rs2sam.batch"},
     {"rs2sam", "rs2sam.datasets"},
@@ -70,6 +72,11 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
@@ -77,7 +84,7 @@ def is_type_checking(node: ast.AST) -> bool:
 def imports_of(path: Path, *, at_import_time: bool) -> set[str]:
     """Dotted names that a module imports: `from a import b` counts as `a` and `a.b`."""
     found: set[str] = set()
-    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    pending: list[ast.AST] = [tree_of(path)]
     while pending:
         node = pending.pop()
         if is_type_checking(node):
@@ -146,8 +153,7 @@ def test_packages_that_meet_through_a_door_do_not_import_each_other(name):
 def test_no_module_prints_or_reads_the_environment(name):
     if within(name, "rs2sam.cli") or within(name, "rs2sam.cli_"):
         return
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in ast.walk(tree_of(MODULES[name])):
         if isinstance(node, ast.Name):
             assert node.id != "print", f"{name}:{node.lineno}"
         if isinstance(node, ast.Attribute):
@@ -164,6 +170,11 @@ def test_all_is_exactly_what_the_package_offers(name):
     loaded = {key for key in vars(package) if not key.startswith("_")}
     extra = loaded - set(package.__all__) - submodules - {"annotations", "TYPE_CHECKING", "Any", "import_module"}
     assert not extra
+
+
+def test_every_error_is_offered_by_the_package():
+    named = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert named <= set(importlib.import_module("rs2sam").__all__)
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():

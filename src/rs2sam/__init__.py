@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rs2sam.errors import (
+    BusyError,
     CheckpointError,
     DataNotFoundError,
     InvalidImageError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BusyError",
     "CheckpointError",
     "DataNotFoundError",
     "InvalidImageError",

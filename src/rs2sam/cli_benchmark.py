@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from rs2sam.backends import Precision
+from rs2sam.cli_context import is_quiet
 
 if TYPE_CHECKING:
     from rs2sam.benchmarking.subject import Subject
@@ -46,7 +47,7 @@ def benchmark(
     from rs2sam.benchmarking.run import BenchmarkOptions, run_benchmark
     from rs2sam.benchmarking.table import as_text
 
-    quiet = bool((ctx.find_object(dict) or {}).get("quiet", False))
+    quiet = is_quiet(ctx)
 
     def show(what: str) -> None:
         if not quiet:

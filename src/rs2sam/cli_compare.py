@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import InvalidInputError
 
 FILES = ("compare.json", "compare.md")
@@ -61,7 +62,7 @@ def compare(
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in zip(FILES, (as_text, as_words), strict=True):
             write_whole(folder / name, content)
-    if as_json or not (ctx.obj or {}).get("quiet"):
+    if as_json or not is_quiet(ctx):
         click.echo(as_text if as_json else as_words, nl=False)
 
 

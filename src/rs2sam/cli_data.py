@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import InvalidInputError, RS2SAMError
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ def check(ctx: click.Context, /, folder: Path, json_file: Path | None, **options
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         check_file_free(json_file, overwrite=options["overwrite"])
-    report = _checked(folder, options, quiet=_is_quiet(ctx))
+    report = _checked(folder, options, quiet=is_quiet(ctx))
     content = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
     if json_file is not None and not to_stdout:
         with staged_file(json_file, overwrite=options["overwrite"]) as partial:
             partial.write_text(content + "\n", encoding="utf-8")
     if to_stdout:
         click.echo(content)
-    elif not _is_quiet(ctx):
+    elif not is_quiet(ctx):
         click.echo(report.as_text(options["max_listed"]))
     num_errors = len(report.of_severity("error"))
     if num_errors:
@@ -156,7 +157,7 @@ def convert(
         if source is None
         else source_samples(source, folder, split, per_kind, seed)
     )
-    _write(samples, len(samples), out, image_mode, overwrite, quiet=_is_quiet(ctx))
+    _write(samples, len(samples), out, image_mode, overwrite, quiet=is_quiet(ctx))
 
 
 @data.command()
@@ -192,7 +193,7 @@ def show(
         raise InvalidInputError(f"A sheet is a .png, .jpg or .webp, received {str(out)!r}. Choose such a name.")
     check_file_free(out, overwrite=overwrite)
     samples = chosen(open_dataset(folder, data_format).samples(split), count, seed)
-    tiles = (_tile(sample) for sample in _bar(samples, len(samples), "show", "sample", quiet=_is_quiet(ctx)))
+    tiles = (_tile(sample) for sample in _bar(samples, len(samples), "show", "sample", quiet=is_quiet(ctx)))
     sheet = draw_sheet(tiles, side, columns)
     with staged_file(out, overwrite=overwrite) as partial:
         sheet.save(partial)
@@ -218,7 +219,7 @@ def synth(ctx: click.Context, /, number: int, out: Path, side: int, per_image: i
     from rs2sam.datasets.making import synthetic_samples
 
     samples = synthetic_samples(number, per_image, side, seed)
-    _write(samples, number * per_image, out, "copy", overwrite, quiet=_is_quiet(ctx))
+    _write(samples, number * per_image, out, "copy", overwrite, quiet=is_quiet(ctx))
 
 
 def _checked(folder: Path, options: dict[str, Any], *, quiet: bool) -> DataReport:
@@ -303,12 +304,7 @@ def _bar(items: Iterable[_Item], total: int, label: str, unit: str, *, quiet: bo
     return tqdm(items, total=total, desc=label, unit=unit, disable=True if quiet else None)
 
 
-def _is_quiet(ctx: click.Context) -> bool:
-    """Whether `rs2sam --quiet` was asked for."""
-    return bool((ctx.find_object(dict) or {}).get("quiet"))
-
-
 def _say(ctx: click.Context, text: str) -> None:
     """A line on stderr, unless all should be quiet."""
-    if not _is_quiet(ctx):
+    if not is_quiet(ctx):
         click.echo(text, err=True)

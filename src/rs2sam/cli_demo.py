@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from rs2sam.datasets.staging import check_file_free, staged_file
 from rs2sam.datasets.synthetic.showcase import GSD_M, showcase
-from rs2sam.errors import InvalidInputError
 
 CRS = "EPSG:32632"
 ORIGIN_XY = (691_200.0, 5_334_900.0)
@@ -44,10 +44,7 @@ def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> N
     """
     import rasterio
 
-    if path.exists() and not overwrite:
-        raise InvalidInputError(
-            f"Files are not replaced unasked: {path} exists. Add --overwrite or choose another name."
-        )
+    check_file_free(path, overwrite=overwrite)
     pixels = np.moveaxis(showcase(seed).pixels(), 2, 0)
     profile = {
         "driver": "GTiff", "count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8",
@@ -55,12 +52,6 @@ def write_demo_scene(path: Path, seed: int = 7, *, overwrite: bool = False) -> N
         "photometric": "RGB", "compress": "deflate", "predictor": 2, "tiled": True,
         "blockxsize": 256, "blockysize": 256,
     }  # fmt: skip
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.open(path, "w", **profile) as file:
-            file.write(pixels)
-            file.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"Synthetic scene, seed {seed}; the place does not exist.")
-    except (OSError, rasterio.errors.RasterioIOError) as error:
-        raise InvalidInputError(
-            f"The scene needs a writable place; {path} is none ({error}). Choose another."
-        ) from error
+    with staged_file(path, overwrite=overwrite) as partial, rasterio.open(partial, "w", **profile) as file:
+        file.write(pixels)
+        file.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"Synthetic scene, seed {seed}; the place does not exist.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import DataNotFoundError, MissingDependencyError
 from rs2sam.hub import KNOWN_MODELS, ModelListing, list_models, resolve_model
 
@@ -77,7 +78,7 @@ def convert(
         from rs2sam.models.convert import convert as convert_checkpoint
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", "torch", "`rs2sam convert`") from error
-    quiet = bool((ctx.find_object(dict) or {}).get("quiet", False))
+    quiet = is_quiet(ctx)
     report = convert_checkpoint(
         _source_path(source),
         out,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rs2sam.cli_context import is_quiet
 from rs2sam.errors import require
 
 
@@ -28,7 +29,7 @@ def train(ctx: click.Context, recipe: Path, output: Path, overrides: tuple[str, 
     from rs2sam.training.recipe import load_recipe
     from rs2sam.training.trainer import run_recipe
 
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet(ctx)
     run_recipe(load_recipe(recipe, overrides), output, resume, quiet=quiet)
     if not quiet and os.environ.get("RANK", "0") == "0":  # torchrun numbers its processes
         click.echo(f"saved: {output / 'model'}", err=True)

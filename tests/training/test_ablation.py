@@ -24,7 +24,7 @@ from rs2sam.training.ablation import (
     plan,
 )
 from rs2sam.training.ablation_runs import EvaluationSettings, check_folders, discard, do_run
-from rs2sam.training.ablation_table import Outcome, Spread, as_markdown, plan_as_markdown, summarize
+from rs2sam.training.ablation_table import Difference, Outcome, Spread, as_markdown, plan_as_markdown, summarize
 from rs2sam.training.losses import LossSettings
 from rs2sam.training.recipe import AuxiliaryRecipe, Recipe, load_recipe
 from tests.conftest import REPOSITORY
@@ -199,16 +199,50 @@ def test_table_has_mean_spread_and_published_figures():
     summary = summarize(outcomes, counts, SETTING)
     lines = as_markdown(summary).splitlines()
     assert lines[0] == "my.yaml on RefSegRS, split test, 4 samples, protocol published, seeds 0, 1"
-    assert lines[2].startswith("|  | runs | mIoU | oIoU | Pr@0.5 | Pr@0.7 | Pr@0.9 | mIoU published | oIoU published |")
+    assert lines[2].startswith(
+        "|  | runs | mIoU | oIoU | Pr@0.5 | Pr@0.7 | Pr@0.9 | mIoU against `all` | mIoU published |"
+    )
     # (50 + 60) / 2, and sqrt((5^2 + 5^2) / 1).
     assert lines[4].startswith("| all | 2/2 | 55.00 ± 7.07 | 50.00 ± 0.00 | 100.00 ± 0.00 |")
-    assert lines[4].endswith("| 73.90 | 80.87 | 2.00 | 0.50 |")
+    assert lines[4].endswith("| - | 73.90 | 80.87 | 2.00 | 0.50 |")
     assert lines[5].startswith("| fusion layer: linear | 1/2 | 30.00 | 50.00 |")
-    assert lines[5].endswith("| 68.19 | - | 2.00 | 0.50 |")
-    assert lines[6] == "| all but the boundary loss | 0/2 | - | - | - | - | - | - | - | 2.00 | 0.50 |"
+    assert lines[5].endswith("| -20.00 | 68.19 | - | 2.00 | 0.50 |")  # of the one seed that both have
+    assert lines[6] == "| all but the boundary loss | 0/2 | - | - | - | - | - | - | - | - | 2.00 | 0.50 |"
     assert "- linear-seed1: full memory" in lines
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
     assert json.loads(json.dumps(summary))["rows"][0]["figures"]["mIoU"]["mean"] == 0.55
+
+
+def test_differences_are_paired_over_seeds():
+    runs = plan(RECIPE, ["linear,full"], [0, 1, 2])
+    # Less `full` of the same seed: -2, -4 and -6 points. Deviation 2, over the root of 3, times 4.303.
+    mious = [0.30, 0.32, 0.40, 0.44, 0.20, 0.26]
+    outcomes = [Outcome(run, _figures(miou)) for run, miou in zip(runs, mious, strict=True)]
+    summary = summarize(outcomes, {run.row: ParameterCounts(1, 0, 0) for run in runs}, SETTING)
+    assert summary["reference"] == "all"
+    row = summary["rows"][0]["differences"]["mIoU"]
+    assert row["mean"] == pytest.approx(-0.04)
+    assert row["half_width"] == pytest.approx(4.303 * 0.02 / 3**0.5)
+    assert Difference(**row).percent() == "-4.00 [-8.97, +0.97]"
+    assert summary["rows"][1]["differences"] == {}
+
+
+def test_the_interval_of_many_seeds_is_the_normal_one():
+    ten = Difference.of([0.01, -0.01] * 5)
+    twelve = Difference.of([0.01, -0.01] * 6)
+    assert ten.half_width == pytest.approx(2.262 * (10 * 0.0001 / 9) ** 0.5 / 10**0.5)
+    assert twelve.half_width == pytest.approx(1.96 * (12 * 0.0001 / 11) ** 0.5 / 12**0.5)
+
+
+def test_the_published_recipe_has_neither_presence_nor_auxiliary_objectives():
+    ours = replace(
+        RECIPE,
+        loss=LossSettings(presence=0.5, score=0.05, boundary=0.3, boundary_form="soft"),
+        auxiliary=AuxiliaryRecipe(pseudo_mask=0.4, semantic=0.3),
+    )
+    (run,) = plan(ours, ["published-recipe"], [0])
+    assert run.recipe.auxiliary == AuxiliaryRecipe()
+    assert run.recipe.loss == LossSettings(boundary=0.3)
 
 
 def test_plan_lists_every_run_with_its_parameters():

@@ -105,6 +105,7 @@ def test_recipe_in_the_card_is_what_differs_from_the_defaults(tmp_path):
             "warmup_steps": 1,
             "schedule": "constant",
         },
+        "tensorboard": False,
     }
     assert recipe_text(replace(recipe, init=None, tokenizer="t")).count("/") == 0
 

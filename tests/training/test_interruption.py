@@ -19,6 +19,9 @@ from tests.training.workers import EVENTS, losses, said, start
 RECIPE = {"steps": 10, "save_every": 3, "batch_size": 1}
 KILLED = -9
 
+# One fixture makes some thirty runs, which is half a minute on a quiet machine and many on a busy one.
+pytestmark = pytest.mark.timeout(900)
+
 # What happens to a run -> in each attempt but the last: a kill (event, which of its times) or a trouble.
 INTERRUPTIONS: dict[str, list[dict[str, Any]]] = {
     "killed while weights are written": [{"event": "writing model.safetensors", "time": 1}],
@@ -37,15 +40,15 @@ INTERRUPTIONS: dict[str, list[dict[str, Any]]] = {
 
 
 class Runs:
-    """A run that nothing interrupts, and others with the same recipe."""
+    """A run that nothing interrupts, one whose numbers overflow, and others with the recipe of the former."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # A fifth of the toy's parameters, since hundreds of checkpoints are written.
-        init = toy_init(folder / "init", decoder_width=32, decoder_mlp_width=32)
-        self.task: dict[str, Any] = {"init": str(init), "recipe": RECIPE}
-        self.whole = folder / "whole"
-        assert start([self.task | {"out": str(self.whole)}], folder) == [0], said(self.whole)
+        self.task: dict[str, Any] = {"init": str(toy_init(folder / "init")), "recipe": RECIPE}
+        self.whole, self.steep = folder / "whole", folder / "steep"
+        too_steep = RECIPE | {"save_every": 1, "optimizer.learning_rate": 1e30}
+        tasks = [self.task | {"out": str(self.whole)}, self.task | {"out": str(self.steep), "recipe": too_steep}]
+        assert start(tasks, folder) == [0, 1], said(self.whole) + said(self.steep)
         self.events = (folder / f"whole-0-{EVENTS}").read_text().splitlines()
 
     def moments(self, event: str) -> list[int]:
@@ -167,15 +170,11 @@ def test_signal_to_stop_saves_the_step_it_came_in(ends: Any, name: str) -> None:
     assert "Traceback" not in words
 
 
-def test_numbers_that_are_not_finite_stop_the_run_before_they_are_saved(runs: Runs, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    steep = RECIPE | {"save_every": 1, "optimizer.learning_rate": 1e30}
-    codes = start([runs.task | {"out": str(out), "recipe": steep}], tmp_path)
-    assert codes == [1], said(out)
-    last = complete_checkpoints(out)[-1]
+def test_numbers_that_are_not_finite_stop_the_run_before_they_are_saved(runs: Runs) -> None:
+    last = complete_checkpoints(runs.steep)[-1]
     step = int(last.name.removeprefix("checkpoint-"))
     assert all(np.isfinite(value).all() for value in load_file(last / "model.safetensors").values())
-    message = error_of(said(out))
+    message = error_of(said(runs.steep))
     assert f"step {step + 1} is not finite" in message
     assert f"Samples: toy-{step}." in message
     assert "lower `optimizer.learning_rate`" in message

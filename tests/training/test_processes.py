@@ -28,11 +28,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two processes beside such of one with the same samples a step."""
     folder = tmp_path_factory.mktemp("processes")
     toy_init(folder / "init")
-    alone = [task(folder, "one of four", 4), task(folder, "one of two", 2)]
-    assert start(alone, folder) == [0, 0], said(folder / "one of four")
-    for name, size, scope in (("two of two", 2, "sample"), ("two of one, as published", 1, "batch")):
-        done = start_together(task(folder, name, size, recipe={"loss.scope": scope}), 2)
-        assert done.returncode == 0, done.stderr
+    runs = [
+        task(folder, "one of four", 4),
+        task(folder, "one of two", 2),
+        task(folder, "two of two", 2, num_processes=2),
+        task(folder, "two of one, as published", 1, num_processes=2, recipe={"loss.scope": "batch"}),
+        task(folder, "two of two", 2, resume=True),  # which is refused
+    ]
+    ends = start(runs, folder)
+    assert ends == [0, 0, 0, 0, 1], [said(Path(run["out"])) for run in runs]
     return folder
 
 
@@ -66,8 +70,6 @@ def test_log_of_processes_has_the_mean_over_all_of_them(folder: Path) -> None:
 
 def test_run_of_two_processes_is_not_resumed_by_one(folder: Path) -> None:
     assert num_processes_of(complete_checkpoints(folder / "two of two")[-1]) == 2
-    again = task(folder, "two of two", 2, resume=True)
-    assert start([again], folder) == [1]
     assert "resumed on as many processes as it was started on, which is 2; it is 1 now" in said(folder / "two of two")
 
 
@@ -77,8 +79,7 @@ def test_killed_process_takes_the_others_along_and_the_run_resumes(folder: Path)
     broken = task(folder, "broken", 2, kill_at=kill_at, kill_process=1)
     assert start_together(broken, 2).returncode != 0
     assert [path.name for path in complete_checkpoints(folder / "broken")] == ["checkpoint-3"]
-    done = start_together(task(folder, "broken", 2, resume=True), 2)
-    assert done.returncode == 0, done.stderr
+    assert start([task(folder, "broken", 2, resume=True, num_processes=2)], folder) == [0], said(folder / "broken")
     for process in (0, 1):
         assert losses(folder / "broken", process) == losses(folder / "two of two", process)
     ours, theirs = (load_file(folder / name / "model" / "model.safetensors") for name in ("broken", "two of two"))

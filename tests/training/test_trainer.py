@@ -14,6 +14,7 @@ import torch
 from rs2sam.errors import DataNotFoundError, InvalidInputError, TrainingError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
+from rs2sam.training import watch
 from rs2sam.training.examples import ReferringDataset
 from rs2sam.training.initial import starting_point
 from rs2sam.training.losses import LossSettings
@@ -29,6 +30,12 @@ ALL_TERMS = {"cross_entropy", "dice", "boundary", "presence", "score"}
 @pytest.fixture(scope="module")
 def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_init(tmp_path_factory.mktemp("toy") / "init")
+
+
+@pytest.fixture(autouse=True)
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of matplotlib in every run."""
+    monkeypatch.setattr(watch, "draw_curves", lambda *_: True)
 
 
 def trainer(recipe: Recipe, output: Path) -> RS2SamTrainer:
@@ -240,10 +247,12 @@ def test_two_passes_of_one_are_a_step_of_two(init, tmp_path, scope):
     divided = replace(recipe, batch_size=1, gradient_accumulation=2)
     apart = train(divided, TOY, tmp_path / "apart").state_dict()
     start = states(init)
-    moved = max((together[name] - start[name]).abs().max().item() for name in together)
-    differ = max((together[name] - apart[name]).abs().max().item() for name in together)
-    assert moved > 1e-3
-    assert differ < 0.02 * moved
+    moved, differ = (
+        torch.cat([(together[name] - other[name]).flatten() for name in together]) for other in (start, apart)
+    )
+    # Of all weights together: where a gradient is rounding alone, AdamW makes it large.
+    assert moved.abs().max() > 1e-3
+    assert differ.norm() < 2e-3 * moved.norm()
 
 
 def test_accumulated_passes_see_every_example_once(init, tmp_path):

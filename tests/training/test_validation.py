@@ -19,7 +19,7 @@ from rs2sam.evaluation import evaluate
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
 from rs2sam.segmenter import Segmenter
-from rs2sam.training.validation import ValidationSettings, Validator, read_validations, spread
+from rs2sam.training.validation import ValidationSettings, Validator, read_validations, require_best_again, spread
 from tests.training.toy import toy_draw, toy_init
 
 CPU = torch.device("cpu")
@@ -115,6 +115,28 @@ def test_resumed_run_knows_the_best_until_its_checkpoint(init, tmp_path):
     assert not (tmp_path / "best").exists()
 
 
+@pytest.mark.parametrize(
+    ("step", "every_steps", "last_step", "refused"),
+    [
+        (6, 0, 9, False),  # `best/` is not later than the checkpoint
+        (4, 2, 9, False),  # step 6 is validated again
+        (4, 0, 6, False),  # likewise, as the last
+        (4, 4, 9, True),
+        (0, 0, 9, True),
+    ],
+)
+def test_best_model_later_than_the_checkpoint_has_to_be_met_again(tmp_path, step, every_steps, last_step, refused):
+    (tmp_path / "validation").mkdir()
+    for validated, best in ((2, True), (6, True), (8, False)):
+        text = json.dumps({"step": validated, "best": best})
+        (tmp_path / "validation" / f"step-{validated:06d}.json").write_text(text)
+    if refused:
+        with pytest.raises(InvalidInputError, match=rf"of step 6.*`validate.every_steps` = {every_steps}"):
+            require_best_again(tmp_path, step, every_steps, last_step)
+    else:
+        require_best_again(tmp_path, step, every_steps, last_step)
+
+
 def test_too_long_a_sentence_is_refused_before_the_run(init, tmp_path):
     endless = Sample(toy_draw(0).rgb, "a square beside " * 20, None, "0")
     with pytest.raises(InvalidInputError, match="at most 30 tokens"):
@@ -128,20 +150,24 @@ def test_spread_takes_the_ends_and_what_lies_evenly_between(count, wanted, place
     assert spread(count, wanted) == places
 
 
-def in_process(rank: int, world: int, init: Path, output: Path, spread_out: bool) -> None:
+def in_process(rank: int, world: int, init: Path, output: Path) -> None:
+    """Validate where every process has the model, and where parameters are spread out and the first has it alone."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{output / 'store'}", rank=rank, world_size=world)
     try:
-        model = None if spread_out and rank else load_model(init)
-        done = validator(init, output / "run").run(model, 3, CPU, main=rank == 0)
-        assert (done is None) == (rank > 0)
+        for folder, model in (
+            ("in all", load_model(init)),
+            ("in the first", None if rank else load_model(init)),
+        ):
+            done = validator(init, output / folder).run(model, 3, CPU, main=rank == 0)
+            assert (done is None) == (rank > 0)
     finally:
         torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("spread_out", [False, True])
-def test_figures_do_not_depend_on_the_number_of_processes(init, tmp_path, spread_out):
+def test_figures_do_not_depend_on_the_number_of_processes(init, tmp_path):
     alone = validator(init, tmp_path / "alone").run(load_model(init), 3, CPU, main=True)
-    torch.multiprocessing.spawn(in_process, (2, init, tmp_path, spread_out), nprocs=2)
-    (together,) = read_validations(tmp_path / "run")
+    torch.multiprocessing.spawn(in_process, (2, init, tmp_path), nprocs=2)
     assert alone is not None
-    assert together | {"seconds": 0} == alone[0] | {"seconds": 0}
+    for folder in ("in all", "in the first"):
+        (together,) = read_validations(tmp_path / folder)
+        assert together | {"seconds": 0} == alone[0] | {"seconds": 0}

@@ -16,6 +16,7 @@ from torch import nn
 
 from rs2sam.backends.torch import load_model
 from rs2sam.datasets.base import Sample
+from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import evaluate
 from rs2sam.segmenter import Segmenter
 from rs2sam.training import watch
@@ -40,9 +41,9 @@ def samples() -> list[Sample]:
 
 
 def recipe_for(init: Path, **changes: Any) -> Recipe:
-    """Rates that differ, a moving average, a validation every other step; no TensorBoard, which takes seconds."""
+    """Rates that differ, a moving average, a validation every other step."""
     optimizer = OptimizerRecipe(1e-3, 4e-3, warmup_steps=2, schedule="constant", ema_decay=0.5)
-    recipe = toy_recipe(init, optimizer=optimizer, validate=ValidationRecipe(every_steps=2), tensorboard=False)
+    recipe = toy_recipe(init, optimizer=optimizer, validate=ValidationRecipe(every_steps=2))
     return replace(recipe, **changes)
 
 
@@ -54,6 +55,12 @@ def run(recipe: Recipe, output: Path, *, validation: Sequence[Sample] | None = N
 def timeless(output: Path) -> list[dict[str, Any]]:
     entries = read_log(output / "log.jsonl")
     return [{name: value for name, value in entry.items() if name not in TIME_FIELDS} for entry in entries]
+
+
+@pytest.fixture(autouse=True)
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of matplotlib in every run; `watched`, which is made before, has them."""
+    monkeypatch.setattr(watch, "draw_curves", lambda *_: True)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +135,17 @@ def test_resumed_run_writes_the_log_of_an_uninterrupted_one(watched, init, tmp_p
     ]
     entries = read_log(tmp_path / "log.jsonl")
     assert entries[3]["seconds"] > entries[1]["seconds"]
+
+
+def test_resuming_where_the_best_model_would_not_be_met_again_changes_nothing(watched, init, tmp_path):
+    shutil.copytree(watched, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoint-4")
+    (last,) = (tmp_path / "run" / "validation").glob("step-*4.json")
+    last.write_text(json.dumps(json.loads(last.read_text()) | {"step": 3, "best": True}))
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text()
+    with pytest.raises(InvalidInputError, match="the model of step 3, later than step 2"):
+        run(recipe_for(init, validate=ValidationRecipe(every_steps=4)), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "recipe.yaml").read_text() == recipe
 
 
 def test_window_of_the_log_that_spans_a_checkpoint_is_whole_after_a_kill(init, tmp_path):

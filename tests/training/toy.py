@@ -38,7 +38,7 @@ TOY = Examples(toy_draw, NUM_CLASSES)
 
 
 def toy_recipe(init: Path, **changes: Any) -> Recipe:
-    """Four steps of two examples, from the folder that `toy_init` writes."""
+    """Four steps of two examples, from the folder that `toy_init` writes; no TensorBoard, which takes seconds."""
     recipe = Recipe(
         init=str(init),
         steps=4,
@@ -47,6 +47,7 @@ def toy_recipe(init: Path, **changes: Any) -> Recipe:
         data=DataRecipe(side=IMAGE_SIZE, num_workers=0),
         loss=LossSettings(dice=2.0, boundary_form="soft", dice_reduction="mean"),
         optimizer=OptimizerRecipe(1e-3, 1e-3, warmup_steps=1, schedule="constant"),
+        tensorboard=False,
     )
     return replace(recipe, **changes)
 

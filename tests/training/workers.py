@@ -3,7 +3,8 @@
     python -m tests.training.workers TASKS.json          # each task in a fork of one process that has loaded torch
     torchrun ... -m tests.training.workers --here TASKS.json
 
-A task is a mapping; see `run`. What forked ones ended with is printed as a JSON list.
+A task is a mapping; see `run`. What forked ones ended with is printed as a JSON list. Forks that train together are as
+torchrun starts them, without the seconds in which each of its processes loads torch.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -50,18 +52,25 @@ def losses(output_dir: Path, process: int = 0) -> dict[int, str]:
 
 
 def start(tasks: Sequence[Mapping[str, Any]], folder: Path) -> list[int]:
-    """Run tasks one after another; returns what each ended with, -9 for a kill."""
+    """Run tasks one after another; returns what each ended with, -9 for a kill.
+
+    A task with `num_processes` is run in as many that train together, and ends with what the first that failed did.
+    """
     plan = folder / "tasks.json"
     plan.write_text(json.dumps(list(tasks)), encoding="utf-8")
     command = [sys.executable, "-m", "tests.training.workers", str(plan)]
     limit = max(TIMEOUT_S, TIMEOUT_OF_A_TASK_S * len(tasks))
-    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=limit, check=False)
+    # As torchrun has it: `torch.set_num_threads` is not for the threads that a library starts in a fork.
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    found = subprocess.run(
+        command, cwd=REPOSITORY, env=surroundings, capture_output=True, text=True, timeout=limit, check=False
+    )
     assert found.returncode == 0, found.stderr
     return list(json.loads(found.stdout.splitlines()[-1]))
 
 
 def start_together(task: Mapping[str, Any], num_processes: int) -> subprocess.CompletedProcess[str]:
-    """Run a task in processes that train together."""
+    """Run a task in processes that train together, as torchrun starts and stops them."""
     out = Path(task["out"])
     plan = out.parent / f"{out.name}-task.json"
     plan.write_text(json.dumps(task), encoding="utf-8")
@@ -155,7 +164,8 @@ def run(task: Mapping[str, Any]) -> None:
 
     Args:
         task: `init`, `out`; optional: `resume`, `recipe` (changes, with dotted keys), `noise` (by default there is
-            some), `kill_at` and `kill_process` (by default any), `trouble` (see `TROUBLE`).
+            some), `kill_at` and `kill_process` (by default any), `trouble` (see `TROUBLE`), `num_processes`
+            (see `start`).
     """
     out, rank = Path(task["out"]), int(os.environ.get("RANK", "0"))
     values = plain_values(toy_recipe(Path(task["init"])))
@@ -243,17 +253,37 @@ def main(arguments: Sequence[str]) -> None:
         return
     ends = []
     for task in json.loads(Path(arguments[0]).read_text(encoding="utf-8")):
-        process = os.fork()
-        if process == 0:
-            _child(task)
-        ends.append(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+        processes = [_fork(task, surroundings) for surroundings in _surroundings(task.get("num_processes", 1))]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+        ends.append(next(filter(None, codes), 0))
     print(json.dumps(ends))
 
 
+def _surroundings(num_processes: int) -> list[dict[str, str]]:
+    """The environment that torchrun would give to each of some processes; nothing for one alone."""
+    if num_processes == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": str(num_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(num_processes)]
+
+
+def _fork(task: Mapping[str, Any], surroundings: Mapping[str, str]) -> int:
+    """The number of a process that runs a task."""
+    process = os.fork()
+    if process == 0:
+        os.environ.update(surroundings)
+        _child(task)
+    return process
+
+
 def _child(task: Mapping[str, Any]) -> None:
-    """Ends as `rs2sam.cli.main` does, with what was said in a file."""
-    out = Path(task["out"])
-    file = os.open(out.parent / f"{out.name}-{SAID}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    """Ends as `rs2sam.cli.main` does, with what the first process said in a file."""
+    out, rank = Path(task["out"]), os.environ.get("RANK", "0")
+    name = f"{out.name}-{SAID}" if rank == "0" else f"{out.name}-{rank}-{SAID}"
+    file = os.open(out.parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
     logging.basicConfig(level=logging.WARNING, force=True)
