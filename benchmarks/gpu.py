@@ -27,6 +27,7 @@ import numpy as np
 
 COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
 PICTURE_SENTENCES = ("all buildings", "the water", "all storage tanks")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 LEAST_MASK_PIXELS = 200
 TOY_SIDE, TOY_SECONDS = 64, 0.05
 
@@ -100,11 +101,15 @@ def speed(place: Place, precision: str) -> dict[str, Any]:
 def agreement(place: Place) -> dict[str, Any]:
     """`compact` in bf16 and fp16 beside float32, on real pictures: IoU of every mask of some size."""
     from rs2sam.backends.torch import DTYPES, TorchBackend
+    from rs2sam.datasets.synthetic.showcase import showcase
     from rs2sam.imaging import read_image
     from rs2sam.processing import Processor, logits_to_mask, logits_to_probability
 
     processor = Processor.from_folder(COMPACT)
-    pictures = [read_image(file) for file in sorted((place.images or Path()).rglob("*.jpg"))[: 2 if place.toy else 60]]
+    files = [] if place.images is None else [f for f in place.images.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES]
+    if place.images is not None and not files:
+        raise FileNotFoundError(f"{place.images} must hold pictures ({', '.join(PICTURE_SUFFIXES)}), but has none.")
+    pictures = [read_image(file) for file in sorted(files)[: 2 if place.toy else 60]] or [showcase().pixels()]
     asked = [(picture, sentence) for picture in pictures for sentence in PICTURE_SENTENCES]
     answers: dict[str, list[Any]] = {}
     for precision in ("float32", "bf16", "fp16"):
@@ -249,7 +254,10 @@ def summary(out: Path, toy: bool) -> dict[str, Any]:
     for number, case in enumerate(CASES[device]):
         loops = {loop: found.get(f"train-{number}-{loop}", {"error": "not done"}) for loop in LOOPS[device]}
         if any("error" not in one for one in loops.values()):
-            found[f"train-{number}"] = {"case": case, **compared(device, loops)}
+            try:
+                found[f"train-{number}"] = {"case": case, **compared(device, loops)}
+            except ValueError as error:
+                found[f"train-{number}"] = {"case": case, "error": str(error)}
     return found
 
 
@@ -258,7 +266,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=9.0, help="no piece is started or left running beyond this")
-    parser.add_argument("--images", type=Path, help="folder of pictures for the comparison of precisions")
+    parser.add_argument(
+        "--images", type=Path, help="folder of pictures for the comparison of precisions; without, the drawn scene"
+    )
     parser.add_argument("--only", help="one piece, done or not")
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -277,6 +287,8 @@ def main() -> None:
         found = {"machine": describe_machine(), **known[arguments.piece](place)}
         (place.out / f"{arguments.piece}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return
+    if arguments.only and arguments.only not in known:
+        parser.error(f"--only must be one of {', '.join(known)}, not {arguments.only}")
     wanted = [arguments.only] if arguments.only else [n for n in known if not (place.out / f"{n}.json").is_file()]
     if arguments.list:
         print("\n".join(f"{'open' if name in wanted else 'done'}  {name}" for name in known))

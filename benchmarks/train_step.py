@@ -241,7 +241,7 @@ def compared(device: str, found: dict[str, Any]) -> dict[str, Any]:
     losses = {loop: one["last_loss"] for loop, one in done.items()}
     values = list(losses.values())
     if not np.allclose(values, values[:1], rtol=LOSS_TOLERANCE[device]):
-        raise SystemExit(f"the loops end with different losses, {losses}")
+        raise ValueError(f"The loops must end with one loss, but they end with {losses}.")
     seconds = {loop: one["step_s"]["median"] for loop, one in done.items()}
     result: dict[str, Any] = {}
     if "trainer" in done and "eager" in done:

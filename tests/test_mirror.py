@@ -74,7 +74,19 @@ def test_a_sentence_of_sides_is_asked_of_the_view_alone():
 
 
 @pytest.mark.parametrize(
-    "sentence", ["the leftmost ship", "upper-right roof", "the Western tank", "the tank in the southeast", "far left"]
+    "sentence",
+    [
+        *("the leftmost ship", "upper-right roof", "the Western tank", "the tank in the southeast", "far left"),
+        *(
+            "topleft tank",
+            "upper_left tank",
+            "ship lefmost",
+            "the rihgtmost ship",
+            "NW corner tank",
+            "tank in the n.e.",
+        ),
+        *("the suothwest tank", "the ship at ten o'clock"),
+    ],
 )
 def test_words_of_left_and_right_are_known(sentence: str):
     assert not mirrors_well(sentence)

@@ -18,11 +18,15 @@ from rs2sam.segmenter import Segmentation, Segmenter
 
 __all__ = ["MirroringSegmenter", "mirrors_well"]
 
-_SIDES = re.compile(r"\b(?:left|right|(?:(?:north|south)[- ]?)?(?:west|east))", re.IGNORECASE)
+# Inside of words too ("topleft", "upper_left"), misspelled and shortened: a word that is none ("alright") costs the
+# averaging, one that is overlooked costs the mask.
+_SIDES = re.compile(
+    r"lef|letf|lft|(?<!b)righ|rigt|rihg|rght|(?:\b|_|th)(?:west|east)|\b[ns]\.?[ew]\b|clock", re.IGNORECASE
+)
 
 
 def mirrors_well(sentence: str) -> bool:
-    """Whether a sentence means the same of the mirror image, as far as its words tell."""
+    """Whether a sentence means the same of the mirror image, as far as its letters tell."""
     return _SIDES.search(sentence) is None
 
 

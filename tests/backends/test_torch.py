@@ -31,6 +31,32 @@ def test_a_padded_batch_equals_its_samples(torch_folder, make_batch):
     np.testing.assert_allclose(together.low_res_logits[0], alone.low_res_logits[0], rtol=1e-4, atol=1e-5)
 
 
+def test_many_views_are_answered_in_parts_and_alike(torch_folder, make_batch, monkeypatch):
+    monkeypatch.setattr("rs2sam.backends.torch.MOST_AT_ONCE", 2)
+    backend = TorchBackend.from_folder(torch_folder, device="cpu")
+    inputs = make_batch((4, 9, 5, 7, 3))
+    parts = backend.run(*inputs)
+    monkeypatch.undo()
+    whole = backend.run(*inputs)
+    for name, array in vars(whole).items():
+        np.testing.assert_allclose(getattr(parts, name), array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("batch", "length", "longest", "filled"),
+    [(1, 5, 62, (1, 16)), (3, 16, 62, (4, 16)), (2, 56, 62, (2, 62)), (5, 7, 0, (8, 7))],
+)
+def test_compiled_models_see_few_shapes(make_batch, batch, length, longest, filled):
+    import torch
+
+    from rs2sam.backends.torch import _filled
+
+    inputs = make_batch((length,) * batch)
+    pixels, union, ids, attend = _filled(tuple(map(torch.from_numpy, inputs)), longest)
+    assert (len(pixels), len(union), tuple(ids.shape), tuple(attend.shape)) == (filled[0], filled[0], filled, filled)
+    assert int(attend.sum()) == filled[0] * length
+
+
 def test_untrained_heads_say_nothing(tmp_path, make_batch):
     backend = TorchBackend.from_folder(write_small_model(tmp_path, heads=False), device="cpu")
     output = backend.run(*make_batch((4,)))

@@ -58,6 +58,7 @@ def test_the_command_measures_every_way_to_run(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # what torch's compiler imports of torch
 def test_a_compiled_model_is_measured_and_agrees(tmp_path):
     pytest.importorskip("torch")
     folder, file = write_small_model(tmp_path / "model"), tmp_path / "b.json"

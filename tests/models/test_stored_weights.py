@@ -39,6 +39,16 @@ def test_layers_that_share_the_buffer_do_not_disturb_each_other():
         torch.testing.assert_close(answer, tokens @ layer.weight.float().T + layer.bias, rtol=1e-6, atol=1e-6)
 
 
+def test_a_buffer_made_in_inference_mode_serves_outside_of_it():
+    stored_weights._buffers.__dict__.clear()
+    layer, tokens = StoredLinear(nn.Linear(8, 8).half()), torch.randn(4, 8)
+    layer.bias.data = layer.bias.data.float()
+    with torch.inference_mode():
+        inside = layer(tokens)
+    with torch.no_grad():
+        assert torch.equal(layer(tokens), inside)
+
+
 def test_only_large_layers_are_replaced(monkeypatch):
     monkeypatch.setattr(stored_weights, "LEAST_ELEMENTS", 12)
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 3), nn.Sequential(nn.Embedding(6, 2)), nn.Conv2d(4, 4, 1))

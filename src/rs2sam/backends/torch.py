@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,10 @@ from rs2sam.processing import ProcessingConfig
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TEXT_STEP = 16
 """Tokens: compiled models see sentences filled up to multiples of this."""
+MOST_AT_ONCE = 32
+"""Views: of 64, `large` has more windows than CUDA's attention kernels can count (65,535)."""
+MOST_SHAPES = 128
+"""That a model is compiled for: batches of powers of two, times lengths."""
 
 
 class TorchBackend:
@@ -50,7 +56,8 @@ class TorchBackend:
     ) -> None:
         self._device = _device(device)
         self._model: RS2SamModel = model.eval().to(self._device)
-        self._pads_text = bool(model.config.mask_fusion_padding)
+        # Where padding has weight nothing is filled up.
+        self._longest_text = model.config.max_text_tokens if model.config.mask_fusion_padding else 0
         self.has_presence = bool(model.config.has_presence)
         self.has_score = bool(model.config.has_score)
         self.compiled = compiled
@@ -60,6 +67,8 @@ class TorchBackend:
             self.staged = StagedModel.in_precision(model, dtype or torch.float32)
             self._answer = self.staged
             if compiled:
+                # Beyond this many shapes torch would run the model uncompiled and say so in its log alone.
+                torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
                 mode = "max-autotune" if self._device.type == "cuda" else "default"
                 self.staged.compile(dynamic=False, mode=mode)
 
@@ -141,14 +150,18 @@ class TorchBackend:
     def _run(
         self, pixel_values: Tensor, union_pixel_values: Tensor, input_ids: IntArray, attention_mask: IntArray
     ) -> BackendOutput:
-        """Answer a batch; the host waits for the device once, when the answers are read."""
+        """Answer a batch; the host waits for the device once for every 32 views, when the answers are read."""
         batch = len(input_ids)
+        if batch > MOST_AT_ONCE:
+            both = (slice(None, MOST_AT_ONCE), slice(MOST_AT_ONCE, None))
+            arrays = (pixel_values, union_pixel_values, input_ids, attention_mask)
+            return _joined(*(self._run(*(one[part] for one in arrays)) for part in both))  # type: ignore[arg-type]
         text = (torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
         tensors: tuple[Tensor, ...] = (pixel_values, union_pixel_values, *text)
         with torch.inference_mode():
             if self.compiled:
-                tensors = _filled(tensors, self._pads_text)
-            moved = [tensor.to(self._device, non_blocking=True) for tensor in tensors]
+                tensors = _filled(tensors, self._longest_text)
+            moved = [tensor.to(self._device, non_blocking=self._device.type == "cuda") for tensor in tensors]
             logits, pseudo_mask, presence, scores = self._answer(*moved)
         assert logits is not None
         return BackendOutput(
@@ -165,20 +178,29 @@ class TorchBackend:
         return output.low_res_logits, output.pseudo_mask, output.presence_logits, output.iou_scores
 
 
-def _filled(tensors: tuple[Tensor, ...], pads_text: bool) -> tuple[Tensor, ...]:
-    """A batch repeated up to a power of two; its sentences padded to a multiple of 16 tokens where that is harmless.
+def _filled(tensors: tuple[Tensor, ...], longest_text: int) -> tuple[Tensor, ...]:
+    """A batch repeated up to a power of two; its sentences padded to a multiple of 16 tokens.
 
     Args:
         tensors: the four of `Backend.run`.
-        pads_text: the model gives no weight to padding.
+        longest_text: no sentence is padded beyond this many tokens.
     """
     batch, length = tensors[2].shape
     size = 1 << (batch - 1).bit_length()
-    filler = -length % TEXT_STEP if pads_text else 0
+    filler = max(0, min(-length % TEXT_STEP, longest_text - length))
     if size > batch:
         tensors = tuple(tensor[torch.arange(size, device=tensor.device) % batch] for tensor in tensors)
     pixels, union, ids, attend = tensors
     return pixels, union, F.pad(ids, (0, filler)), F.pad(attend, (0, filler))
+
+
+def _joined(first: BackendOutput, second: BackendOutput) -> BackendOutput:
+    """The answers to two batches as those to one."""
+    answers: dict[str, Any] = {}
+    for field in fields(BackendOutput):
+        pair = getattr(first, field.name), getattr(second, field.name)
+        answers[field.name] = None if pair[0] is None else np.concatenate(pair)
+    return BackendOutput(**answers)
 
 
 def load_model(

@@ -79,6 +79,7 @@ class TorchCandidate:
 
     def load(self) -> Backend:
         """Load the model onto the device."""
+        torch.backends.cudnn.allow_tf32 = False  # or float32, the reference too, would have 10 bits in convolutions
         if self.kind in ("plain", "autocast"):
             model = load_model(self.folder, device=self.device)
             model.set_attn_implementation("eager")

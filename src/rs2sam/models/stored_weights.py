@@ -83,5 +83,6 @@ def converted(weight: Tensor, dtype: torch.dtype) -> Tensor:
         return weight.to(dtype)  # a backward pass would read what another layer has written
     buffer: Tensor | None = getattr(_buffers, "buffer", None)
     if buffer is None or buffer.numel() < weight.numel() or buffer.dtype != dtype or buffer.device != weight.device:
-        buffer = _buffers.buffer = torch.empty(math.prod(weight.shape), dtype=dtype, device=weight.device)
+        with torch.inference_mode(False):  # or no call outside of that mode could write into it
+            buffer = _buffers.buffer = torch.empty(math.prod(weight.shape), dtype=dtype, device=weight.device)
     return buffer[: weight.numel()].view(weight.shape).copy_(weight)
