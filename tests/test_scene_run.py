@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from rs2sam.raster import MinArea, ReadOptions, SceneOptions, read_scene, segmen
 from rs2sam.raster.outputs import OutputOptions
 from rs2sam.raster.source import open_source
 from rs2sam.raster.streaming import answer_tiles, read_tiles
-from rs2sam.scene_run import SceneRequest, run_scene, with_model_options
+from rs2sam.scene_run import SceneRequest, plan_tiles, run_scene, with_model_options
 from tests.make_rasters import RedSegmenter, RedView, paint, write_tiff
 
 
@@ -274,6 +275,76 @@ def test_a_ground_resolution_needs_a_place(tmp_path):
         SceneOptions(gsd_m=0.3, tile=100)
 
 
+@pytest.mark.parametrize("gsd_m", [0, -1, np.inf, np.nan])
+def test_a_ground_resolution_is_a_finite_length(gsd_m):
+    with pytest.raises(InvalidInputError, match="finite"):
+        SceneOptions(gsd_m=gsd_m)
+
+
+@pytest.mark.parametrize("gsd_m", [300.0, 1e6, 1e200, 1e308])
+def test_a_ground_resolution_coarser_than_the_image_is_refused(tmp_path, gsd_m):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    with pytest.raises(InvalidInputError, match=r"246\.1 m long.*smaller one"):
+        run(path, tmp_path / "out", gsd_m=gsd_m)
+    with pytest.raises(InvalidInputError, match=r"246\.1 m long"):
+        segment_scene(RedSegmenter(), read_scene(path), ["red"], SceneOptions(gsd_m=gsd_m))
+
+
+def test_the_coarsest_ground_resolution_makes_a_pixel_of_the_image(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(np.ones((100, 100), dtype=bool)))
+    report = run(path, tmp_path / "out", gsd_m=59.9)
+    assert (report["source"]["height"], report["source"]["width"]) == (1, 1)
+    assert report["sentences"][0]["pixels"] == 1
+
+
+# --- what would fail after the work ----------------------------------------------------------------------------------
+
+SITE = 'LOCAL_CS["a building site",UNIT["metre",1]]'
+
+
+@pytest.mark.parametrize("options", [{"outputs": {"polygon_format": "geojson"}}, {"min_area": MinArea(3, "m2")}])
+def test_what_needs_a_place_on_earth_is_refused_before_the_model_is_asked(tmp_path, options):
+    segmenter = RedSegmenter()
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()), crs=SITE)
+    with pytest.raises(InvalidInputError, match=r"building site|CRS says where"):
+        run(path, tmp_path / "out", segmenter, **options)
+    assert segmenter.num_views == 0
+    request = SceneRequest(
+        str(path),
+        ("red",),
+        tmp_path / "out",
+        options=SceneOptions(min_area=options.get("min_area", MinArea(0))),
+        outputs=OutputOptions(**options.get("outputs", {})),
+    )
+    with open_source(path) as source, pytest.raises(InvalidInputError, match=r"building site|CRS says where"):
+        plan_tiles(request, source.info, segmenter.image_size)
+
+
+def test_names_and_sentences_that_are_not_utf8_are_refused_at_once(tmp_path):
+    name = b"b\xe9ta.tif".decode(errors="surrogateescape")
+    for request in (
+        SceneRequest(name, ("red",), tmp_path / "out"),
+        SceneRequest("a.tif", ("red",), tmp_path / name),
+        SceneRequest("a.tif", (name,), tmp_path / "out"),
+    ):
+        with pytest.raises(InvalidInputError, match=r"UTF-8.*b\\udce9ta"):
+            request.check()
+    with pytest.raises(InvalidInputError, match="UTF-8"):
+        read_scene(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_an_error_of_ours_wherever_it_is_noticed(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("rs2sam.raster.region_store.RegionStore.add", full)
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    with pytest.raises(InvalidInputError, match=r"disk is full.*free space"):
+        run(path, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +373,19 @@ def test_a_corrupt_block_is_left_out_and_reported(tmp_path):
     outside[block] = False
     assert (mask[outside] < 255).all()
     assert (mask[outside] == 1).any()
+
+
+def test_lost_windows_are_in_pixels_of_the_results_at_a_coarser_resolution_too(tmp_path):
+    path, block = damaged_tiff(tmp_path)
+    report = run(path, tmp_path / "out", FieldSegmenter(), gsd_m=1.2)
+    (mask,) = mask_of(tmp_path / "out")
+    assert mask.shape == (128, 192)
+    assert [64, 96, 32, 32] in report["lost"]
+    assert (mask[tuple(slice(part.start // 2, part.stop // 2) for part in block)] == 255).all()
+    told = np.zeros(mask.shape, dtype=bool)
+    for row, col, height, width in report["lost"]:
+        told[row : row + height, col : col + width] = True
+    assert (mask[~told] < 255).all()
 
 
 def test_a_picture_that_ends_too_early_is_refused_whole(tmp_path):

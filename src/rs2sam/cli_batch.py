@@ -121,13 +121,14 @@ def batch(ctx: click.Context, /, given: str, sentence: tuple[str, ...], folder: 
     quiet = is_quiet(ctx)
     _refuse_ray_options(ctx)
     plan = make_plan(given, sentence, folder, options)
+    engine = choose_engine(plan, options)
     if options["dry_run"]:
         click.echo(describe_plan(plan))
         return
     from rs2sam.batch.run import run_batch
 
     with _watch(quiet=quiet, lines=not options["as_json"]) as watcher, _stop_on_sigterm():
-        summary = run_batch(plan, choose_engine(plan, options), watcher)
+        summary = run_batch(plan, engine, watcher)
     if options["as_json"]:
         click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     elif not quiet:
@@ -156,6 +157,8 @@ def make_plan(given: str, sentence: tuple[str, ...], folder: Path, options: Mapp
     _refuse_expanded_glob(sentence)
     sentences = [*sentence, *(read_sentences(options["sentences_file"]) if options["sentences_file"] else ())]
     check_sentences(sentences)
+    # Answered twice, a sentence would be counted twice; the same one may stand in the command and in the file.
+    sentences = list(dict.fromkeys(sentences))
     settings = settings_from({**options, "resume": True})
     catalog = options["catalog"]
     if catalog is None:
@@ -187,13 +190,10 @@ def _ray_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
     # Before Ray is imported: it reports to nobody that it is used, and errors that it recovers from are its own affair.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    from rs2sam.batch.ray_engine import RayOptions, run_ray
+    from rs2sam.batch.ray_engine import run_ray
+    from rs2sam.batch.ray_options import RayOptions
     from rs2sam.cli_scene import load_segmenter
 
-    threads = options["threads"] or max(1, int(options["cpus_per_actor"]))
-    # Every process must find the same, whatever folder it runs in.
-    model = os.path.abspath(options["model"]) if os.path.isdir(options["model"]) else options["model"]
-    load = partial(load_segmenter, model, options["backend"], options["device"], threads)
     ray_options = RayOptions(
         address=options["ray_address"],
         actors=options["actors"],
@@ -202,6 +202,10 @@ def _ray_engine(plan: BatchPlan, options: Mapping[str, Any]) -> Engine:
         object_store_gib=options["object_store"],
         finishers=options["finishers"],
     )
+    threads = options["threads"] or max(1, int(options["cpus_per_actor"]))
+    # Every process must find the same, whatever folder it runs in.
+    model = os.path.abspath(options["model"]) if os.path.isdir(options["model"]) else options["model"]
+    load = partial(load_segmenter, model, options["backend"], options["device"], threads)
 
     def engine(schedule: Schedule, watcher: Watcher) -> None:
         run_ray(schedule, plan.settings.request, load, ray_options, watcher)
@@ -238,7 +242,7 @@ def _refuse_ray_options(ctx: click.Context) -> None:
 
 def _refuse_expanded_glob(sentence: tuple[str, ...]) -> None:
     """A glob without quotes is files by the time it gets here; the second would be taken for a sentence."""
-    files = [text for text in sentence if os.path.exists(text)]
+    files = [text for text in sentence if os.path.isfile(text)]
     if files:
         raise InvalidInputError(
             f"`rs2sam batch` takes one INPUT and then sentences, but {files[0]!r} is a file. Put a glob in quotes "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -21,8 +22,10 @@ from rs2sam.processing import FirstPass
 from rs2sam.raster.budget import budget
 from rs2sam.raster.finding import Finder, Plan
 from rs2sam.raster.first_pass import OverviewGrid, Screening
+from rs2sam.raster.geojson import check_crs
 from rs2sam.raster.in_memory import check_min_area
 from rs2sam.raster.job import Job, key_of
+from rs2sam.raster.opening import check_utf8
 from rs2sam.raster.outputs import OutputOptions, OutputPaths
 from rs2sam.raster.polygon_files import check_format
 from rs2sam.raster.scanning import Answers, Scan, TileJob, local_answers, scan
@@ -86,11 +89,15 @@ class SceneRequest:
         """Refuse at once, before a model is loaded, what would fail after the work is done.
 
         Raises:
-            InvalidInputError: a sentence is blank; there are too many for a class map; the folder cannot be written, or
-                holds results of this scene and may not be overwritten.
+            InvalidInputError: a name or sentence is not UTF-8; a sentence is blank; there are too many for a class map;
+                the folder cannot be written, or holds results of this scene and may not be overwritten.
             MissingDependencyError: the format of the polygons needs a library that is not installed.
         """
+        check_utf8("name of an image", self.image)
+        check_utf8("name of a folder", str(self.folder))
         check_sentences(self.sentences)
+        for sentence in self.sentences:
+            check_utf8("text of a sentence", sentence)
         check_format(self.outputs.polygon_format)
         if self.outputs.class_map and len(self.sentences) > 254:
             raise InvalidInputError(
@@ -115,8 +122,8 @@ def run_scene(
         answers: who asks the model about the tiles of `plan_tiles`; None: this process.
 
     Returns:
-        The content of `STEM_result.json`. Its `lost` lists the windows of the source that could not be read; they have
-        no data in the results.
+        The content of `STEM_result.json`. Its `lost` lists the windows that could not be read, in pixels of the
+        results, where they have no data.
 
     Raises:
         DataNotFoundError: when there is no such image.
@@ -131,7 +138,7 @@ def run_scene(
             return finished
         try:
             return run.execute(answers or local_answers(source, segmenter), progress)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             if isinstance(error, InvalidInputError):
                 raise
             raise InvalidInputError(
@@ -171,9 +178,12 @@ def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJ
         image_size: side of the model's input in pixels.
 
     Raises:
-        InvalidInputError: when the tiling does not fit the scene.
+        InvalidInputError: when the tiling, the least area or the format of the polygons does not fit the scene.
     """
     options = request.options
+    check_min_area(info, options)
+    if request.outputs.polygon_format == "geojson":
+        check_crs(info.georeference.crs)
     pixel_m = None if options.gsd_m is None else info.georeference.pixel_size_m(info.size_hw)
     grid = options.grid(info.size_hw, image_size, pixel_m)
     sentences = Plan.of(request.sentences, by_scene=options.chooses(len(grid))).asked
@@ -204,7 +214,6 @@ class _Run:
         self._source = source
         self._start = start
         self._paths = request.paths()
-        check_min_area(source.info, request.options)
         self._task = plan_tiles(request, source.info, segmenter.image_size)
         self._key = key_of(self._identity())
 

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from rasterio.crs import CRS
 
+from rs2sam.batch.catalog import footprint
+from rs2sam.batch.inputs import SceneInput, StacOrigin
+from rs2sam.errors import InvalidInputError
 from tests.batch.scenes import plan, run_locally, write_scenes
 from tests.make_rasters import write_tiff
 
@@ -64,3 +71,56 @@ def test_a_catalog_is_replaced_as_a_whole(tmp_path):
     run_locally(plan(tmp_path, "out", catalog=True))
     assert "a" not in items(tmp_path / "out/catalog/catalog.json")
     assert not (tmp_path / "out/catalog/a").exists()
+
+
+@pytest.mark.parametrize("name", ["a?b", "c#d", "e;f"])
+def test_names_that_end_an_address_are_items_too(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / f"in/{name}.tif")
+    run_locally(plan(tmp_path, "out", catalog=True))
+    ((item_id, item),) = items(tmp_path / "out/catalog/catalog.json").items()
+    assert item_id == f"{name[0]}_{name[2]}"
+    assert (tmp_path / f"out/{name}_mask.tif").is_file()
+    href = json.loads((tmp_path / f"out/catalog/{item_id}/{item_id}.json").read_text())["assets"]["mask"]["href"]
+    assert not set(href) & set("?#;")
+    assert (tmp_path / "out/catalog" / item_id / unquote(href)).is_file()
+    assert item.properties["rs2sam:source"].endswith(f"{name}.tif")
+
+
+def test_ids_of_stac_items_are_clean_as_well(tmp_path):
+    write_scenes(tmp_path / "in")
+    batch = plan(tmp_path, "out", catalog=True)
+    origin = StacOrigin("S2/a?b#c", None, None, None)
+    run_locally(replace(batch, scenes=[replace(batch.scenes[0], origin=origin)]))
+    assert list(items(tmp_path / "out/catalog/catalog.json")) == ["S2_a_b_c"]
+
+
+@pytest.mark.parametrize("key", ["catalog/x.tif", "Catalog/sub/x.tif"])
+def test_results_in_the_folder_of_the_catalog_are_refused_before_anything_is_run(tmp_path, key):
+    write_scenes(tmp_path / "in")
+    batch = plan(tmp_path, "out")
+    scenes = [*batch.scenes, SceneInput(key, str(tmp_path / "in/a.tif"))]
+    with pytest.raises(InvalidInputError, match="--no-catalog"):
+        replace(batch, scenes=scenes, catalog=True)
+    assert replace(batch, scenes=scenes).own_scenes == scenes
+
+
+def test_a_folder_that_is_no_catalog_is_not_replaced(tmp_path):
+    write_scenes(tmp_path / "in")
+    foreign = tmp_path / "out/catalog/catalog.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text('{"id": "mine"}')
+    with pytest.raises(InvalidInputError, match="Move it"):
+        run_locally(plan(tmp_path, "out", catalog=True))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["catalog"]
+    foreign.unlink()
+    assert run_locally(plan(tmp_path, "out", catalog=True))["catalog"] == "catalog/catalog.json"
+
+
+def test_a_scene_that_lies_nowhere_on_earth_has_no_footprint():
+    site = 'LOCAL_CS["site grid",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    source = {"num_gcps": 0, "transform": [1, 0, 0, 0, -1, 0], "height": 9, "width": 9, "crs_wkt": site}
+    assert footprint(source) is None
+    wkt = CRS.from_epsg(26910).to_wkt()
+    assert footprint(source | {"crs_wkt": wkt, "transform": [1e12, 0, 1e12, 0, -1e12, 0]}) is None
+    assert footprint(source | {"crs_wkt": wkt, "transform": [1, 0, 5e5, 0, -1, 4.4e6]})["type"] == "Polygon"

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from rs2sam.cli import main
+from rs2sam.raster.geopackage import read_geopackage
 from tests.batch.scenes import write_scenes
 from tests.make_rasters import RedSegmenter, write_tiff
 
@@ -55,6 +56,33 @@ def test_a_second_run_has_nothing_to_do_and_loads_no_model(segmenter, scenes, tm
     assert len(segmenter.calls) == 1
 
 
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb", "parquet"])
+def test_polygons_of_any_format_are_merged(segmenter, scenes, tmp_path, suffix):
+    if suffix in ("fgb", "parquet"):
+        pytest.importorskip({"fgb": "pyogrio", "parquet": "pyarrow"}[suffix])
+    write_tiff(scenes / "nowhere.tif", crs=None)
+    result = batch(scenes, "the red roofs", "no cars", "-o", tmp_path / "out", "--format", suffix, "--json")
+    merged = json.loads(result.stdout)["merged"]
+    assert (merged["polygons"], merged["scenes"], merged["without_crs"]) == (4, 2, ["nowhere.tif"])
+    assert merged["crs"] == ("EPSG:4326" if suffix == "geojson" else "EPSG:26910")
+    batches = list(read_geopackage(tmp_path / "out/polygons.gpkg"))
+    assert sorted(key for _, columns in batches for key in columns["scene"]) == ["a.tif"] * 2 + ["sub/b.tif"] * 2
+    assert {area for _, columns in batches for area in columns["area_px"]} == {576, 100}
+
+
+def test_the_same_sentence_twice_is_asked_once(segmenter, scenes, tmp_path):
+    (tmp_path / "wanted.txt").write_text("the red roofs\n")
+    result = batch(scenes, "the red roofs", "-o", tmp_path / "out", "--sentences", tmp_path / "wanted.txt", "--json")
+    (found,) = json.loads(result.stdout)["sentences"]
+    assert (found["polygons"], found["scenes"]) == (4, 2)
+
+
+def test_a_sentence_may_be_the_name_of_a_folder(segmenter, scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "roofs").mkdir()
+    assert "2 to run" in batch(scenes, "roofs", "-o", tmp_path / "out", "--dry-run").stdout
+
+
 def test_failed_scenes_are_listed_and_make_exit_code_1(segmenter, scenes, tmp_path):
     (scenes / "broken.tif").write_bytes(b"II*\x00")
     result = batch(scenes, "the red roofs", "-o", tmp_path / "out", code=1)
@@ -100,6 +128,9 @@ def broken(scenes):
         "shard": ([scenes, "red", "--shard", "3/2"], "i/n"),
         "attempts": ([scenes, "red", "--attempts", "0"], "--attempts"),
         "actors": ([scenes, "red", "--engine", "ray", "--actors", "0"], "at least one actor"),
+        "actors of a dry run": ([scenes, "red", "--engine", "ray", "--actors", "0", "--dry-run"], "at least one actor"),
+        "endless store": ([scenes, "red", "--engine", "ray", "--object-store", "inf"], "--object-store"),
+        "endless share": ([scenes, "red", "--engine", "ray", "--cpus-per-actor", "inf"], "--cpus-per-actor"),
         "no finisher": ([scenes, "red", "--engine", "ray", "--finishers", "0"], "one finisher"),
         "option of Ray": ([scenes, "red", "--gpus-per-actor", "1"], "Add --engine ray"),
         "option of segment": ([scenes, "red", "--tile", "3"], "at least 16 pixels"),
@@ -115,6 +146,9 @@ def broken(scenes):
         "shard",
         "attempts",
         "actors",
+        "actors of a dry run",
+        "endless store",
+        "endless share",
         "no finisher",
         "option of Ray",
         "option of segment",

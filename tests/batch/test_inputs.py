@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rs2sam.batch.inputs import SceneInput, Shard, find_scenes, safe_key, url_key
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.raster.scene import scene_stem
 
 
 @pytest.fixture
@@ -42,6 +43,51 @@ def test_a_pattern_takes_other_files_of_a_folder(tree):
 def test_keys_of_a_glob_start_at_its_wildcards(tree):
     assert keys(tree / "in/**/*.*[gf]", tree) == ["a.tif", "sub/deep/c.png"]
     assert keys(tree / "in/s*/*", tree) == ["sub/b.TIF"]
+
+
+@pytest.fixture
+def links(tree):
+    """A folder of links to files elsewhere, as a selection is made."""
+    (tree / "links").mkdir()
+    (tree / "links/first.tif").symlink_to(tree / "in/a.tif")
+    (tree / "links/second.TIF").symlink_to("../in/sub/b.TIF")
+    return tree / "links"
+
+
+def test_links_keep_their_names_wherever_they_point(tree, links):
+    found = {scene.key: scene for scene in find_scenes(str(links / "*.*"), out=tree / "out")}
+    assert list(found) == ["first.tif", "second.TIF"]
+    assert found["first.tif"].source == str(links / "first.tif")
+    (one,) = find_scenes(str(links / "first.tif"), out=tree / "out")
+    assert (one.key, one.source, one.stem) == ("first.tif", str(links / "first.tif"), "first")
+
+
+def test_a_glob_names_each_file_once(tree):
+    assert keys(tree / "in/**/**/*.png", tree) == ["sub/deep/c.png"]
+
+
+def test_a_glob_finds_scenes_below_the_folder_of_the_results(tree, monkeypatch):
+    assert [scene.key for scene in find_scenes(str(tree / "in/sub/*.TIF"), out=tree / "in")] == ["b.TIF"]
+    monkeypatch.chdir(tree)
+    assert [scene.key for scene in find_scenes("in/*.tif", out=Path())] == ["a.tif"]
+
+
+@pytest.mark.parametrize("given", ["in", "in/*.tif", "in/**/*.tif"])
+def test_results_among_the_scenes_are_refused(tree, given):
+    with pytest.raises(InvalidInputError, match=r"folder of their own.*-o '.*in/out'"):
+        find_scenes(str(tree / given), out=tree / "in")
+
+
+def test_a_question_mark_begins_a_query_in_addresses_only(tree):
+    names = {str(tree / "a?b.tif"): "a?b", "https://h.example/a.tif?b.tif": "a", "/vsicurl/https://h/a.tif?b=c.d": "a"}
+    for source, stem in names.items():
+        assert SceneInput("x", source).stem == stem
+        assert scene_stem(source) == stem
+
+
+def test_a_comment_in_a_list_may_stand_behind_blanks(tree):
+    (tree / "scenes.txt").write_text("  # of the first flight\n in/a.tif\n\t# end\n")
+    assert keys(tree / "scenes.txt", tree) == ["in/a.tif"]
 
 
 def test_a_list_holds_paths_relative_to_itself_absolute_ones_and_urls(tree):

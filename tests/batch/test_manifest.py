@@ -5,7 +5,14 @@ import json
 import pytest
 
 from rs2sam.batch.inputs import Shard
-from rs2sam.batch.manifest import SceneRecord, forget, manifest_path, open_manifest, read_manifest
+from rs2sam.batch.manifest import (
+    SceneRecord,
+    forget,
+    manifest_path,
+    open_manifest,
+    read_manifest,
+    refuse_other_settings,
+)
 from rs2sam.errors import InvalidInputError
 
 SETTINGS = {"sentences": ["the roofs"], "model": "compact", "options.tile": None}
@@ -121,6 +128,28 @@ def test_what_shards_finished_is_done_for_all(path):
     assert state(path, "a") == "done"
     assert state(path, "b") == "pending"
     assert state(manifest_path(path.parent, Shard(2, 3)), "a") == "done"
+
+
+def test_what_a_killed_shard_left_unfinished_is_pending_yet_known(path):
+    with open_manifest(manifest_path(path.parent, Shard(1, 2)), SETTINGS) as manifest:
+        manifest.running("a", None)
+    with open_manifest(path, SETTINGS) as manifest:
+        assert (manifest["a"].state, manifest["a"].attempts, manifest["a"].result) == ("pending", 0, None)
+        assert manifest["a"].time > 0
+        assert manifest["b"].time == 0
+
+
+def test_a_shard_does_not_begin_anew_beside_shards_with_other_settings(path):
+    shard, other = (manifest_path(path.parent, Shard(number, 2)) for number in (1, 2))
+    for each in (shard, other):
+        with open_manifest(each, SETTINGS):
+            pass
+    refuse_other_settings(shard, SETTINGS)
+    with pytest.raises(InvalidInputError, match=r"manifest-2-of-2.*'compact' there.*--overwrite without --shard"):
+        refuse_other_settings(shard, SETTINGS | {"model": "large"})
+    other.write_text("no manifest")
+    with pytest.raises(InvalidInputError, match="unreadable"):
+        refuse_other_settings(shard, SETTINGS)
 
 
 def test_of_two_manifests_the_newer_record_counts(path):

@@ -14,7 +14,8 @@ from pathlib import Path
 import pyogrio.raw
 import pytest
 
-from rs2sam.batch.ray_engine import RayOptions, run_ray
+from rs2sam.batch.ray_engine import run_ray
+from rs2sam.batch.ray_options import RayOptions
 from tests.batch.scenes import Watcher, plan, run_locally, write_scenes
 from tests.make_rasters import RedSegmenter
 

@@ -189,6 +189,72 @@ def test_a_batch_that_finds_nothing_has_an_empty_merged_file_with_columns(tmp_pa
     assert {"scene", "sentence", "area_m2"} <= set(info["fields"])
 
 
+SITE = 'LOCAL_CS["site grid",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+
+
+def test_a_scene_whose_crs_leads_nowhere_costs_neither_merged_file_nor_catalog(tmp_path):
+    pytest.importorskip("pystac")
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / "in/a.tif")
+    write_tiff(tmp_path / "in/site.tif", crs=SITE)
+    summary = run_locally(plan(tmp_path, "out", catalog=True))
+    assert summary["done"] == 2
+    assert (summary["merged"]["crs"], summary["merged"]["without_crs"]) == ("EPSG:26910", ["site.tif"])
+    assert summary["catalog"] == "catalog/catalog.json"
+
+
+def test_what_the_scenes_came_to_is_known_when_merging_fails(base, monkeypatch):
+    def fails(files, path):
+        raise InvalidInputError("no merged file")
+
+    monkeypatch.setattr("rs2sam.batch.run.merge_polygons", fails)
+    with pytest.raises(InvalidInputError, match="no merged file"):
+        run_locally(plan(base, "out"))
+    summary = json.loads((base / "out/batch.json").read_text())
+    assert (summary["done"], len(summary["failed"]), summary["merged"]) == (4, 1, None)
+
+
+def test_a_scene_whose_polygons_were_removed_is_run_again(base):
+    run_locally(plan(base, "out"))
+    (base / "out/a_polygons.gpkg").unlink()
+    assert preview_states(plan(base, "out"))["a.tif"] == "pending"
+    summary = run_locally(plan(base, "out"))
+    assert (summary["run_now"], summary["done"]) == (1, 4)
+    assert (base / "out/a_polygons.gpkg").is_file()
+
+
+def test_a_killed_shard_does_not_keep_the_last_run_from_its_scenes(base):
+    for number in (1, 2):
+        run_locally(plan(base, "out", shard=Shard(number, 2)))
+    manifest = base / "out/manifest-1-of-2.jsonl"
+    lines = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(b"".join(lines[:-1]))  # killed before the last scene was recorded
+    summary = run_locally(plan(base, "out"))
+    assert (summary["done"], len(summary["failed"])) == (4, 1)
+
+
+def test_a_shard_that_would_begin_anew_with_other_settings_leaves_its_manifest(base):
+    for number in (1, 2):
+        run_locally(plan(base, "out", shard=Shard(number, 2)))
+    before = (base / "out/manifest-1-of-2.jsonl").read_bytes()
+    batch = plan(base, "out", shard=Shard(1, 2), overwrite=True)
+    other = replace(batch, settings=replace(batch.settings, model="large"))
+    for call in (preview_states, run_locally):
+        with pytest.raises(InvalidInputError, match="--overwrite without --shard"):
+            call(other)
+    assert (base / "out/manifest-1-of-2.jsonl").read_bytes() == before
+    assert run_locally(batch)["run_now"] > 0
+
+
+@pytest.mark.parametrize("merged", ["polygons.parquet", None])
+def test_what_an_earlier_run_merged_elsewhere_does_not_grow_old(base, merged):
+    pytest.importorskip("pyarrow")
+    run_locally(plan(base, "out"))
+    assert (base / "out/polygons.gpkg").is_file()
+    run_locally(plan(base, "out", merged=merged))
+    assert [path.name for path in (base / "out").glob("polygons.*")] == ([] if merged is None else [merged])
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import pytest
 
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import open_manifest
 from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_path
+from rs2sam.batch.stages import Failure
 from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError
 
-REPORT = {"sentences": []}
+REPORT = {"sentences": [], "outputs": {}}
 
 
 class Clock:
@@ -166,7 +168,7 @@ def test_a_scene_that_kills_the_process_again_and_again_is_given_up(schedule, sc
 
 def test_a_kill_after_the_results_were_written_does_not_run_the_scene_twice(schedule, scenes, out):
     schedule().begin()
-    write_result(out, scenes[0], {"sentences": [], "lost": [[0, 0]]})
+    write_result(out, scenes[0], REPORT | {"lost": [[0, 0]]})
     plan = schedule()
     assert plan.begin() == scenes[1]
     assert plan.manifest[scenes[0].key].state == "done"
@@ -198,6 +200,52 @@ def test_a_scene_whose_results_are_gone_is_run_again(schedule, scenes, out):
         finish(plan, plan.begin(), out)
     result_path(out, scenes[1]).unlink()
     assert schedule().begin() == scenes[1]
+
+
+@pytest.mark.parametrize("kind", ["mask", "polygons", "mask_png"])
+def test_a_scene_of_whose_files_one_is_gone_is_run_again(schedule, scenes, out, kind):
+    outputs = {"mask": "b_mask.tif", "polygons": "b_polygons.gpkg", "classes": None, "mask_png": ["b_mask.png"]}
+    files = {name: out / "sub" / name for name in ("b_mask.tif", "b_polygons.gpkg", "b_mask.png")}
+    plan = schedule()
+    for scene in scenes:
+        finish(plan, plan.begin(), out)
+        write_result(out, scene, REPORT | {"outputs": outputs if scene == scenes[1] else {}})
+    for path in files.values():
+        path.touch()
+    assert schedule().num_left == 0
+    gone = outputs[kind][0] if kind == "mask_png" else outputs[kind]
+    files[gone].unlink()
+    assert schedule().begin() == scenes[1]
+
+
+def test_a_scene_whose_report_is_damaged_is_run_again(schedule, scenes, out):
+    plan = schedule()
+    for _ in scenes:
+        finish(plan, plan.begin(), out)
+    result_path(out, scenes[1]).write_text('{"outputs"')
+    assert schedule().begin() == scenes[1]
+
+
+def full_disk(cause):
+    """What a run raises where its results cannot be written."""
+    error = InvalidInputError("The results could not be written.")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("cause", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk is full")])
+def test_a_scene_whose_results_cannot_be_written_is_tried_again(schedule, cause):
+    plan = schedule()
+    assert not plan.fail(plan.begin(), full_disk(cause)).is_final
+    assert not Failure.of(full_disk(cause)).is_input
+
+
+def test_new_scenes_and_those_that_were_tried_before_have_rounds_of_their_own(schedule, scenes):
+    schedule().begin()  # and the process ends here
+    plan = schedule()
+    assert plan.next_round() == scenes[:1]
+    plan.begin()
+    assert plan.next_round() == scenes[1:]
 
 
 def test_results_that_no_batch_wrote_are_not_replaced(schedule, scenes, out):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import numpy as np
 import pyogrio
@@ -12,7 +13,7 @@ from rasterio.warp import transform as warp_points
 from shapely.geometry import Polygon, box, shape
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.geojson import GeoJSONWriter, to_wgs84
+from rs2sam.raster.geojson import GeoJSONWriter, check_crs, to_wgs84
 
 UTM = CRS.from_epsg(32610)
 WGS84 = CRS.from_epsg(4326)
@@ -87,6 +88,90 @@ def test_what_crosses_the_antimeridian_is_cut_there():
     assert all(part.exterior.is_ccw for part in parts.geoms)
 
 
+def around(crs, lon, lat, half):
+    """A square in a CRS with its centre at a place and sides of twice `half`."""
+    (x,), (y,) = warp_points(WGS84, crs, [lon], [lat])
+    return box(x - half, y - half, x + half, y + half)
+
+
+def degrees_of(placed):
+    """Area in square degrees of a valid result that RFC 7946 allows."""
+    assert placed.is_valid
+    west, south, east, north = placed.bounds
+    assert (west >= -180, south >= -90, east <= 180, north <= 90) == (True,) * 4
+    for part in shapely.get_parts(placed):
+        assert part.exterior.is_ccw
+        assert not any(ring.is_ccw for ring in part.interiors)
+    return placed.area
+
+
+def equal_area_m2(placed, pole):
+    """Area on the ellipsoid by Lambert's projection around a pole."""
+    dense = shapely.segmentize(placed, 0.5)
+    to_local = CRS.from_string(f"+proj=laea +lat_0={pole} +datum=WGS84")
+    places = np.column_stack(warp_points(WGS84, to_local, *shapely.get_coordinates(dense).T))
+    return shapely.area(shapely.set_coordinates(dense, places))
+
+
+@pytest.mark.parametrize("lat", [17, -17])
+def test_both_hemispheres_are_cut_at_the_antimeridian(lat):
+    crs = CRS.from_epsg(32660 if lat > 0 else 32760)
+    square = around(crs, 180, lat, 100)
+    whole, holed = to_wgs84(np.array([square, square - around(crs, 180, lat, 20)], dtype=object), crs)
+    assert whole.geom_type == holed.geom_type == "MultiPolygon"
+    assert (whole.bounds[0], whole.bounds[2]) == (-180, 180)
+    assert whole.bounds[1] < lat < whole.bounds[3]
+    assert degrees_of(holed) / degrees_of(whole) == pytest.approx(1 - 0.2**2, rel=1e-4)
+
+
+@pytest.mark.parametrize("epsg", [4326, 4269, 4267, 4322])
+@pytest.mark.parametrize("lat", [51.998, -51])
+def test_geographic_systems_are_cut_at_the_antimeridian_whatever_their_datum(epsg, lat):
+    crs = CRS.from_epsg(epsg)
+    square = box(179.999, lat, 180.001, lat + 0.002)
+    for turned in (square, shapely.transform(square, lambda xy: xy - (360, 0))):
+        (found,) = to_wgs84(np.array([turned], dtype=object), crs)
+        assert found.geom_type == "MultiPolygon"
+        assert degrees_of(found) == pytest.approx(0.002**2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("epsg", "pole"), [(3413, 90), (3031, -90)])
+@pytest.mark.parametrize("half", [15, 1e6, 1.2e7])
+def test_what_goes_round_a_pole_reaches_up_to_it(epsg, pole, half):
+    (cap,) = to_wgs84(np.array([box(-half, -half, half, half)], dtype=object), CRS.from_epsg(epsg))
+    degrees_of(cap)
+    assert (cap.bounds[0], cap.bounds[2]) == (-180, 180)
+    assert pole in cap.bounds
+    assert -pole not in cap.bounds
+
+
+@pytest.mark.parametrize(("epsg", "pole"), [(3413, 90), (3031, -90)])
+def test_a_ring_round_a_pole_keeps_its_hole(epsg, pole):
+    crs = CRS.from_epsg(epsg)
+    square = box(-1e6, -9e5, 1.1e6, 1.3e6)
+    round_pole, beside = box(-3e5, -2e5, 4e5, 5e5), box(-6e5, 6e5, -4e5, 8e5)
+    shapes = [square, square - round_pole, square - round_pole - beside]
+    whole, ring, holed = to_wgs84(np.array(shapes, dtype=object), crs)
+    assert [pole in found.bounds for found in (whole, ring, holed)] == [True, False, False]
+    areas = [equal_area_m2(found, pole) for found in (whole, ring, holed)]
+    # The scale of both projections is 1 at 70 degrees and 0.97 at the pole.
+    expected = [shape.area / 0.97**2 for shape in shapes]
+    assert areas == pytest.approx(expected, rel=0.03)
+    assert all(map(degrees_of, (whole, ring, holed)))
+
+
+@pytest.mark.parametrize("west", [0, -0.125, -180.0])
+@pytest.mark.parametrize("epsg", [4326, 4322])
+def test_the_whole_earth_is_one_valid_polygon_wherever_it_is_cut_open(west, epsg):
+    earth = box(west, -90, west + 360, 90)
+    whole, holed = to_wgs84(
+        np.array([earth, earth - box(west + 170, 0, west + 190, 5)], dtype=object), CRS.from_epsg(epsg)
+    )
+    assert whole.geom_type == "Polygon"
+    assert degrees_of(whole) == pytest.approx(360 * 180)
+    assert degrees_of(holed) == pytest.approx(360 * 180 - 20 * 5, rel=1e-6)
+
+
 def test_longitudes_beyond_180_come_back_into_range():
     inside, crossing = to_wgs84(np.array([box(190, 0, 200, 5), box(170, 0, 190, 5)], dtype=object), WGS84)
     assert inside.equals(box(-170, 0, -160, 5))
@@ -100,15 +185,35 @@ def test_what_is_wide_in_truth_stays_whole(crs):
     assert polygon.bounds == pytest.approx((-170, -10, 170, 10))
 
 
-def test_a_crs_without_a_place_on_earth_is_refused():
-    local = CRS.from_wkt('LOCAL_CS["a building site",UNIT["metre",1]]')
+@pytest.mark.parametrize("definition", ['LOCAL_CS["a building site",UNIT["metre",1]]', "+proj=longlat +R=1737400"])
+def test_a_crs_without_a_place_on_earth_is_refused_in_one_line(tmp_path, definition):
+    crs = CRS.from_user_input(definition)
+    with pytest.raises(InvalidInputError, match="--format gpkg") as caught:
+        check_crs(crs)
+    assert len(str(caught.value)) < 200
     with pytest.raises(InvalidInputError, match="--format gpkg"):
-        to_wgs84(SHAPES, local)
+        GeoJSONWriter(tmp_path / "a.geojson", crs, "polygons")
 
 
-def test_corners_outside_of_the_crs_are_refused():
-    with pytest.raises(InvalidInputError, match="--format gpkg"):
-        to_wgs84(np.array([box(1e9, 0, 2e9, 1)], dtype=object), CRS.from_string("+proj=laea +lat_0=45 +lon_0=7"))
+@pytest.mark.parametrize("crs", [None, UTM, WGS84, WEB, CRS.from_string("+proj=geos +h=35785831 +lon_0=0")])
+def test_a_crs_of_the_earth_is_accepted(crs):
+    check_crs(crs)
+
+
+def test_polygons_with_a_corner_in_space_are_left_out_and_counted(tmp_path, caplog):
+    geostationary = CRS.from_string("+proj=geos +h=35785831 +lon_0=0")
+    shapes = np.array([box(0, 0, 1e5, 1e5), box(5e6, 5e6, 5.1e6, 5.1e6), box(-1e5, 0, 0, 1e5)], dtype=object)
+    columns = {"count": np.array([1, 2, 3])}
+    with caplog.at_level(logging.WARNING), GeoJSONWriter(tmp_path / "a.geojson", geostationary, "polygons") as writer:
+        writer.write(shapes, columns)
+        writer.write(shapes[:1], {"count": np.array([4])})
+    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert [feature["properties"]["count"] for feature in features] == [1, 3, 4]
+    assert "not on Earth: 1." in caplog.text
+
+
+def test_what_lies_beyond_the_poles_is_not_on_earth():
+    assert to_wgs84(np.array([box(200, 90.1, 201, 90.2)], dtype=object), WGS84).tolist() == [None]
 
 
 def test_a_folder_that_is_not_there_is_an_error_of_ours(tmp_path):

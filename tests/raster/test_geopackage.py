@@ -222,5 +222,22 @@ def test_a_full_disk_is_an_error_of_ours(tmp_path):
             for _ in range(1000):
                 writer.write(SHAPES, COLUMNS, "polygons")
 
-    with pytest.raises(InvalidInputError, match="full"):
+    with pytest.raises(InvalidInputError, match=r"full.*Free space"):
         fill()
+
+
+def test_a_layer_may_have_any_name(tmp_path):
+    name = 'a;\nDROP TABLE "b" {table}'
+    path = write(tmp_path / "a.gpkg", layers=[name])
+    assert pyogrio.list_layers(path)[:, 0].tolist() == [name]
+    assert [len(shapes) for shapes, _ in read_geopackage(path)] == [2]
+
+
+def test_other_errors_of_sqlite_do_not_speak_of_space(tmp_path):
+    def repeat():
+        with GeoPackageWriter(tmp_path / "a.gpkg", UTM, FIELDS) as writer:
+            writer.write(SHAPES, COLUMNS, "gpkg_contents")
+
+    with pytest.raises(InvalidInputError, match="already exists") as caught:
+        repeat()
+    assert "space" not in str(caught.value)

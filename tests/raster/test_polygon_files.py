@@ -202,6 +202,17 @@ def test_the_same_regions_make_the_same_bytes(tmp_path, polygon_format):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_names_may_hold_any_mark(tmp_path, polygon_format):
+    folder = tmp_path / "a!b;c#d e%41"
+    folder.mkdir()
+    path = folder / f"x!y?z.{polygon_format}"
+    write(path)
+    assert os.listdir(folder) == [path.name]
+    path.rename(tmp_path / f"plain.{polygon_format}")
+    assert len(read(tmp_path / f"plain.{polygon_format}")[0]) == 3
+
+
 def test_geoparquet_without_pyarrow_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"rs2sam\[parquet\]"):

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+import numpy as np
 import shapely
+from rasterio._err import CPLE_BaseError  # what `warp.transform_geom` lets through has no public name
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.warp import transform_geom
 from shapely.affinity import affine_transform
 from shapely.geometry import mapping, shape
 
 from rs2sam.batch.inputs import SceneInput, safe_key
-from rs2sam.errors import require
+from rs2sam.errors import InvalidInputError, require
 
 if TYPE_CHECKING:
     import pystac
@@ -36,6 +42,10 @@ _MEDIA_TYPES = {
     ".json": "application/json",
 }
 _SIDE_PIECES = 8
+_CATALOG_ID = "rs2sam-results"
+
+# What ends the path of a URL. Ids become parts of addresses, and readers of catalogs cut those there.
+_ENDS_A_PATH = re.compile("[?#;]")
 
 
 @dataclass(frozen=True)
@@ -65,25 +75,24 @@ def write_catalog(finished: Iterable[FinishedScene], folder: Path) -> Path:
         folder: of the batch.
 
     Raises:
+        InvalidInputError: something else than an earlier catalog lies in that place.
         MissingDependencyError: pystac is not installed.
     """
     require("pystac", "stac", "The STAC catalog of the results")
     import pystac
 
+    refuse_foreign_catalog(folder)
     catalog = pystac.Catalog(
-        id="rs2sam-results",
+        id=_CATALOG_ID,
         title="Segmented scenes",
         description="Masks and polygons of what sentences name in scenes.",
     )
     place = folder / CATALOG_FOLDER
     names: set[str] = set()
     for each in finished:
-        item = scene_item(each, _unique(each.scene, names))
-        catalog.add_item(item)
+        catalog.add_item(scene_item(each, _unique(each.scene, names), folder))
     # Where the catalog will lie decides about relative addresses; it is written beside that place and moved there.
     catalog.normalize_hrefs(str(place))
-    for item in catalog.get_items():
-        item.make_asset_hrefs_relative()
     with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=folder, ignore_cleanup_errors=True) as name:
         draft = Path(name) / CATALOG_FOLDER
         catalog.save(catalog_type=pystac.CatalogType.SELF_CONTAINED, dest_href=str(draft))
@@ -93,8 +102,45 @@ def write_catalog(finished: Iterable[FinishedScene], folder: Path) -> Path:
     return place / "catalog.json"
 
 
-def scene_item(finished: FinishedScene, item_id: str) -> pystac.Item:
-    """The item of a scene: footprint, mask, polygons, and what was labelled."""
+def refuse_scenes_in_place(scenes: Sequence[SceneInput]) -> None:
+    """Raise InvalidInputError where results of a scene would lie in the folder of the catalog, which is replaced."""
+    # File systems that ignore case would mix them as well.
+    inside = [scene for scene in scenes if scene.key.lower().startswith(f"{CATALOG_FOLDER}/")]
+    if inside:
+        raise InvalidInputError(
+            f"The folder {CATALOG_FOLDER!r} of the results is the STAC catalog's, but results of {len(inside)} scenes "
+            f"would lie there too, the first of {inside[0].source!r}. Rename its folder or item, or give --no-catalog."
+        )
+
+
+def refuse_foreign_catalog(folder: Path) -> None:
+    """Raise InvalidInputError where something lies in the place of the catalog that was not written as one.
+
+    Args:
+        folder: of the batch.
+    """
+    place = folder / CATALOG_FOLDER
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    try:
+        is_ours = json.loads((place / "catalog.json").read_text(encoding="utf-8"))["id"] == _CATALOG_ID
+    except (OSError, ValueError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise InvalidInputError(
+            f"The STAC catalog replaces an earlier one only, but {str(place)!r} is none that rs2sam wrote. Move it "
+            "away, choose another folder with -o, or give --no-catalog."
+        )
+
+
+def scene_item(finished: FinishedScene, item_id: str, folder: Path) -> pystac.Item:
+    """The item of a scene: footprint, mask, polygons, and what was labelled.
+
+    Args:
+        finished: the scene.
+        item_id: of the item, whose file lies in `catalog/<item_id>/`.
+        folder: of the batch.
+    """
     import pystac
 
     report, origin = finished.report, finished.scene.origin
@@ -116,15 +162,18 @@ def scene_item(finished: FinishedScene, item_id: str) -> pystac.Item:
         stac_extensions=[LABEL_EXTENSION],
     )
     for key, name, roles in _assets(report["outputs"]):
-        media_type = _MEDIA_TYPES.get(Path(name).suffix)
-        item.add_asset(key, pystac.Asset(str((finished.folder / name).resolve()), media_type=media_type, roles=roles))
+        href = _from_item((finished.folder / name).relative_to(folder))
+        item.add_asset(key, pystac.Asset(href, media_type=_MEDIA_TYPES.get(Path(name).suffix), roles=roles))
     if origin is not None and origin.href is not None:
         item.add_link(pystac.Link("source", origin.href, media_type="application/geo+json"))
     return item
 
 
 def footprint(source: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outline of a scene in longitude and latitude as GeoJSON; None without a CRS or with ground control points."""
+    """Outline of a scene in longitude and latitude as GeoJSON.
+
+    None with ground control points, without a CRS, and with one that does not place the scene on Earth.
+    """
     if source["crs_wkt"] is None or source["num_gcps"]:
         return None
     a, b, c, d, e, f = source["transform"]
@@ -132,8 +181,11 @@ def footprint(source: Mapping[str, Any]) -> dict[str, Any] | None:
     # Points along the sides, which are curves in longitude and latitude.
     pixels = shapely.segmentize(shapely.box(0, 0, width, height), max(width, height) / _SIDE_PIECES)
     outline = affine_transform(pixels, [a, b, d, e, c, f])
-    moved = transform_geom(CRS.from_wkt(source["crs_wkt"]), CRS.from_epsg(4326), mapping(outline), precision=8)
-    return dict(moved)
+    try:
+        moved = transform_geom(CRS.from_wkt(source["crs_wkt"]), CRS.from_epsg(4326), mapping(outline), precision=8)
+    except (RasterioError, CPLE_BaseError):
+        return None
+    return dict(moved) if np.isfinite(shapely.get_coordinates(shape(moved))).all() else None
 
 
 def label_properties(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,11 +218,16 @@ def _assets(outputs: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     return [(key, name, roles) for key, name, roles in named if name is not None]
 
 
+def _from_item(path: Path) -> str:
+    """Address of a result, given by its path in the folder of the batch, relative to the file of an item."""
+    # The percent sign and all else stays as it is: readers take relative addresses for paths.
+    return "../../" + _ENDS_A_PATH.sub(lambda found: quote(found[0]), path.as_posix())
+
+
 def _unique(scene: SceneInput, taken: set[str]) -> str:
     """An id for a scene: that of its STAC item, else its key without suffix, with `_` between folders."""
-    plain = PurePosixPath(scene.key).with_suffix("").as_posix().replace("/", "_")
-    if scene.origin is not None:
-        plain = safe_key(scene.origin.item_id.replace("/", "_"))
+    named = PurePosixPath(scene.key).with_suffix("").as_posix() if scene.origin is None else scene.origin.item_id
+    plain = _ENDS_A_PATH.sub("_", safe_key(named.replace("/", "_")))
     name, number = plain, 2
     while name in taken:
         name, number = f"{plain}-{number}", number + 1

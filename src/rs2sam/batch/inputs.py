@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.raster.scene import scene_stem
 
 RASTER_SUFFIXES = frozenset(
     {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".cog"}
@@ -69,8 +70,8 @@ class SceneInput:
 
     @property
     def stem(self) -> str:
-        """File name without folder, query and last suffix, as the results are named."""
-        return Path(self.source.rstrip("/").partition("?")[0]).stem
+        """File name without folder, a URL's query and last suffix, as the results are named."""
+        return scene_stem(self.source)
 
     @property
     def is_local(self) -> bool:
@@ -127,7 +128,8 @@ def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = N
 
     Raises:
         DataNotFoundError: when there is no such input, or it holds no scene.
-        InvalidInputError: when it cannot be read, or two scenes would write the same files.
+        InvalidInputError: when it cannot be read, two scenes would write the same files, or `out` is the very folder
+            that is searched.
     """
     if pattern is not None and not Path(given).is_dir():
         raise InvalidInputError(
@@ -190,13 +192,14 @@ def _scenes_of(given: str, asset: str | None, pattern: str | None, out: Path) ->
     if suffix in LIST_SUFFIXES and local:
         return _from_list(path)
     if local:
-        return [SceneInput(path.name, str(path.resolve()))]
+        return [SceneInput(path.name, os.path.abspath(path))]
     return [SceneInput(url_key(given), given)]
 
 
 def _from_folder(folder: Path, pattern: str | None, out: Path) -> Iterator[SceneInput]:
     """Images at any depth; hidden ones and those below `out` are left out."""
     base, skipped = folder.resolve(), out.resolve()
+    _refuse_results_among_scenes(base, out)
     for name, children, files in os.walk(base):
         children[:] = [child for child in children if child[0] != "." and Path(name, child) != skipped]
         for file in files:
@@ -213,22 +216,36 @@ def _from_glob(pattern: str, out: Path) -> Iterator[SceneInput]:
         if _WILDCARDS.search(part):
             break
         fixed.append(part)
-    base, skipped = Path(*fixed).resolve(), out.resolve()
-    for name in glob.iglob(pattern, recursive=True):
-        path = Path(name).resolve()
-        if path.is_file() and skipped not in path.parents and path.is_relative_to(base):
+    base, results = Path(os.path.abspath(Path(*fixed))), out.resolve()
+    _refuse_results_among_scenes(base, out)
+    # Results that lie above the scenes are not among them.
+    is_below = base.resolve() in results.parents
+    # Links keep the name and place that the user gave them, wherever they point.
+    for path in map(Path, dict.fromkeys(map(os.path.abspath, glob.iglob(pattern, recursive=True)))):
+        is_result = is_below and results in path.resolve().parents
+        if path.is_file() and not is_result and path.is_relative_to(base):
             yield SceneInput(path.relative_to(base).as_posix(), str(path))
 
 
+def _refuse_results_among_scenes(base: Path, out: Path) -> None:
+    """Raise InvalidInputError where the results would lie in the folder that is searched for scenes."""
+    if out.resolve() == base.resolve():
+        raise InvalidInputError(
+            f"Results need a folder of their own, since the next run would take them for scenes, but {str(out)!r} is "
+            f"the folder of the scenes. Choose one below it, for example -o {str(out / 'out')!r}."
+        )
+
+
 def _from_list(path: Path) -> list[SceneInput]:
-    """Paths and URLs of a text file, one a line; blank lines and those that start with # are skipped."""
+    """Paths and URLs of a text file, one a line; blank lines and comments, which start with #, are skipped."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
             f"A list of scenes must be UTF-8 text, one path or URL a line, but {str(path)!r} is not ({error})."
         ) from error
-    entries = list(dict.fromkeys(line.strip() for line in lines if line.strip() and not line.startswith("#")))
+    stripped = (line.strip() for line in lines)
+    entries = list(dict.fromkeys(line for line in stripped if line and not line.startswith("#")))
     absolute = [Path(os.path.normpath(entry)) for entry in entries if is_local(entry) and Path(entry).is_absolute()]
     common = Path(os.path.commonpath([entry.parent for entry in absolute])) if absolute else Path("/")
     scenes: dict[str, SceneInput] = {}

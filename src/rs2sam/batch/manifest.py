@@ -157,15 +157,42 @@ def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]
 def read_all(path: Path, settings: Mapping[str, Any]) -> dict[str, SceneRecord]:
     """The newest record of each scene in the manifests of a folder.
 
-    Other manifests count for what they finished only: what runs there may be running still.
+    Other manifests count for what they finished only: what runs there may be running still. A scene that they did not
+    finish is pending here, yet known: results that a killed run left of it are the batch's own.
     """
     records = read_manifest(path, settings) if path.exists() else {}
-    for other in sorted(path.parent.glob("manifest*.jsonl")):
-        if other != path:
-            for key, record in read_manifest(other, settings).items():
-                if record.state == "done" and record.time > records.get(key, SceneRecord()).time:
-                    records[key] = record
+    for other in _others(path):
+        for key, record in read_manifest(other, settings).items():
+            if record.time <= records.get(key, SceneRecord()).time:
+                continue
+            if record.state == "done":
+                records[key] = record
+            elif key not in records:
+                records[key] = SceneRecord(time=record.time)
     return records
+
+
+def refuse_other_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Check that a manifest can begin anew beside those of other shards, which hold their settings.
+
+    Args:
+        path: of the manifest that would begin anew.
+        settings: those it would begin with.
+
+    Raises:
+        InvalidInputError: when another manifest of the folder has other settings, or none that can be read.
+    """
+    for other in _others(path):
+        try:
+            differing = _differing(_settings_of(other), settings)
+        except (ValueError, KeyError, TypeError) as error:
+            differing = [f"unreadable: {error}"]
+        if differing:
+            raise InvalidInputError(
+                f"--overwrite with --shard begins one shard anew, and a folder holds the results of one batch, but "
+                f"{str(other)!r} has other settings ({'; '.join(differing)}). Run --overwrite without --shard, or "
+                "choose another folder with -o."
+            )
 
 
 def read_manifest(path: Path, settings: Mapping[str, Any] | None = None) -> dict[str, SceneRecord]:
@@ -222,15 +249,32 @@ def _check_settings(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, An
     """Raise InvalidInputError when settings differ."""
     if ours is None:
         return
+    differing = _differing(theirs, ours)
+    if differing:
+        raise InvalidInputError(
+            f"A folder holds the results of one batch, but the settings of that in {str(path.parent)!r} are others "
+            f"({'; '.join(differing)}). Give the same, choose another folder with -o, or begin anew with --overwrite."
+        )
+
+
+def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """What is not the same, in words."""
     # As they look after a round trip through JSON, where tuples are lists.
     ours = json.loads(json.dumps(ours))
     names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-    if names:
-        shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now" for name in names)
-        raise InvalidInputError(
-            f"A folder holds the results of one batch, but the settings of that in {str(path.parent)!r} are others "
-            f"({shown}). Give the same, choose another folder with -o, or begin anew with --overwrite."
-        )
+    return [f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now" for name in names]
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    """The settings of a manifest, from its first line."""
+    with path.open("rb") as file:
+        settings: dict[str, Any] = json.loads(file.readline())["settings"]
+    return settings
+
+
+def _others(path: Path) -> list[Path]:
+    """The other manifests of a folder."""
+    return [other for other in sorted(path.parent.glob("manifest*.jsonl")) if other != path]
 
 
 def _lock(file: IO[bytes], path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError  # what `warp.transform` lets through has no public name
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
-from rs2sam.batch.inputs import SceneInput
-from rs2sam.raster.geopackage import geopackage_crs, read_geopackage
-from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
+from rs2sam.batch.polygon_reading import WGS84, ScenePolygons, polygon_crs, read_polygons
+from rs2sam.errors import InvalidInputError
 from rs2sam.raster.georeference import crs_name
 from rs2sam.raster.polygon_files import LAYER, PolygonTable, polygon_table
 
@@ -26,19 +27,6 @@ _LOGGER = logging.getLogger(__name__)
 
 # Polygons held in memory before they are written.
 _BATCH = 20_000
-
-
-@dataclass(frozen=True)
-class ScenePolygons:
-    """The polygons of one scene as they lie on the disk.
-
-    Args:
-        scene: where they come from.
-        path: the file.
-    """
-
-    scene: SceneInput
-    path: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +45,9 @@ class Table:
 def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any] | None:
     """Write the polygons of all scenes into one file, replacing an earlier one when it is whole.
 
-    The CRS is that of the scenes where all have the same, else longitude and latitude on WGS 84. Polygons of scenes
-    without a CRS lie nowhere on Earth: they are left out. A column `scene` holds the scene's key.
+    The CRS is that of the files where all have the same, else longitude and latitude on WGS 84. Polygons of scenes
+    without a CRS lie nowhere on Earth: they are left out, and beside scenes with another CRS so are those whose CRS
+    leads to no longitude and latitude, as that of a building site. A column `scene` holds the scene's key.
 
     Args:
         files: in the order of the rows.
@@ -67,16 +56,20 @@ def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any]
     Returns:
         `path`, `crs`, `polygons`, `scenes` (whose polygons are in it), `without_crs` (keys of those left out); None,
         and no file, where no scene has a CRS.
+
+    Raises:
+        InvalidInputError: a file is damaged, or polygons lie outside of what their CRS can place on Earth.
+        MissingDependencyError: a format needs a library that is not installed.
     """
-    systems = {file.scene.key: polygon_crs(file.path) for file in files}
-    without = [key for key, crs in systems.items() if crs is None]
+    systems = _systems(files)
+    without = [file.scene.key for file in files if file.scene.key not in systems]
     if without:
         _LOGGER.warning("%d scenes have no CRS: their polygons are in their own files only.", len(without))
-    located = [file for file in files if systems[file.scene.key] is not None]
+    located = [file for file in files if file.scene.key in systems]
     if not located:
+        path.unlink(missing_ok=True)
         return None
-    target = common_crs([crs for crs in systems.values() if crs is not None])
-    num_polygons = 0
+    target = common_crs(list(systems.values()))
     with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=path.parent, ignore_cleanup_errors=True) as name:
         draft = Path(name) / path.name
         num_polygons = _write(draft, target, _batches(located, systems, target))
@@ -90,24 +83,40 @@ def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any]
     }
 
 
-def polygon_crs(path: Path) -> CRS | None:
-    """CRS of a polygon file; None where it names none."""
-    if path.suffix == ".parquet":
-        return geoparquet_crs(path)
-    return geopackage_crs(path)
-
-
 def common_crs(systems: Sequence[CRS]) -> CRS:
     """The CRS that all share, else WGS 84."""
-    return systems[0] if all(crs == systems[0] for crs in systems) else CRS.from_epsg(4326)
+    return systems[0] if all(crs == systems[0] for crs in systems) else WGS84
+
+
+def leads_to_earth(crs: CRS) -> bool:
+    """Whether coordinates can be turned into longitude and latitude: not those of a building site or the Moon."""
+    try:
+        warp_points(crs, WGS84, [0.0], [0.0])
+    except CPLE_AppDefinedError:
+        # This point lies outside of the projection; others need not.
+        return True
+    except (RasterioError, CPLE_BaseError):
+        return False
+    return True
 
 
 def reproject(table: Table, source: CRS, target: CRS) -> Table:
-    """Move geometries into another CRS, longitude and easting first."""
+    """Move geometries into another CRS, longitude and easting first.
+
+    Raises:
+        InvalidInputError: when a corner lies outside of what the CRS can place there.
+    """
     if source == target or not len(table.geometry):
         return table
     points = shapely.get_coordinates(table.geometry)
-    xs, ys = warp_points(source, target, points[:, 0], points[:, 1])
+    try:
+        xs, ys = warp_points(source, target, points[:, 0], points[:, 1])
+    except (RasterioError, CPLE_BaseError) as error:
+        raise InvalidInputError(
+            f"Scenes of several CRS are merged in {crs_name(target)}, but some corners of polygons in "
+            f"{crs_name(source)} have no place there ({error}). Correct the scene's CRS, or leave the file of all "
+            "polygons out with --merged none."
+        ) from error
     return Table(shapely.set_coordinates(table.geometry.copy(), np.column_stack([xs, ys])), table.columns)
 
 
@@ -130,20 +139,29 @@ def _write(path: Path, crs: CRS, tables: Iterable[Table]) -> int:
     return num_polygons
 
 
-def _tables(path: Path) -> Iterator[Table]:
-    """All polygons of a file; at least one table, which has the columns where there is no polygon."""
-    read = read_geoparquet if path.suffix == ".parquet" else read_geopackage
-    yield from (Table(shapes, columns) for shapes, columns in read(path))
+def _systems(files: Iterable[ScenePolygons]) -> dict[str, CRS]:
+    """The CRS of the scenes that can be merged, by their keys."""
+    found = {file.scene.key: polygon_crs(file) for file in files}
+    named = {key: (crs, crs.to_wkt()) for key, crs in found.items() if crs is not None}
+    distinct = {wkt: crs for crs, wkt in named.values()}
+    # Alone, a CRS needs no place on Earth.
+    lost = {wkt for wkt, crs in distinct.items() if len(distinct) > 1 and not leads_to_earth(crs)}
+    for wkt in lost:
+        _LOGGER.warning(
+            "The CRS %s leads to no longitude and latitude: among other scenes, its own count as without a CRS.",
+            crs_name(distinct[wkt]),
+        )
+    return {key: crs for key, (crs, wkt) in named.items() if wkt not in lost}
 
 
-def _batches(files: Iterable[ScenePolygons], systems: dict[str, CRS | None], target: CRS) -> Iterator[Table]:
+def _batches(files: Iterable[ScenePolygons], systems: Mapping[str, CRS], target: CRS) -> Iterator[Table]:
     """Tables of many scenes put together up to a size; at least one, so that an empty file has its columns."""
     held: list[Table] = []
     num_held = num_written = 0
     for file in files:
         source = systems[file.scene.key]
-        for table in _tables(file.path):
-            moved = reproject(table, source, target)
+        for shapes, columns in read_polygons(file.path):
+            moved = reproject(Table(shapes, columns), source, target)
             key = np.full(len(moved.geometry), file.scene.key, dtype=object)
             held.append(Table(moved.geometry, {"scene": key, **moved.columns}))
             num_held += len(moved.geometry)

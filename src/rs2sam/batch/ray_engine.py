@@ -12,7 +12,6 @@ of the scenes.
 from __future__ import annotations
 
 import logging
-import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from rs2sam.batch.engine import BrokenEngineError, Watcher
 from rs2sam.batch.finishing import Dispatcher, Finisher, ModelFacts, Report
 from rs2sam.batch.first_pass import Screener, decisions_of, plan_views, read_views
 from rs2sam.batch.inputs import SceneInput
+from rs2sam.batch.ray_options import RayOptions
 from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Answerer, Columns, Decisions, Failure, Load, Parcel, plan_scene, read_rows, scene_row
 from rs2sam.errors import InvalidInputError, RS2SAMError, require
@@ -41,54 +41,8 @@ _TILES_PER_READ = 8
 _GIB = 2**30
 # How often tiles go to another actor when theirs dies, before their scene is told.
 _TASK_RETRIES = 3
-# Cores beside those of the models and the finishers, on a machine of one's own.
-_READERS = 1
 # Share of the object store that tiles before the driver may take; the rest is on its way to the finishers.
 _PIPELINE_SHARE = 0.8
-
-
-@dataclass(frozen=True)
-class RayOptions:
-    """How much of a cluster is used.
-
-    Args:
-        address: of the cluster; None starts Ray on this machine.
-        actors: processes with a model.
-        cpus_per_actor: cores that each may use.
-        gpus_per_actor: GPUs, or parts of one, that each may use.
-        object_store_gib: shared memory for tiles under way, on this machine or in all of the cluster.
-        finishers: processes that put scenes together, with a core each; None: one for two actors, at least one.
-    """
-
-    address: str | None = None
-    actors: int = 1
-    cpus_per_actor: float = 1.0
-    gpus_per_actor: float = 0.0
-    object_store_gib: float = 1.0
-    finishers: int | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.actors, self.num_finishers) < 1:
-            raise InvalidInputError(
-                f"Ray needs at least one actor and one finisher, but `--actors` is {self.actors} and `--finishers` "
-                f"{self.num_finishers}."
-            )
-        if not min(self.cpus_per_actor, self.gpus_per_actor) >= 0 or not self.object_store_gib >= 0.1:
-            raise InvalidInputError(
-                "An actor's share is at least 0 and the object store has at least 0.1 GiB, but `--cpus-per-actor` is "
-                f"{self.cpus_per_actor:g}, `--gpus-per-actor` {self.gpus_per_actor:g} and `--object-store` "
-                f"{self.object_store_gib:g}."
-            )
-
-    @property
-    def num_finishers(self) -> int:
-        """Processes that put scenes together."""
-        return math.ceil(self.actors / 2) if self.finishers is None else self.finishers
-
-    @property
-    def num_cores(self) -> int:
-        """Cores that Ray is given where it is started for the run."""
-        return math.ceil(self.actors * max(1.0, self.cpus_per_actor)) + self.num_finishers + _READERS
 
 
 def run_ray(
@@ -115,7 +69,7 @@ def run_ray(
     require("ray", "ray", "`--engine ray`")
     facts: ModelFacts | None = None
     while schedule.num_left:
-        ready = schedule.ready()
+        ready = schedule.next_round()
         if not ready:
             time.sleep(schedule.pause_s())
             continue
@@ -142,18 +96,19 @@ class _Pipeline:
         decisions = self._first_pass(requests)
         rows = [scene_row(number, request, decisions.get(number)) for number, request in enumerate(requests)]
         # Stages differ in what they need, so that Ray does not put reading into the process of the model.
-        data = (
-            ray.data.from_items(rows, override_num_blocks=len(rows))
-            .flat_map(partial(plan_scene, image_size=self.facts.image_size), num_cpus=0.25)
-            .repartition(target_num_rows_per_block=1 if one_by_one else _TILES_PER_READ)
-            .map_batches(read_rows, batch_size=None, batch_format="numpy", num_cpus=0.5)
-            .map_batches(
-                Answerer,
-                fn_constructor_args=(self.load, batch_size),
-                batch_size=1 if one_by_one else max(1, batch_size // len(requests[0].sentences)),
-                **self._with_model(),
+        with _breaking_with_ray():
+            data = (
+                ray.data.from_items(rows, override_num_blocks=len(rows))
+                .flat_map(partial(plan_scene, image_size=self.facts.image_size), num_cpus=0.25)
+                .repartition(target_num_rows_per_block=1 if one_by_one else _TILES_PER_READ)
+                .map_batches(read_rows, batch_size=None, batch_format="numpy", num_cpus=0.5)
+                .map_batches(
+                    Answerer,
+                    fn_constructor_args=(self.load, batch_size),
+                    batch_size=1 if one_by_one else max(1, batch_size // len(requests[0].sentences)),
+                    **self._with_model(),
+                )
             )
-        )
         yield from _batches_of(data)
 
     def _first_pass(self, requests: Sequence[SceneRequest]) -> dict[int, Decisions]:
@@ -163,13 +118,15 @@ class _Pipeline:
         import ray.data
 
         rows = [scene_row(number, request) for number, request in enumerate(requests)]
-        planned = (
-            ray.data.from_items(rows, override_num_blocks=len(rows))
-            .flat_map(partial(plan_views, image_size=self.facts.image_size), num_cpus=0.25)
-            .materialize()
-        )
+        with _breaking_with_ray():
+            planned = (
+                ray.data.from_items(rows, override_num_blocks=len(rows))
+                .flat_map(partial(plan_views, image_size=self.facts.image_size), num_cpus=0.25)
+                .materialize()
+            )
+            has_views = planned.count() > 0
         # Models are not loaded for scenes of one tile, which have no first pass.
-        if not planned.count():
+        if not has_views:
             return {}
         data = (
             planned.repartition(target_num_rows_per_block=1)
@@ -194,8 +151,15 @@ class _Pipeline:
 
 def _batches_of(data: Any) -> Iterator[Columns]:
     """What comes out of a pipeline, in order; what breaks Ray is a `BrokenEngineError`."""
-    try:
+    with _breaking_with_ray():
         yield from data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+
+
+@contextmanager
+def _breaking_with_ray() -> Iterator[None]:
+    """Whatever goes wrong inside is Ray's failure, not a scene's: a `BrokenEngineError`."""
+    try:
+        yield
     except Exception as error:
         raise BrokenEngineError(
             f"Ray gave up ({type(error).__name__}: {_one_line(error)}). What was finished is kept; the same command "
@@ -212,8 +176,16 @@ class _Work:
     sent: Any = None
 
 
-class _RayCrew:
-    """Finishers as actors; one that dies is replaced, and its scene has failed."""
+class RayCrew:
+    """Finishers as actors; one that dies is replaced, and its scene has failed.
+
+    Args:
+        facts: of the model that answers.
+        count: how many finishers.
+
+    Raises:
+        BrokenEngineError: here and in the methods, when Ray itself gives up.
+    """
 
     def __init__(self, facts: ModelFacts, count: int) -> None:
         import ray
@@ -221,7 +193,8 @@ class _RayCrew:
         # Two calls at once: one runs a scene, the other takes answers for it.
         remote: Any = ray.remote(Finisher)
         self._make = partial(remote.options(num_cpus=1, max_concurrency=2).remote, facts)
-        self._free = [self._make() for _ in range(count)]
+        with _breaking_with_ray():
+            self._free = [self._make() for _ in range(count)]
         self._at_work: dict[int, _Work] = {}
 
     @property
@@ -236,7 +209,8 @@ class _RayCrew:
         token = folder.absolute() / f".rs2sam-shared-{uuid.uuid4().hex}"
         token.touch()
         try:
-            seen = ray.get([finisher.sees.remote(token) for finisher in self._free])
+            with _breaking_with_ray():
+                seen = ray.get([finisher.sees.remote(token) for finisher in self._free])
         finally:
             token.unlink()
         if not all(seen):
@@ -248,19 +222,23 @@ class _RayCrew:
     def begin(self, number: int, request: SceneRequest) -> None:
         """Give a scene to a finisher that has nothing to do."""
         finisher = self._free.pop()
-        self._at_work[number] = _Work(finisher, finisher.run.remote(number, request))
+        with _breaking_with_ray():
+            self._at_work[number] = _Work(finisher, finisher.run.remote(number, request))
 
     def send(self, number: int, parcel: Parcel | None) -> None:
         """Answers for a scene under way; waits until those before have been taken."""
         import ray
 
         work = self._at_work[number]
-        if work.sent is not None:
+        with _breaking_with_ray():
             try:
-                ray.get(work.sent)
+                if work.sent is not None:
+                    ray.get(work.sent)
             except ray.exceptions.RayError:
-                return  # it died; that is told by its report
-        work.sent = work.finisher.take.remote(number, parcel)
+                # It died, which its report tells; if it did not, it would wait for these answers for ever.
+                ray.kill(work.finisher)
+            else:
+                work.sent = work.finisher.take.remote(number, parcel)
 
     def ended(self, *, wait: bool) -> list[tuple[int, Callable[[], Report]]]:
         """Scenes that came to their end since the last call."""
@@ -269,9 +247,10 @@ class _RayCrew:
         if not self._at_work:
             return []
         numbers = {work.report: number for number, work in self._at_work.items()}
-        ready, _ = ray.wait(list(numbers), num_returns=len(numbers), timeout=0)
-        if not ready and wait:
-            ready, _ = ray.wait(list(numbers))
+        with _breaking_with_ray():
+            ready, _ = ray.wait(list(numbers), num_returns=len(numbers), timeout=0)
+            if not ready and wait:
+                ready, _ = ray.wait(list(numbers))
         return [(numbers[report], partial(self._outcome, self._at_work.pop(numbers[report]))) for report in ready]
 
     def _outcome(self, work: _Work) -> Report:
@@ -281,7 +260,10 @@ class _RayCrew:
         try:
             report: Report | Failure = ray.get(work.report)
         except ray.exceptions.RayError as error:
-            self._free.append(self._make())
+            with _breaking_with_ray():
+                # One that only cannot be reached would keep its core, and write where the next one writes.
+                ray.kill(work.finisher)
+                self._free.append(self._make())
             raise RS2SAMError(
                 f"The process that put the scene together died ({type(error).__name__}: killed, or out of memory)."
             ) from error
@@ -298,12 +280,12 @@ def _run_round(
     pipeline: _Pipeline,
     watcher: Watcher,
 ) -> None:
-    """One pipeline over all scenes that can be begun now."""
+    """One pipeline over the scenes of `Schedule.next_round`."""
     # What is left to the model is settled here: tiles are planned where there is no model.
     requests = [with_model_options(_placed(request_of(one)), pipeline.facts) for one in ready if one.problem is None]
     # What kills its process takes the other tiles of the task along; a second attempt is made tile by tile.
-    is_second = any(schedule.manifest[scene.key].attempts for scene in ready)
-    crew = _RayCrew(pipeline.facts, min(pipeline.options.num_finishers, max(1, len(requests))))
+    is_second = schedule.is_second(ready[0])
+    crew = RayCrew(pipeline.facts, min(pipeline.options.num_finishers, max(1, len(requests))))
     if pipeline.options.address is not None:
         crew.check_folder(schedule.folder)
     batches = pipeline.batches(requests, one_by_one=is_second) if requests else iter(())
@@ -379,12 +361,14 @@ def _ask_model(load: Load, options: RayOptions) -> ModelFacts:
     task = ray.remote(num_cpus=options.cpus_per_actor, num_gpus=options.gpus_per_actor, max_calls=1)(_facts)
     try:
         facts: ModelFacts = ray.get(task.remote(load))
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, RS2SAMError):
-            raise error.cause from None
+    except ray.exceptions.RayError as error:
+        # An error of the task has a cause; a process that died has none.
+        cause = getattr(error, "cause", None) or error
+        if isinstance(cause, RS2SAMError):
+            raise cause from None
         raise RS2SAMError(
             "The model must load on the machines of the cluster, which need rs2sam and its extras, but it does not "
-            f"({type(error.cause).__name__}: {_one_line(error.cause)})."
+            f"({type(cause).__name__}: {_one_line(cause)})."
         ) from error
     return facts
 

@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rs2sam.batch.catalog import FinishedScene, write_catalog
+from rs2sam.batch.catalog import FinishedScene, refuse_foreign_catalog, refuse_scenes_in_place, write_catalog
 from rs2sam.batch.engine import BatchSettings, Watcher
 from rs2sam.batch.inputs import SceneInput, Shard
-from rs2sam.batch.manifest import Manifest, State, forget, manifest_path, open_manifest, read_all
-from rs2sam.batch.merge import ScenePolygons, merge_polygons
+from rs2sam.batch.manifest import (
+    Manifest,
+    State,
+    forget,
+    manifest_path,
+    open_manifest,
+    read_all,
+    refuse_other_settings,
+)
+from rs2sam.batch.merge import merge_polygons
+from rs2sam.batch.polygon_reading import ScenePolygons
 from rs2sam.batch.schedule import RetryPolicy, Schedule, is_stale, refuse_foreign_results
 
 Engine = Callable[[Schedule, Watcher], None]
@@ -33,6 +42,9 @@ class BatchPlan:
         overwrite: whether everything is done anew.
         merged: name of the file of all polygons, in the folder of the batch; None: none.
         catalog: whether a STAC catalog of the results is written.
+
+    Raises:
+        InvalidInputError: when results of a scene would lie in the folder of the catalog.
     """
 
     settings: BatchSettings
@@ -43,6 +55,10 @@ class BatchPlan:
     overwrite: bool = False
     merged: str | None = "polygons.gpkg"
     catalog: bool = False
+
+    def __post_init__(self) -> None:
+        if self.catalog:
+            refuse_scenes_in_place(self.scenes)
 
     @property
     def own_scenes(self) -> list[SceneInput]:
@@ -67,6 +83,7 @@ def preview_states(plan: BatchPlan) -> dict[str, State]:
         InvalidInputError: what the run would raise before it begins.
     """
     folder, settings = plan.settings.folder, plan.settings.of_the_result()
+    _refuse_beforehand(plan)
     if plan.overwrite:
         return {scene.key: "pending" for scene in plan.own_scenes}
     manifest = Manifest(None, read_all(plan.manifest_path, settings))
@@ -97,6 +114,7 @@ def run_batch(plan: BatchPlan, engine: Engine, watcher: Watcher) -> dict[str, An
     """
     start = time.time()
     scenes, folder, settings = plan.own_scenes, plan.settings.folder, plan.settings.of_the_result()
+    _refuse_beforehand(plan)
     if plan.overwrite:
         forget(folder, plan.shard)
     with open_manifest(plan.manifest_path, settings) as manifest:
@@ -116,10 +134,21 @@ def run_batch(plan: BatchPlan, engine: Engine, watcher: Watcher) -> dict[str, An
             "catalog": None,
         }
         if plan.shard is None:
+            _remove_merged_elsewhere(plan)
+            # What the scenes came to is known whatever becomes of the merged file and the catalog.
+            _write_json(plan.summary_path, summary | {"seconds": round(time.time() - start, 3)})
             summary |= _gather(plan, finished)
         summary["seconds"] = round(time.time() - start, 3)
         _write_json(plan.summary_path, summary)
     return summary
+
+
+def _refuse_beforehand(plan: BatchPlan) -> None:
+    """Raise InvalidInputError for what would fail after the work is done, or destroy what is there."""
+    if plan.catalog and plan.shard is None:
+        refuse_foreign_catalog(plan.settings.folder)
+    if plan.overwrite and plan.shard is not None:
+        refuse_other_settings(plan.manifest_path, plan.settings.of_the_result())
 
 
 def _finished(scenes: Iterable[SceneInput], manifest: Manifest, folder: Path) -> Iterable[FinishedScene]:
@@ -162,12 +191,28 @@ def _gather(plan: BatchPlan, finished: Sequence[FinishedScene]) -> dict[str, Any
     """Write what is made of all results."""
     folder = plan.settings.folder
     made: dict[str, Any] = {}
-    if plan.merged is not None and finished:
-        files = [ScenePolygons(each.scene, each.folder / each.report["outputs"]["polygons"]) for each in finished]
-        made["merged"] = merge_polygons(files, folder / plan.merged)
+    if plan.merged is not None:
+        made["merged"] = merge_polygons([_polygons_of(each) for each in finished], folder / plan.merged)
     if plan.catalog:
         made["catalog"] = write_catalog(finished, folder).relative_to(folder).as_posix()
     return made
+
+
+def _polygons_of(finished: FinishedScene) -> ScenePolygons:
+    """Where the polygons of a scene lie."""
+    report = finished.report
+    path = finished.folder / report["outputs"]["polygons"]
+    return ScenePolygons(finished.scene, path, has_crs=report["source"]["crs_wkt"] is not None)
+
+
+def _remove_merged_elsewhere(plan: BatchPlan) -> None:
+    """Remove what the last run merged into a file that this one does not write: it would grow old unnoticed."""
+    try:
+        merged = json.loads(plan.summary_path.read_text(encoding="utf-8"))["merged"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if merged is not None and merged["path"] != plan.merged:
+        (plan.settings.folder / merged["path"]).unlink(missing_ok=True)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import logging
+import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import Manifest, SceneRecord
-from rs2sam.errors import BusyError, DataNotFoundError, InvalidInputError, RS2SAMError
+from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -105,6 +107,18 @@ class Schedule:
         """The scenes that can be begun now, in the order in which `begin` gives them out."""
         now = self.clock()
         return [scene for until, _, scene in sorted(self._waiting, key=lambda entry: entry[:2]) if until <= now]
+
+    def next_round(self) -> list[SceneInput]:
+        """The first of `ready`, up to where scenes that were tried before and new ones change.
+
+        For engines that are more careful, and slower, with scenes that failed: new ones have a round of their own.
+        """
+        ready = self.ready()
+        return list(itertools.takewhile(lambda scene: self.is_second(scene) == self.is_second(ready[0]), ready))
+
+    def is_second(self, scene: SceneInput) -> bool:
+        """Whether a scene was tried before."""
+        return self.manifest[scene.key].attempts > 0
 
     def begin(self) -> SceneInput | None:
         """The next scene, or None where none is left or all that are left must wait."""
@@ -207,20 +221,45 @@ def refuse_foreign_results(scenes: Sequence[SceneInput], manifest: Manifest, fol
 
 
 def is_stale(record: SceneRecord, scene: SceneInput, folder: Path) -> bool:
-    """Whether a finished scene has changed since, or its results are gone; a source that is gone has not changed."""
+    """Whether a finished scene has changed since, or a result is gone; a source that is gone has not changed."""
     if record.state != "done" or record.result is None:
         return False
     now = scene.signature()
-    return (now is not None and record.signature != now) or not (folder / record.result).is_file()
+    return (now is not None and record.signature != now) or not is_complete(folder / record.result)
+
+
+def is_complete(result: Path) -> bool:
+    """Whether a `result.json` is there and whole, with every file that it names."""
+    try:
+        report = json.loads(result.read_text(encoding="utf-8"))
+        return all((result.parent / name).is_file() for name in output_names(report["outputs"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def output_names(outputs: Mapping[str, Any]) -> list[str]:
+    """Names of the files that `outputs` of a `result.json` lists."""
+    named = [outputs.get(kind) for kind in ("mask", "classes", "polygons", "preview", "result")]
+    return [name for name in (*named, *outputs.get("mask_png", ())) if name is not None]
 
 
 def is_transient(error: BaseException, scene: SceneInput) -> bool:
     """Whether another attempt may help: not where a local file or an option is wrong."""
     if scene.problem is not None:
         return False
-    if isinstance(error, (InvalidInputError, DataNotFoundError)) and not isinstance(error, BusyError):
-        return not scene.is_local
-    return True
+    return not (is_fault_of_input(error) and scene.is_local)
+
+
+def is_fault_of_input(error: BaseException) -> bool:
+    """Whether a file or an option is wrong, so that another attempt at a local scene would fail alike.
+
+    Results that cannot be written are an `InvalidInputError` as well, yet a full disk may have room later.
+    """
+    if isinstance(error, BusyError):
+        return False
+    if isinstance(error, (InvalidImageError, DataNotFoundError)):
+        return True
+    return isinstance(error, InvalidInputError) and not isinstance(error.__cause__, (OSError, sqlite3.Error))
 
 
 def describe_error(error: BaseException) -> str:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.errors import BusyError, InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.batch.schedule import is_fault_of_input
+from rs2sam.errors import InvalidImageError, RS2SAMError
 from rs2sam.raster.assembly import AnsweredTile
 from rs2sam.raster.scanning import TileJob
 from rs2sam.raster.scene import ViewSegmenter
@@ -77,8 +78,7 @@ class Failure:
     def of(cls, error: Exception) -> Failure:
         """An exception as a value that every process can read."""
         message = str(error) if isinstance(error, RS2SAMError) else f"{type(error).__name__}: {error}"
-        is_input = isinstance(error, (InvalidInputError, FileNotFoundError)) and not isinstance(error, BusyError)
-        return cls(message, is_input)
+        return cls(message, is_fault_of_input(error))
 
     def raised(self) -> RS2SAMError:
         """An exception to raise where the scene is put together."""

@@ -36,7 +36,7 @@ class AnsweredTile:
         views: one per sentence, None for one that was not asked; None where none was.
         seconds: in the model.
         sample: (3, y, x) uint16 sums and a count of the tile's pixels for the preview, see `thumbnail`; None without.
-        lost: windows of the source that could not be read.
+        lost: windows of the scene that could not be read.
         first_pass_seconds: in the model before, to find out what to ask.
         ends_batch: whether a run that starts at the next tile makes the same batches.
     """

@@ -1,12 +1,13 @@
 """GeoJSON files of polygons (RFC 7946), in batches.
 
-With a CRS, coordinates are longitude and latitude on WGS 84; what crosses the antimeridian is cut there. Without one
-they are the polygons' own. Outer rings are counter-clockwise either way.
+With a CRS, coordinates are longitude and latitude on WGS 84; what crosses the antimeridian is cut there, and what goes
+round a pole reaches up to it. Without one they are the polygons' own. Outer rings are counter-clockwise either way.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError  # what `warp.transform` lets through has no public name
+from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError  # what `warp.transform` raises has no public name
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
@@ -26,14 +27,21 @@ from rs2sam.raster.georeference import crs_name
 Columns = Mapping[str, NDArray[Any]]
 Shapes = NDArray[np.object_]
 
+_LOGGER = logging.getLogger(__name__)
+
 # 0.1 mm on the ground: a tenth of a pixel of anything that flies.
 _DECIMALS = 9
+_GRID = 10.0**-_DECIMALS
+
+# An outline that may cross the antimeridian is followed in steps of its longer side divided by this.
+_NUM_STEPS = 64
 
 
 class GeoJSONWriter:
     """Writes polygons and their attributes to one feature collection.
 
-    A file appears under its name as it grows: callers that need all or nothing write elsewhere and rename.
+    A file appears under its name as it grows: callers that need all or nothing write elsewhere and rename. Polygons
+    with a corner that is not on Earth are left out, with a warning that counts them.
 
     Args:
         path: of the file; replaced if it exists.
@@ -41,11 +49,14 @@ class GeoJSONWriter:
         name: of the collection.
 
     Raises:
-        InvalidInputError: here and in the methods, when the file cannot be written.
+        InvalidInputError: when the CRS has no longitude and latitude; here and in the methods, when the file cannot be
+            written.
     """
 
     def __init__(self, path: Path, crs: CRS | None, name: str) -> None:
+        check_crs(crs)
         self._crs = crs
+        self._num_left_out = 0
         self._separator = "\n"
         try:
             self._file = path.open("w", encoding="utf-8", newline="\n")
@@ -71,8 +82,11 @@ class GeoJSONWriter:
             polygons: (n,) of shapely, none of them empty.
             columns: (n,) values of every attribute; None and not-a-number become null.
         """
-        geometries = shapely.to_geojson(to_wgs84(polygons, self._crs)).tolist()
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        placed = to_wgs84(polygons, self._crs)
+        is_placed = ~shapely.is_missing(placed)
+        self._num_left_out += int(np.count_nonzero(~is_placed))
+        geometries = shapely.to_geojson(placed[is_placed]).tolist()
+        rows = zip(*(column[is_placed].tolist() for column in columns.values()), strict=True)
         try:
             for geometry, row in zip(geometries, rows, strict=True):
                 # Not-a-number alone differs from itself.
@@ -92,10 +106,26 @@ class GeoJSONWriter:
                 self._file.write("\n]}\n")
         except OSError as error:
             raise _refusal(error) from error
+        if self._num_left_out:
+            _LOGGER.warning(
+                "Polygons left out of the GeoJSON, since a corner of each is not on Earth: %d. GeoPackage keeps them: "
+                "--format gpkg.",
+                self._num_left_out,
+            )
 
     def abandon(self) -> None:
         """Let go of the unfinished file."""
         self._file.close()
+
+
+def check_crs(crs: CRS | None) -> None:
+    """Refuse a CRS that has no longitude and latitude now rather than after the work.
+
+    Raises:
+        InvalidInputError: for an engineering CRS, or one of another celestial body.
+    """
+    if crs is not None:
+        _placed(np.array([shapely.Point(0, 0)], dtype=object), crs)
 
 
 def to_wgs84(polygons: Shapes, crs: CRS | None) -> Shapes:
@@ -106,67 +136,123 @@ def to_wgs84(polygons: Shapes, crs: CRS | None) -> Shapes:
         crs: of the polygons; None leaves coordinates as they are.
 
     Returns:
-        (n,) polygons, multipolygons where the antimeridian cuts one.
+        (n,) polygons, multipolygons where the antimeridian cuts one, None for one with a corner that is not on Earth.
+
+    Raises:
+        InvalidInputError: when the CRS has no longitude and latitude.
     """
     if crs is not None and len(polygons):
         placed = _placed(polygons, crs)
         west, _, east, _ = shapely.bounds(placed).T
-        is_outside = (west < -180) | (east > 180)
-        for number in np.flatnonzero(is_outside | (east - west > 180)).tolist():
-            if is_outside[number]:
-                placed[number] = _cut(placed[number])
-            elif _jumps(polygons[number], crs):
-                placed[number] = _cut(shapely.transform(placed[number], lambda xy: xy % (360, np.inf)))
+        may_cross = (west < -180) | (east > 180) | (east - west >= 180)
+        if crs.is_geographic:
+            # A shift of datum may take both ends of the Earth to the same longitude.
+            left, _, right, _ = shapely.bounds(polygons).T
+            may_cross |= right - left >= 180
+        for number in np.flatnonzero(may_cross & ~shapely.is_missing(placed)).tolist():
+            placed[number] = _within_range(polygons[number], placed[number], crs)
         polygons = placed
+    return _oriented(polygons)
+
+
+def _oriented(polygons: Shapes) -> Shapes:
+    """Polygons with counter-clockwise outer rings and clockwise holes."""
     oriented: Shapes = shapely.reverse(shapely.normalize(polygons))
     return oriented
 
 
-def _placed(polygons: Shapes, crs: CRS) -> Shapes:
-    """Polygons in longitude and latitude, rounded.
+def _placed(shapes: Shapes, crs: CRS) -> Shapes:
+    """(n,) geometries in longitude and latitude, rounded; None for one with a corner that is not on Earth.
 
     Raises:
-        InvalidInputError: when the CRS does not say where on Earth they lie.
+        InvalidInputError: when the CRS has no longitude and latitude.
     """
-    points = shapely.get_coordinates(polygons)
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
     try:
         places = np.column_stack(warp_points(crs, CRS.from_epsg(4326), points[:, 0], points[:, 1]))
+    except CPLE_AppDefinedError:
+        # One point outside of the projection fails all of them.
+        if len(shapes) == 1:
+            return np.array([None], dtype=object)
+        half = len(shapes) // 2
+        return np.concatenate([_placed(shapes[:half], crs), _placed(shapes[half:], crs)])
     except (RasterioError, CPLE_BaseError) as error:
-        raise _nowhere(crs, str(error)) from error
-    if not np.isfinite(places).all():
-        raise _nowhere(crs, "some corners lie outside it")
-    placed: Shapes = shapely.set_coordinates(polygons.copy(), places.round(_DECIMALS))
+        raise InvalidInputError(
+            f"GeoJSON needs longitude and latitude, but the coordinate system `{crs_name(crs)}` has none. Choose "
+            "GeoPackage, which keeps any system: --format gpkg."
+        ) from error
+    placed: Shapes = shapely.set_coordinates(shapes.copy(), places.round(_DECIMALS))
+    placed[owner[~np.isfinite(places).all(axis=1)]] = None
     return placed
 
 
-def _jumps(polygon: Any, crs: CRS) -> bool:
-    """Whether a polygon that seems wider than half the Earth crosses the antimeridian instead."""
-    if crs.is_geographic:
-        return False
-    west, south, east, north = shapely.bounds(polygon).tolist()
-    # A long edge is wide in truth where the points along it do not jump.
-    dense = shapely.segmentize(polygon, max(east - west, north - south) / 64)
-    rings = shapely.get_rings(_placed(np.array([dense], dtype=object), crs))
-    return any(bool((np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) > 180).any()) for ring in rings)
+def _within_range(polygon: Any, placed: Any, crs: CRS) -> Any:
+    """A polygon that leaves -180 to 180 degrees or seems wider than half the Earth, in parts that are neither.
+
+    Args:
+        polygon: in its CRS.
+        placed: the same in longitude and latitude.
+        crs: its CRS.
+
+    Returns:
+        A polygon or multipolygon, `placed` where it is wide in truth, None where some of the outline is not on Earth.
+    """
+    west, _, east, _ = shapely.bounds(placed).tolist()
+    is_outside = west < -180 or east > 180
+    if is_outside and not _jumps(placed):
+        cut = _cut(placed)
+    else:
+        left, bottom, right, top = shapely.bounds(polygon).tolist()
+        rings = _oriented(shapely.polygons(shapely.get_rings(polygon)))
+        outlines = _placed(shapely.segmentize(rings, max(right - left, top - bottom) / _NUM_STEPS), crs)
+        if shapely.is_missing(outlines).any():
+            return None
+        # A long edge is wide in truth where the points along it do not jump.
+        if not is_outside and not any(map(_jumps, outlines)):
+            return placed
+        outer, *holes = (_cut(_unwrapped(outline)) for outline in outlines)
+        cut = shapely.difference(outer, shapely.union_all(holes), grid_size=_GRID)
+    # What lies beyond 90 degrees of latitude leaves nothing.
+    return None if cut.is_empty else cut
 
 
-def _cut(polygon: Any) -> Any:
-    """A polygon with longitudes beyond 180 degrees in parts that have none."""
-    parts = []
-    for turn in (-360, 0, 360):
-        inside = shapely.intersection(polygon, shapely.box(turn - 180, -90, turn + 180, 90))
-        parts.append(shapely.transform(inside, lambda xy, turn=turn: (xy - (turn, 0)).round(_DECIMALS)))
-    pieces = shapely.get_parts(np.array(parts, dtype=object))
-    pieces = pieces[(shapely.get_dimensions(pieces) == 2) & ~shapely.is_empty(pieces)]
-    return pieces[0] if len(pieces) == 1 else shapely.multipolygons(pieces)
+def _jumps(polygon: Any) -> bool:
+    """Whether longitudes of neighbouring corners differ by 180 degrees or more."""
+    rings = shapely.get_rings(polygon)
+    return any(bool((np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) >= 180).any()) for ring in rings)
 
 
-def _nowhere(crs: CRS, reason: str) -> InvalidInputError:
-    """A coordinate system that GeoJSON cannot follow."""
-    return InvalidInputError(
-        f"GeoJSON needs longitude and latitude, but the coordinate system `{crs_name(crs)}` does not give them "
-        f"({reason}). Choose GeoPackage, which keeps any system: --format gpkg."
-    )
+def _unwrapped(outline: Any) -> Any:
+    """A polygon without holes whose longitudes jump, with longitudes that go on beyond 180 degrees instead.
+
+    Args:
+        outline: counter-clockwise in its CRS: what lies inside is at the left, which is north on the way to the east.
+    """
+    lon, lat = shapely.get_coordinates(outline).T
+    lon = np.unwrap(lon, period=360)
+    turn = lon[-1] - lon[0]
+    if abs(turn) > 180:
+        # It goes round a pole, which in longitude and latitude is a line.
+        lon, lat = np.append(lon, [lon[-1], lon[0]]), np.append(lat, np.copysign([90, 90], turn))
+    return shapely.make_valid(shapely.polygons(np.column_stack([lon, lat])))
+
+
+def _cut(shape: Any) -> Any:
+    """The area of a shape whose longitudes go beyond 180 degrees in parts that do not, joined where they touch."""
+    west, _, east, _ = shapely.bounds(shape)
+    areas = _areas(shape)
+    pieces = []
+    for turn in 360 * np.arange(np.floor((west + 180) / 360), np.ceil((east - 180) / 360) + 1):
+        inside = _areas(shapely.intersection(areas, shapely.box(turn - 180, -90, turn + 180, 90)))
+        pieces.append(shapely.transform(inside, lambda xy, turn=turn: xy - (turn, 0)))
+    return shapely.union_all(np.concatenate(pieces), grid_size=_GRID)
+
+
+def _areas(shapes: Any) -> Shapes:
+    """The polygons in geometries, without lines and points that beside them are left of an edge."""
+    parts = shapely.get_parts(shapes)
+    areas: Shapes = parts[shapely.get_dimensions(parts) == 2]
+    return areas
 
 
 def _refusal(error: OSError) -> InvalidInputError:

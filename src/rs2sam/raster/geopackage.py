@@ -190,8 +190,8 @@ class GeoPackageWriter:
         """Add an empty layer."""
         names = {"table": _quoted(layer), "index": _quoted(_index(layer)), "geometry": _quoted(GEOMETRY)}
         columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in self._fields.items())
-        for statement in _LAYER.format(columns=columns, **names).split(";\n"):
-            self._database.execute(statement)
+        for statement in _LAYER.split(";\n"):
+            self._database.execute(statement.format(columns=columns, **names))
         self._database.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change, srs_id) VALUES (?, ?, ?, ?, ?)",
             (layer, "features", layer, _DATE, self._srs_id),
@@ -358,10 +358,12 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _our_errors() -> Iterator[None]:
-    """A full disk is an error of ours."""
+    """What goes wrong in SQLite is an error of ours."""
     try:
         yield
     except sqlite3.Error as error:
+        # "database or disk is full"; the number of the error is known from Python 3.11 on.
+        remedy = "Free space, or choose" if "is full" in str(error) else "Choose"
         raise InvalidInputError(
-            f"The polygons could not be written ({error}). Free space, or choose another folder or format."
+            f"The polygons could not be written ({error}). {remedy} another folder or format."
         ) from error

@@ -33,6 +33,7 @@ Pixels = NDArray[np.generic]
 def open_dataset(path: str | Path) -> Iterator[DatasetReader]:
     """Open a raster; what goes wrong in GDAL becomes an error of ours."""
     name = str(path)
+    check_utf8("name of an image", name)
     is_local = "://" not in name and not name.startswith("/vsi")
     if is_local and not Path(path).exists():
         raise DataNotFoundError(f"The image {name!r} is not there. Check the path; folders are not searched.")
@@ -59,6 +60,18 @@ def open_dataset(path: str | Path) -> Iterator[DatasetReader]:
                 yield dataset
             except RasterioIOError as error:
                 raise damaged(name, error.__cause__ or error) from error
+
+
+def check_utf8(what: str, text: str) -> None:
+    """Refuse text that no result could hold: Python reads bytes of a name that are not UTF-8 as lone surrogates.
+
+    Raises:
+        InvalidInputError: when the text cannot be written as UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"The {what} must be UTF-8, but it is {text!a}. Give it another.") from error
 
 
 def damaged(name: str, reason: BaseException) -> InvalidImageError:

@@ -11,6 +11,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -306,12 +307,16 @@ class _FlatGeobuf:
 
         self._table.close()
         try:
-            with pyogrio.raw.open_arrow(self._spool, use_pyarrow=False) as (_, stream), warnings.catch_warnings():
+            with (
+                _for_pyogrio(self._path.parent) as folder,
+                pyogrio.raw.open_arrow(folder / self._spool.name, use_pyarrow=False) as (_, stream),
+                warnings.catch_warnings(),
+            ):
                 # That polygons have no CRS is no news to those who have a scene without one.
                 warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
                 pyogrio.raw.write_arrow(
                     stream,
-                    self._path,
+                    folder / self._path.name,
                     layer=LAYER,
                     driver="FlatGeobuf",
                     geometry_name=GEOMETRY,
@@ -322,3 +327,15 @@ class _FlatGeobuf:
             raise InvalidInputError(
                 f"The polygons could not be written ({error}). Free space, or choose another folder or format."
             ) from error
+
+
+@contextmanager
+def _for_pyogrio(folder: Path) -> Iterator[Path]:
+    """A folder under a name that pyogrio takes as it is: it splits names at `!`, as those of files in an archive."""
+    if "!" not in str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as other:
+        link = Path(other) / "folder"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link

@@ -80,7 +80,7 @@ class Scan:
         num_empty: tiles without data.
         num_run: tiles that the model was asked about.
         first_pass_seconds: in the model, to find out about which.
-        lost: windows of the source that could not be read, from top to bottom.
+        lost: windows of the scene that could not be read, from top to bottom.
         thumbnail: its grid.
         rgb: (y, x, 3) uint8 picture of the scene.
         valid: (y, x) bool, cells with data.

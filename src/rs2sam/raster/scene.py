@@ -8,6 +8,7 @@ sizes means is decided for the scene afterwards (`rs2sam.raster.scope`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -136,8 +137,9 @@ class Scene(SceneFacts):
 
 
 def scene_stem(source: str) -> str:
-    """File name of a path or URL without folder, query and last suffix."""
-    return Path(source.rstrip("/").partition("?")[0]).stem
+    """File name of a path or URL without folder and last suffix; a `?` begins a query in a URL or `/vsi` path only."""
+    is_local = "://" not in source and not source.startswith("/vsi")
+    return Path((source if is_local else source.partition("?")[0]).rstrip("/")).stem
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,10 @@ class SceneOptions:
             raise InvalidInputError(f"A tile must have at least 16 pixels a side, but `tile` is {self.tile}.")
         if self.batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, but it is {self.batch_size}.")
-        if self.gsd_m is not None and not self.gsd_m > 0:
-            raise InvalidInputError(f"A ground resolution is above 0 m per pixel, but `gsd_m` is {self.gsd_m:g}.")
+        if self.gsd_m is not None and not (self.gsd_m > 0 and math.isfinite(self.gsd_m)):
+            raise InvalidInputError(
+                f"A ground resolution is a finite length above 0 m per pixel, but `gsd_m` is {self.gsd_m:g}."
+            )
         if self.gsd_m is not None and self.tile is not None:
             raise InvalidInputError("`gsd_m` decides the side of the tiles: leave `tile` out.")
         for name, value in (("threshold", self.threshold), ("min_presence", self.min_presence or 0.0)):
@@ -239,7 +243,8 @@ class SceneOptions:
             pixel_m: width and height of a pixel in metres, needed with `gsd_m`.
 
         Raises:
-            InvalidInputError: when the overlap does not fit, or `gsd_m` meets a scene without a place.
+            InvalidInputError: when the overlap does not fit, or `gsd_m` meets a scene without a place or smaller than
+                one pixel of it.
         """
         side = max(size_hw)
         tile = self.tile or image_size
@@ -249,7 +254,8 @@ class SceneOptions:
                     "A ground resolution needs a scene whose CRS says where it lies, but this one has none. "
                     "Leave `gsd_m` out, or give the side of the tiles in pixels."
                 )
-            tile = max(16, round(image_size * self.gsd_m / float(np.sqrt(pixel_m[0] * pixel_m[1]))))
+            shrink = shrink_to(self.gsd_m, pixel_m, size_hw)
+            tile = max(16, round(image_size * shrink))
         elif side <= (self.tile or WHOLE_VIEW_FACTOR * image_size):
             return TileGrid(size_hw, side, 0)
         return TileGrid(size_hw, tile, tile // 4 if self.overlap is None else self.overlap)
@@ -280,6 +286,27 @@ class SentenceResult:
     num_views: int
     seconds: float
     probability: FloatArray | None = None
+
+
+def shrink_to(gsd_m: float, pixel_m: tuple[float, float], size_hw: tuple[int, int]) -> float:
+    """Pixels of a scene along one pixel of a ground resolution; below 1 where that is finer.
+
+    Args:
+        gsd_m: the ground resolution [m/px].
+        pixel_m: width and height of a pixel in metres.
+        size_hw: of the scene in pixels.
+
+    Raises:
+        InvalidInputError: when the scene is smaller than one such pixel.
+    """
+    side_m = math.sqrt(pixel_m[0] * pixel_m[1])
+    shrink = gsd_m / side_m
+    if shrink > max(size_hw):
+        raise InvalidInputError(
+            f"A ground resolution is finer than the whole image, which is {side_m * max(size_hw):.4g} m long, but "
+            f"`gsd_m` is {gsd_m:g}. Choose a smaller one, in metres per pixel, or leave it out."
+        )
+    return shrink
 
 
 def check_sentences(sentences: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ from rs2sam.raster.opening import (
     georeference_of,
     open_dataset,
 )
-from rs2sam.raster.scene import SceneInfo
+from rs2sam.raster.scene import SceneInfo, shrink_to
 from rs2sam.raster.stretch import Limits, Stretch, to_uint8
 from rs2sam.raster.tiling import Window
 
@@ -320,11 +320,15 @@ class Source:
 
 
 def _size_at(gsd_m: float | None, georeference: Georeference, size_hw: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at a ground resolution; those of the file where that is not coarser."""
+    """Height and width at a ground resolution; those of the file where that is not coarser.
+
+    Raises:
+        InvalidInputError: when the whole image is smaller than one pixel at it.
+    """
     pixel_m = None if gsd_m is None else georeference.pixel_size_m(size_hw)
     if gsd_m is None or pixel_m is None:
         return size_hw
-    shrink = gsd_m / math.sqrt(pixel_m[0] * pixel_m[1])
+    shrink = shrink_to(gsd_m, pixel_m, size_hw)
     # Map projections stretch metres a little: what is meant as a whole number of pixels is one.
     if abs(shrink - round(shrink)) < _ABOUT * shrink:
         shrink = round(shrink)

@@ -71,7 +71,7 @@ class Tile:
         rgb: (h, w, 3) uint8.
         valid: (h, w) bool.
         sample: of the pixels that the tile owns, see `ThumbnailGrid.sums`; None where no preview is wanted.
-        lost: windows of the source that could not be read.
+        lost: windows of the scene that could not be read.
         wanted: for each sentence, whether the tile is to be asked it; None: all of them.
         first_pass_seconds: that finding out what is wanted took in the model.
     """

@@ -1,0 +1,148 @@
+"""The polygons of one scene, read back from any of the formats in which they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from rs2sam.batch.inputs import SceneInput
+from rs2sam.errors import InvalidInputError, require
+from rs2sam.raster.geopackage import geopackage_crs, read_geopackage
+from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
+from rs2sam.raster.polygon_files import FIELDS
+
+Batch = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
+"""(n,) polygons, and (n,) values of each attribute."""
+
+WGS84 = CRS.from_epsg(4326)
+
+_BATCH = 8192
+_NEEDS_PYOGRIO = ("pyogrio", "vector", "Merging FlatGeobuf")
+
+
+@dataclass(frozen=True)
+class ScenePolygons:
+    """The polygons of one scene as they lie on the disk.
+
+    Args:
+        scene: where they come from.
+        path: the file, `.gpkg`, `.parquet`, `.geojson` or `.fgb`.
+        has_crs: whether the scene has a CRS; GeoJSON does not tell.
+    """
+
+    scene: SceneInput
+    path: Path
+    has_crs: bool
+
+
+def polygon_crs(file: ScenePolygons) -> CRS | None:
+    """CRS of a polygon file; None where the scene has none.
+
+    Raises:
+        InvalidInputError: when the file is none of its format.
+        MissingDependencyError: for `.fgb` without pyogrio, for `.parquet` without pyarrow.
+    """
+    if not file.has_crs:
+        return None
+    if file.path.suffix == ".geojson":
+        return WGS84
+    if file.path.suffix == ".fgb":
+        return _flatgeobuf_crs(file.path)
+    return geoparquet_crs(file.path) if file.path.suffix == ".parquet" else geopackage_crs(file.path)
+
+
+def read_polygons(path: Path) -> Iterator[Batch]:
+    """All polygons of a file; at least one batch, which has the columns where there is no polygon.
+
+    FlatGeobuf is read at once, the others in batches.
+
+    Raises:
+        InvalidInputError: when the file is none of its format.
+        MissingDependencyError: for `.fgb` without pyogrio, for `.parquet` without pyarrow.
+    """
+    readers: Mapping[str, Callable[[Path], Iterator[Batch]]] = {
+        ".gpkg": read_geopackage,
+        ".parquet": read_geoparquet,
+        ".geojson": _read_geojson,
+        ".fgb": _read_flatgeobuf,
+    }
+    return readers[path.suffix](path)
+
+
+def _read_geojson(path: Path) -> Iterator[Batch]:
+    """A feature collection as `GeoJSONWriter` leaves it."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            features = _feature_lines(file)
+            lines = list(islice(features, _BATCH))
+            yield _from_features(lines)
+            while lines := list(islice(features, _BATCH)):
+                yield _from_features(lines)
+    except (OSError, ValueError, KeyError, TypeError, shapely.errors.GEOSException) as error:
+        raise InvalidInputError(
+            f"A GeoJSON file of polygons has one feature a line, as rs2sam writes it, but {str(path)!r} has not "
+            f"({error}). Remove it and give the same command again: its scene is then run anew."
+        ) from error
+
+
+def _feature_lines(lines: Iterator[str]) -> Iterator[str]:
+    """The features between the first line and the last."""
+    if not next(lines, "").startswith('{"type":"FeatureCollection"'):
+        raise ValueError("its first line begins no feature collection")
+    for line in lines:
+        if line.startswith("]}"):
+            return
+        yield line.rstrip().removesuffix(",")
+    raise ValueError("its end is missing")
+
+
+def _from_features(lines: list[str]) -> Batch:
+    """Features as arrays; what the antimeridian cuts is a polygon for each part, with the attributes of the whole."""
+    shapes, part_of = shapely.get_parts(shapely.from_geojson(np.array(lines, dtype=object)), return_index=True)
+    properties = [json.loads(line)["properties"] for line in lines]
+    columns = {name: np.array([each[name] for each in properties], dtype=kind) for name, kind in FIELDS.items()}
+    return shapes, {name: values[part_of] for name, values in columns.items()}
+
+
+def _read_flatgeobuf(path: Path) -> Iterator[Batch]:
+    """All polygons at once."""
+    require(*_NEEDS_PYOGRIO)
+    import pyogrio.raw
+
+    with _flatgeobuf_errors(path):
+        meta, _, geometry, values = pyogrio.raw.read(path)
+    yield shapely.from_wkb(geometry), dict(zip(meta["fields"].tolist(), values, strict=True))
+
+
+def _flatgeobuf_crs(path: Path) -> CRS | None:
+    """CRS of a FlatGeobuf file, None where it names none."""
+    require(*_NEEDS_PYOGRIO)
+    import pyogrio
+
+    with _flatgeobuf_errors(path):
+        name = pyogrio.read_info(path)["crs"]
+    return None if name is None else CRS.from_user_input(name)
+
+
+@contextmanager
+def _flatgeobuf_errors(path: Path) -> Iterator[None]:
+    """A file that is none is an error of ours."""
+    from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+    try:
+        yield
+    except (DataSourceError, DataLayerError, FeatureError) as error:
+        raise InvalidInputError(
+            f"Polygons are merged from whole FlatGeobuf files, but {str(path)!r} is none ({error}). Remove it and give "
+            "the same command again: its scene is then run anew."
+        ) from error
