@@ -82,8 +82,8 @@ def main() -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray's default would put its processes behind everything else, so that figures depended on what else runs.
         os.environ.setdefault("RAY_worker_niceness", "0")
+        from rs2sam.batch.ray_engine import run_ray
         from rs2sam.batch.ray_options import RayOptions
-    from rs2sam.batch.ray_engine import run_ray
 
         options = RayOptions(actors=arguments.actors, finishers=arguments.finishers)
         run_ray(schedule, settings.request, load, options, watcher)
