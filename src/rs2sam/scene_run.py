@@ -251,6 +251,7 @@ class _Run:
             opened_at = time.perf_counter()
             scanned = scan(self._task, options, job, answers, progress)
             self._check_pixels(scanned)
+            self._source.close()
             scanned_at = time.perf_counter()
             info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
             sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))

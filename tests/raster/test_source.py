@@ -153,3 +153,23 @@ def test_a_coarse_run_on_a_remote_file_reads_its_overviews(cog, tmp_path):
         assert tuple(mask.bounds) == pytest.approx(
             (NORTH_UP.c, NORTH_UP.f - SIDE * 0.6, NORTH_UP.c + SIDE * 0.6, NORTH_UP.f)
         )
+
+
+# --- what GDAL keeps -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [31, 32, 33])
+def test_the_cache_holds_the_blocks_of_a_row_of_tiles_wherever_it_begins(tmp_path, rows):
+    path = write_tiff(tmp_path / "a.tif", noise(160, 64), blockysize=16)
+    with open_source(path) as source:
+        most_touched = max(-(-(first + rows) // 16) - first // 16 for first in range(16))
+        what_gdal_notes = 200  # bytes, for each block of each band
+        assert source.cache_bytes(rows) >= most_touched * 3 * (16 * 64 + what_gdal_notes)
+
+
+def test_what_is_known_of_a_source_outlives_its_file(tmp_path):
+    with open_source(write_tiff(tmp_path / "a.tif", noise(16, 24))) as source:
+        source.close()
+        assert source.info.size_hw == (16, 24)
+        with pytest.raises(Exception, match="closed"):
+            source.read(Window(0, 0, 4, 4))

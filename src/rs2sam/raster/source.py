@@ -194,6 +194,10 @@ class Source:
                 lost.append(block)
         return rgb, valid, tuple(lost)
 
+    def close(self) -> None:
+        """Let go of the file and of what GDAL keeps of it in memory; `info` stays."""
+        self._dataset.close()
+
     def cache_bytes(self, rows: int) -> int:
         """Memory that holds the blocks of `rows` rows over the whole width, so that none is decoded twice [bytes]."""
         shrink = max(1.0, min(self._shrink_hw))
@@ -201,7 +205,9 @@ class Source:
         # Pixels of the overview that is read along one of the scene.
         rest = shrink / max([1, *(level for level in levels if level <= shrink)])
         block_h, block_w = self._dataset.block_shapes[self._bands[0] - 1]
-        height = (-(-int(rows * rest) // block_h) + 1) * block_h
+        # One more block than rows that begin inside of one touch: GDAL counts what it notes about blocks too, and a cache
+        # that is a few bytes short drops every block just before it is needed again.
+        height = (-(-int(rows * rest) // block_h) + 2) * block_h
         width = -(-int(self.info.size_hw[1 if self._orientation < 5 else 0] * rest) // block_w) * block_w
         interleaved = self._dataset.interleaving == Interleaving.pixel
         num_bands = self._dataset.count if interleaved else len(set(self._bands))
