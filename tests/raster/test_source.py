@@ -8,6 +8,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 
+from rs2sam.errors import InvalidImageError
 from rs2sam.raster.scene import SceneOptions
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.tiling import TileGrid, Window
@@ -171,5 +172,5 @@ def test_what_is_known_of_a_source_outlives_its_file(tmp_path):
     with open_source(write_tiff(tmp_path / "a.tif", noise(16, 24))) as source:
         source.close()
         assert source.info.size_hw == (16, 24)
-        with pytest.raises(Exception, match="closed"):
+        with pytest.raises(InvalidImageError, match="closed"):
             source.read(Window(0, 0, 4, 4))

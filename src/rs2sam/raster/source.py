@@ -205,8 +205,8 @@ class Source:
         # Pixels of the overview that is read along one of the scene.
         rest = shrink / max([1, *(level for level in levels if level <= shrink)])
         block_h, block_w = self._dataset.block_shapes[self._bands[0] - 1]
-        # One more block than rows that begin inside of one touch: GDAL counts what it notes about blocks too, and a cache
-        # that is a few bytes short drops every block just before it is needed again.
+        # One more block than rows that begin inside of one touch: GDAL counts what it notes about blocks too, and a
+        # cache that is a few bytes short drops every block just before it is needed again.
         height = (-(-int(rows * rest) // block_h) + 2) * block_h
         width = -(-int(self.info.size_hw[1 if self._orientation < 5 else 0] * rest) // block_w) * block_w
         interleaved = self._dataset.interleaving == Interleaving.pixel
