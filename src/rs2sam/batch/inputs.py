@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
-from rs2sam.raster.scene import scene_stem
+from rs2sam.raster.scene import is_local, scene_stem
 
 RASTER_SUFFIXES = frozenset(
     {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".cog"}
@@ -146,11 +146,6 @@ def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = N
         raise DataNotFoundError(f"{given!r} names no scene. {advice}, or name files in a list.")
     _refuse_same_results(scenes)
     return scenes
-
-
-def is_local(source: str) -> bool:
-    """Whether a source is a path of the file system, not a URL or a `/vsi` path."""
-    return "://" not in source and not source.startswith("/vsi")
 
 
 def url_key(url: str) -> str:

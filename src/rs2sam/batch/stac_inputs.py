@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from rs2sam.batch.inputs import RASTER_SUFFIXES, SceneInput, StacOrigin, is_local, safe_key
+from rs2sam.batch.inputs import RASTER_SUFFIXES, SceneInput, StacOrigin, safe_key
 from rs2sam.errors import InvalidInputError, require
+from rs2sam.raster.scene import is_local
 
 if TYPE_CHECKING:
     import pystac

@@ -18,6 +18,7 @@ from rasterio.io import DatasetReader
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 from rs2sam.raster.georeference import Georeference
+from rs2sam.raster.scene import is_local
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,10 +35,9 @@ def open_dataset(path: str | Path) -> Iterator[DatasetReader]:
     """Open a raster; what goes wrong in GDAL becomes an error of ours."""
     name = str(path)
     check_utf8("name of an image", name)
-    is_local = "://" not in name and not name.startswith("/vsi")
-    if is_local and not Path(path).exists():
+    if is_local(name) and not Path(path).exists():
         raise DataNotFoundError(f"The image {name!r} is not there. Check the path; folders are not searched.")
-    if is_local and Path(path).is_file() and Path(path).stat().st_size == 0:
+    if is_local(name) and Path(path).is_file() and Path(path).stat().st_size == 0:
         raise InvalidImageError(f"The image {name!r} is empty (0 bytes). Fetch it again.")
     with rasterio.Env(**GDAL_OPTIONS):
         try:

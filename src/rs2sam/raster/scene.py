@@ -136,10 +136,14 @@ class Scene(SceneFacts):
         return self.valid.shape[0], self.valid.shape[1]
 
 
+def is_local(source: str) -> bool:
+    """Whether a source is a path of the file system, not a URL or a `/vsi` path."""
+    return "://" not in source and not source.startswith("/vsi")
+
+
 def scene_stem(source: str) -> str:
     """File name of a path or URL without folder and last suffix; a `?` begins a query in a URL or `/vsi` path only."""
-    is_local = "://" not in source and not source.startswith("/vsi")
-    return Path((source if is_local else source.partition("?")[0]).rstrip("/")).stem
+    return Path((source if is_local(source) else source.partition("?")[0]).rstrip("/")).stem
 
 
 @dataclass(frozen=True)
