@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.machine import describe_machine
-from benchmarks.segment import spread
+from benchmarks.spread import spread
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader

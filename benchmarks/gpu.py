@@ -2,12 +2,18 @@
 
     python -m benchmarks.gpu --out DIR                     # as many pieces as 9 minutes hold; call it again
     python -m benchmarks.gpu --out DIR --list              # the pieces, and which are done
-    python -m benchmarks.gpu --out DIR --only speed-fp16   # one piece, done or not
+    python -m benchmarks.gpu --out DIR --only loading      # one piece, done or not
     python -m benchmarks.gpu --out DIR --toy               # every piece at toy size on the CPU
 
-Every piece is a process of its own that writes DIR/<piece>.json; one that fails writes DIR/<piece>.error.txt and is
-tried again by the next call. Weights of `large` are drawn once into DIR/large. `--images` names a folder of pictures on
-which `compact` is compared in half precision with float32.
+Writes DIR/summary.json and nothing else there: every piece's result, the errors of those that failed, and `asked`,
+what was asked beside what was read. It is written anew after every piece, and a later call goes on from it; copied to
+another machine of the same kind, it goes on there. Drawn weights (1.8 GB), compiled code and logs go to SCRATCH, by
+default DIR-scratch beside DIR.
+
+Every piece is a process of its own. One that fails or runs out of time is tried again when no other is left, and what
+it had found until then is in the summary. `--images` names a folder of pictures on which `compact` is compared in half
+precision with float32; without, the drawn scene answers nothing. Of the package's libraries, rasterio and shapely
+are not needed; an uninstalled copy runs with PYTHONPATH=src.
 """
 
 from __future__ import annotations
@@ -15,296 +21,243 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks.gpu_asked import as_text, asked
+from benchmarks.gpu_pieces import (
+    BATCH,
+    TOY_BATCH,
+    Found,
+    Piece,
+    Place,
+    agreement,
+    attention,
+    compiled,
+    device_facts,
+    loading,
+    pictures,
+    training,
+    uncompiled,
+)
+from benchmarks.train_step import CASES, LOOPS, compared
 
-COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
-PICTURE_SENTENCES = ("all buildings", "the water", "all storage tanks")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-LEAST_MASK_PIXELS = 200
-TOY_SIDE, TOY_SECONDS = 64, 0.05
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a piece runs and what it may read.
-
-    Args:
-        out: the folder of results.
-        toy: on the CPU, with a small model.
-        images: a folder of pictures, or None.
-    """
-
-    out: Path
-    toy: bool
-    images: Path | None
-
-    @property
-    def device(self) -> str:
-        """What the models run on."""
-        return "cpu" if self.toy else "cuda"
-
-    @property
-    def model(self) -> Path:
-        """A folder of `large`, or of a small model; drawn when first asked for."""
-        folder = self.out / ("toy" if self.toy else "large")
-        if not (folder / "preprocessor_config.json").is_file():
-            write_model(folder, self.toy)
-        return folder
+GRAPHS, TUNED = "reduce-overhead", "max-autotune"
+"""Modes of torch.compile: CUDA graphs; the same with every kernel tuned, which may take longer than a session."""
+LEAST_S = 20.0
+"""What a piece at toy size is given at least."""
 
 
-def write_model(folder: Path, toy: bool) -> None:
-    """Write a model of random weights, initialised as for training, in float16."""
-    import torch
-
-    from rs2sam.models import RS2SamConfig, RS2SamModel
-    from rs2sam.processing import ProcessingConfig, Processor
-
-    tokenizer = Processor.from_folder(COMPACT).tokenizer
-    changes: dict[str, Any] = {"text_pad_id": 1}
-    if toy:
-        changes |= {"image_size": TOY_SIDE, "union_image_size": 32, "vocab_size": 8192, "max_text_positions": 64}
-    config = RS2SamConfig.preset("tiny" if toy else "large", **changes)
-    torch.manual_seed(0)
-    RS2SamModel(config).half().save_pretrained(folder)
-    sizes = (config.image_size, config.union_image_size, min(config.max_text_tokens, 62))
-    Processor(ProcessingConfig(*sizes), tokenizer).save(folder)
-
-
-def speed(place: Place, precision: str) -> dict[str, Any]:
-    """`rs2sam benchmark` of `large`: baselines, fused and compiled in one precision."""
-    from rs2sam.benchmarking.run import BenchmarkOptions, run_benchmark
-    from rs2sam.benchmarking.subject import Subject
-    from rs2sam.datasets.synthetic.showcase import showcase
-    from rs2sam.processing import Processor
-
-    subject = Subject(place.model, Processor.from_folder(place.model), (showcase().pixels(),))
-    ours = (f"torch fused {precision}", f"torch compiled {precision}")
-    options = BenchmarkOptions(
-        device=place.device,
-        precision=precision,  # type: ignore[arg-type]
-        compiled=True,
-        seconds=TOY_SECONDS if place.toy else 2.0,
-        max_batch=2 if place.toy else 32,
-        only=("torch plain float32", *ours),
-    )
-    return run_benchmark(subject, options, lambda what: print(f"measuring: {what}", file=sys.stderr))
-
-
-def agreement(place: Place) -> dict[str, Any]:
-    """`compact` in bf16 and fp16 beside float32, on real pictures: IoU of every mask of some size."""
-    from rs2sam.backends.torch import DTYPES, TorchBackend
-    from rs2sam.datasets.synthetic.showcase import showcase
-    from rs2sam.imaging import read_image
-    from rs2sam.processing import Processor, logits_to_mask, logits_to_probability
-
-    processor = Processor.from_folder(COMPACT)
-    files = [] if place.images is None else [f for f in place.images.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES]
-    if place.images is not None and not files:
-        raise FileNotFoundError(f"{place.images} must hold pictures ({', '.join(PICTURE_SUFFIXES)}), but has none.")
-    pictures = [read_image(file) for file in sorted(files)[: 2 if place.toy else 60]] or [showcase().pixels()]
-    asked = [(picture, sentence) for picture in pictures for sentence in PICTURE_SENTENCES]
-    answers: dict[str, list[Any]] = {}
-    for precision in ("float32", "bf16", "fp16"):
-        backend = TorchBackend.from_folder(COMPACT, place.device, dtype=DTYPES[precision])
-        answers[precision] = []
-        for picture, sentence in asked:
-            images, text = processor.images(picture), processor.sentences([sentence])
-            inputs = (images.pixel_values[None], images.union_pixel_values[None], text.input_ids, text.attention_mask)
-            answers[precision].append(backend.run(*inputs).low_res_logits[0])
-    found: dict[str, Any] = {"pictures": len(pictures), "sentences": PICTURE_SENTENCES}
-    for precision in ("bf16", "fp16"):
-        overlaps, differences = [], [0.0]
-        for ours, exact in zip(answers[precision], answers["float32"], strict=True):
-            both, either = logits_to_mask(ours) & logits_to_mask(exact), logits_to_mask(ours) | logits_to_mask(exact)
-            gap = np.abs(logits_to_probability(ours) - logits_to_probability(exact))
-            differences.append(float(gap.max()))
-            if either.sum() >= LEAST_MASK_PIXELS:
-                overlaps.append(float(both.sum() / either.sum()))
-        found[precision] = {"masks": len(overlaps), "max_probability_difference": max(differences)}
-        if overlaps:
-            found[precision] |= {"least_iou": min(overlaps), "mean_iou": float(np.mean(overlaps))}
-    return found
-
-
-def pictures(place: Place) -> dict[str, Any]:
-    """Resizing and normalising on the device beside Pillow: values, and images a second from uint8 to logits."""
-    from rs2sam.backends.torch import DTYPES, TorchBackend
-    from rs2sam.benchmarking.timing import measure
-    from rs2sam.models.device_images import device_images
-    from rs2sam.processing import Processor
-
-    processor = Processor.from_folder(place.model)
-    backend = TorchBackend.from_folder(place.model, place.device, dtype=DTYPES["fp16"], compiled=not place.toy)
-    batch = 2 if place.toy else 16
-    side = processor.config.image_size
-    tiles = [np.random.default_rng(n).integers(0, 256, (side, side, 3), dtype=np.uint8) for n in range(batch)]
-    text = processor.sentences(["all buildings"] * batch)
-    seconds = TOY_SECONDS if place.toy else 2.0
-
-    def on_host() -> None:
-        images = [processor.images(tile) for tile in tiles]
-        arrays = (np.stack([getattr(one, name) for one in images]) for name in ("pixel_values", "union_pixel_values"))
-        backend.run(*arrays, text.input_ids, text.attention_mask)
-
-    def on_device() -> None:
-        backend.run_pictures(tiles, text.input_ids, text.attention_mask, processor.config)
-
-    exact = processor.images(tiles[0])
-    made = device_images(tiles[:1], processor.config, backend.device)
-    level = 1 / (255 * min(processor.config.image_std))
-    names = ("pixel_values", "union_pixel_values")
-    gaps = [
-        float(np.abs(ours[0].cpu().numpy() - getattr(exact, name)).max()) / level
-        for name, ours in zip(names, made, strict=True)
-    ]
-    return {
-        "batch": batch,
-        "largest_difference_levels": dict(zip(names, gaps, strict=True)),
-        "pillow_images_per_s": batch / measure(on_host, seconds, warm_up=3).wall_s,
-        "device_images_per_s": batch / measure(on_device, seconds, warm_up=3).wall_s,
-    }
-
-
-def loading(place: Place) -> dict[str, Any]:
-    """Weights of `large` to the device, and the peak of the host's memory, beside reading the file."""
-    import torch
-
-    from rs2sam.benchmarking.timing import forget_peak, peak_memory_mib
-    from rs2sam.models.loading import WEIGHTS_FILE, load_weights
-
-    file = place.model / WEIGHTS_FILE
-    torch.zeros(1, device=place.device)
-    found: dict[str, Any] = {"file_mib": file.stat().st_size / 2**20}
-    for run in ("first", "second"):
-        start = time.perf_counter()
-        with file.open("rb", buffering=0) as stream:
-            while stream.read(2**24):
-                pass
-        found[f"{run}_read_s"] = time.perf_counter() - start
-        forget_peak()
-        before, start = peak_memory_mib(), time.perf_counter()
-        model = load_weights(place.model, torch.float16, place.device)
-        if not place.toy:
-            torch.cuda.synchronize()
-        found[f"{run}_load_s"] = time.perf_counter() - start
-        found[f"{run}_host_peak_mib_more"] = peak_memory_mib() - before
-        del model
-    return found
-
-
-def training(place: Place, case: str, loop: str) -> dict[str, Any]:
-    """One loop of one case of benchmarks/train_step.py."""
-    from benchmarks.train_step import measure_here
-
-    return measure_here("toy" if place.toy else "cuda", case, loop, 2 if place.toy else 10)
-
-
-def pieces(toy: bool) -> dict[str, Callable[[Place], dict[str, Any]]]:
+def pieces(toy: bool) -> dict[str, Piece]:
     """All pieces by name, the most wanted first."""
-    from benchmarks.train_step import CASES, LOOPS
-
-    device = "toy" if toy else "cuda"
-    found: dict[str, Callable[[Place], dict[str, Any]]] = {
-        "speed-fp16": lambda place: speed(place, "fp16"),
-        "speed-bf16": lambda place: speed(place, "bf16"),
-        "agreement": agreement,
-        "pictures": pictures,
-        "loading": loading,
+    batch = TOY_BATCH if toy else BATCH
+    found = {
+        "plain-float32": Piece(lambda place, keep: uncompiled(place, "plain", "float32", keep), 120),
+        "fused-bf16": Piece(lambda place, keep: uncompiled(place, "fused", "bf16", keep), 90),
+        "agreement": Piece(agreement, 60),
+        "loading": Piece(lambda place, _: loading(place), 30),
+        "graphs-bf16-1": _compiled("bf16", GRAPHS, 1),
+        f"graphs-bf16-{batch}": _compiled("bf16", GRAPHS, batch),
+        "attention": Piece(attention, 60),
+        "fused-fp16": Piece(lambda place, keep: uncompiled(place, "fused", "fp16", keep), 90),
+        "pictures": Piece(lambda place, _: pictures(place), 60),
     }
+    trained = training_pieces(toy)
+    found |= {name: piece for name, piece in trained.items() if not name.endswith("compiled")}
+    found |= {
+        "graphs-fp16-1": _compiled("fp16", GRAPHS, 1),
+        f"graphs-fp16-{batch}": _compiled("fp16", GRAPHS, batch),
+        "agreement-compiled": Piece(lambda place, keep: agreement(place, keep, GRAPHS), 240),
+        "tuned-bf16-1": _compiled("bf16", TUNED, 1),
+        f"tuned-bf16-{batch}": _compiled("bf16", TUNED, batch),
+    }
+    return found | trained
+
+
+def _compiled(precision: str, mode: str, batch: int) -> Piece:
+    """A compiled model; tuning takes most of a session's longest command."""
+    needs_s = 180 if mode == GRAPHS else 420
+    return Piece(lambda place, keep: compiled(place, precision, mode, batch, keep), needs_s)
+
+
+def training_pieces(toy: bool) -> dict[str, Piece]:
+    """Every loop of every case, but plain ones that would be another's: they checkpoint nothing."""
+    device = "toy" if toy else "cuda"
+    found = {}
     for number, case in enumerate(CASES[device]):
         for loop in LOOPS[device]:
-            found[f"train-{number}-{loop}"] = lambda place, case=case, loop=loop: training(place, case, loop)  # type: ignore[misc]
+            if _measured_in(device, number, loop) == number:
+                needs_s = 240 if loop == "compiled" else 90
+                found[f"train-{number}-{loop}"] = Piece(
+                    lambda place, _, case=case, loop=loop: training(place, case, loop),  # type: ignore[misc]
+                    needs_s,
+                )
     return found
 
 
-def run_piece(name: str, place: Place, timeout_s: float) -> bool:
-    """Run a piece in a process of its own; returns whether its result is there."""
-    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(place.out), "--piece", name]
-    command += ["--toy"] if place.toy else []
+def _measured_in(device: str, number: int, loop: str) -> int:
+    """The case in which a loop of a case is measured."""
+    cases = [dict(case) for case in CASES[device].values()]
+    if loop != "plain" or not cases[number].pop("activation_checkpointing", False):
+        return number
+    return cases.index(cases[number])
+
+
+def run_piece(name: str, place: Place, out: Path, timeout_s: float) -> tuple[Found | None, str | None]:
+    """Run a piece in a process of its own.
+
+    Returns:
+        What it found, and why that is not all, or None where it is.
+    """
+    result, log = place.scratch / f"{name}.json", place.scratch / f"{name}.log"
+    result.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--scratch", str(place.scratch)]
+    command += ["--piece", name, *(["--toy"] if place.toy else [])]
     command += [] if place.images is None else ["--images", str(place.images)]
-    error = place.out / f"{name}.error.txt"
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
-        said, code = run.stderr, run.returncode
-    except subprocess.TimeoutExpired as expired:
-        said, code = f"{expired}", 1
-    if code:
-        error.write_text(said[-4000:], encoding="utf-8")
-        return False
-    error.unlink(missing_ok=True)
-    return True
+    with log.open("wb") as stream:
+        # A group of its own, so that the compiler's processes end with it; no session, which would outlive this one.
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, preexec_fn=os.setpgrp)
+        try:
+            code, why = process.wait(timeout_s), ""
+        except BaseException as stopped:
+            os.killpg(process.pid, signal.SIGKILL)
+            code, why = process.wait(), f"not done after {timeout_s:.0f} s\n"
+            if not isinstance(stopped, subprocess.TimeoutExpired):
+                raise
+    found = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
+    said = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+    return found, f"{why}exit code {code}\n{said}" if code else None
 
 
-def summary(out: Path, toy: bool) -> dict[str, Any]:
-    """All results in one, with what training loops say about each other."""
-    from benchmarks.train_step import CASES, LOOPS, compared
+def run_here(name: str, place: Place) -> None:
+    """Run a piece in this process and write what it finds into the scratch folder."""
+    from benchmarks.machine import describe_machine
 
-    found = {
-        name: json.loads((out / f"{name}.json").read_text()) for name in pieces(toy) if (out / f"{name}.json").is_file()
-    }
+    facts = {"machine": describe_machine() | device_facts(place)}
+
+    def keep(found: Found) -> None:
+        _write(place.scratch / f"{name}.json", facts | found)
+
+    keep(pieces(place.toy)[name].run(place, keep))
+
+
+def compared_cases(done: dict[str, Found], toy: bool) -> dict[str, Found]:
+    """What the loops of each case say about each other."""
     device = "toy" if toy else "cuda"
+    found: dict[str, Found] = {}
     for number, case in enumerate(CASES[device]):
-        loops = {loop: found.get(f"train-{number}-{loop}", {"error": "not done"}) for loop in LOOPS[device]}
-        if any("error" not in one for one in loops.values()):
+        names = {loop: f"train-{_measured_in(device, number, loop)}-{loop}" for loop in LOOPS[device]}
+        loops = {loop: done.get(name, {"error": "not done"}) for loop, name in names.items()}
+        measured = {loop: one for loop, one in loops.items() if "error" not in one}
+        if measured:
+            memory = {
+                loop: one.get("peak_gpu_memory_mib", one.get("peak_memory_mib")) for loop, one in measured.items()
+            }
+            found[f"train-{number}"] = {"case": case, "peak_memory_mib": memory}
             try:
-                found[f"train-{number}"] = {"case": case, **compared(device, loops)}
-            except ValueError as error:
-                found[f"train-{number}"] = {"case": case, "error": str(error)}
+                found[f"train-{number}"] |= compared(device, loops)
+            except ValueError as error:  # other losses
+                found[f"train-{number}"]["error"] = str(error)
     return found
+
+
+def _write(file: Path, values: Any) -> None:
+    """Write JSON so that a kill leaves the former file or this one."""
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    os.replace(draft, file)
+
+
+class Summary:
+    """The file of results.
+
+    Args:
+        file: where; what an earlier call wrote is read.
+        toy: which pieces there are.
+    """
+
+    def __init__(self, file: Path, toy: bool) -> None:
+        self.file, self.toy = file, toy
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if before.get("toy", toy) != toy:
+            raise SystemExit(f"{file} holds {'full' if toy else 'toy'} sizes: choose another --out.")
+        self.done: dict[str, Found] = before.get("pieces", {})
+        self.failed: dict[str, Found] = before.get("failed", {})
+
+    def open_pieces(self) -> list[str]:
+        """What is not done, what failed before at the end."""
+        names = [name for name in pieces(self.toy) if name not in self.done]
+        return sorted(names, key=lambda name: name in self.failed)
+
+    def take(self, name: str, seconds: float, found: Found | None, error: str | None) -> None:
+        """Take in how a piece ended, and write the file."""
+        self.failed.pop(name, None)
+        if error is None and found is not None:
+            self.done[name] = {"seconds": round(seconds, 1), **found}
+        else:
+            self.failed[name] = {"seconds": round(seconds, 1), "error": error, "found": found}
+        self.write()
+
+    def asked(self) -> list[dict[str, Any]]:
+        """What was asked beside what was read; a piece that ran out of time counts with what it found."""
+        partly = {name: one["found"] for name, one in self.failed.items() if one["found"]}
+        return asked(partly | self.done | compared_cases(self.done, self.toy))
+
+    def write(self) -> None:
+        """Write the file."""
+        values = {"toy": self.toy, "asked": self.asked(), "pieces": self.done, "failed": self.failed}
+        _write(self.file, values | {"training": compared_cases(self.done, self.toy)})
 
 
 def main() -> None:
     """Run what is not done until the time is up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, help="folder for what is large [default: beside DIR]")
     parser.add_argument("--minutes", type=float, default=9.0, help="no piece is started or left running beyond this")
-    parser.add_argument(
-        "--images", type=Path, help="folder of pictures for the comparison of precisions; without, the drawn scene"
-    )
+    parser.add_argument("--images", type=Path, help="folder of pictures for the comparison of precisions")
     parser.add_argument("--only", help="one piece, done or not")
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--piece", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     end = time.monotonic() + 60 * arguments.minutes
-    place = Place(arguments.out, arguments.toy, arguments.images)
-    place.out.mkdir(parents=True, exist_ok=True)
-    # Compiled code outlives a process, and a session where DIR does.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((place.out / "compiled").resolve()))
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    out = arguments.out.resolve()
+    scratch = (arguments.scratch or out.with_name(f"{out.name}-scratch")).resolve()
+    place = Place(scratch, arguments.toy, arguments.images)
     known = pieces(place.toy)
-    if arguments.piece:
-        from benchmarks.machine import describe_machine
-
-        found = {"machine": describe_machine(), **known[arguments.piece](place)}
-        (place.out / f"{arguments.piece}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        return
     if arguments.only and arguments.only not in known:
         parser.error(f"--only must be one of {', '.join(known)}, not {arguments.only}")
-    wanted = [arguments.only] if arguments.only else [n for n in known if not (place.out / f"{n}.json").is_file()]
-    if arguments.list:
-        print("\n".join(f"{'open' if name in wanted else 'done'}  {name}" for name in known))
+    for folder in (out, scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Compiled code outlives a process, so that a piece that ran out of time gets further the next time.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(scratch / "compiled"))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if arguments.piece:
+        run_here(arguments.piece, place)
         return
-    _ = place.model  # drawn before the first clock runs
-    for name in wanted:
-        left = end - time.monotonic()
-        if left < 30:
-            print(f"time is up; call again for {name} and what follows")
-            break
+    summary = Summary(out / "summary.json", place.toy)
+    if arguments.list:
+        states = {name: "failed" if name in summary.failed else "open" for name in summary.open_pieces()}
+        print("\n".join(f"{states.get(name, 'done'):6}  {name}" for name in known))
+        return
+    _ = place.model  # drawn before the first piece's clock runs
+    for name in [arguments.only] if arguments.only else summary.open_pieces():
         start = time.monotonic()
-        done = run_piece(name, place, left)
-        print(f"{name}: {'done' if done else 'failed'} in {time.monotonic() - start:.0f} s", flush=True)
-    (place.out / "summary.json").write_text(
-        json.dumps(summary(place.out, place.toy), indent=1) + "\n", encoding="utf-8"
-    )
+        needs_s = LEAST_S if place.toy else known[name].needs_s
+        if end - start < needs_s:
+            print(f"{name}: needs {needs_s:.0f} s, {max(end - start, 0):.0f} s are left; call again")
+            continue
+        found, error = run_piece(name, place, out, end - start)
+        seconds = time.monotonic() - start
+        summary.take(name, seconds, found, error)
+        print(f"{name}: {'done' if error is None else 'failed'} in {seconds:.0f} s", flush=True)
+    summary.write()
+    print(as_text(summary.asked()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 
 Every point is a process of its own. Writes benchmarks/results/growth.json and growth.png. Images above twice the
 model's side are read in tiles (4, 9, 16 ... of them), so the first plot is also that against tiles. Processor time is
-drawn beside the clock's: it hardly changes with other work on the machine.
+drawn beside the clock's: it hardly changes with other work on the machine. Sentences about one image are one batch,
+which shares what no sentence changes; dotted is the same work as a call for each.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from rs2sam.benchmarking.timing import forget_peak, measure, peak_memory_mib
 from rs2sam.segmenter import Segmenter
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
+SHARED = "sentences about one image"
 POINTS = {
     "image side [px]": (256, 512, 1024, 1536, 2048),
     "batch": (1, 2, 4, 8),
-    "sentences about one image": (1, 2, 4, 8),
+    SHARED: (1, 2, 4, 8),
 }
 SENTENCES = (
     "all buildings",
@@ -59,11 +61,18 @@ def work(axis: str, value: int, segmenter: Segmenter) -> Callable[[], object]:
         return lambda: segmenter.segment(image, SENTENCES[0])
     image = pixels(segmenter.image_size)
     if axis == "batch":
-        pairs = [(image, SENTENCES[0])] * value
+        # Arrays of their own, so that nothing is shared.
+        pairs = [(image.copy(), SENTENCES[0]) for _ in range(value)]
     else:
         pairs = [(image, sentence) for sentence in SENTENCES[:value]]
     # All at once: a batch of the size that the axis says.
-    return lambda: segmenter.segment_many(pairs, batch_size=value if axis == "batch" else 1)
+    return lambda: segmenter.segment_many(pairs, batch_size=value)
+
+
+def one_by_one(value: int, segmenter: Segmenter) -> Callable[[], object]:
+    """Sentences about one image, each in a call of its own."""
+    image = pixels(segmenter.image_size)
+    return lambda: [segmenter.segment(image, sentence) for sentence in SENTENCES[:value]]
 
 
 def point(axis: str, value: int, model: str, seconds: float) -> dict[str, Any]:
@@ -71,8 +80,10 @@ def point(axis: str, value: int, model: str, seconds: float) -> dict[str, Any]:
     segmenter = Segmenter.load(model)
     call = work(axis, value, segmenter)
     forget_peak()
-    reading = measure(call, seconds)
-    return {"value": value, **asdict(reading), "peak_mib": peak_memory_mib()}
+    found = {"value": value, **asdict(measure(call, seconds)), "peak_mib": peak_memory_mib()}
+    if axis == SHARED:
+        found["one_by_one"] = asdict(measure(one_by_one(value, segmenter), seconds))
+    return found
 
 
 def draw(report: dict[str, Any], file: Path) -> None:
@@ -87,6 +98,10 @@ def draw(report: dict[str, Any], file: Path) -> None:
         values = [one["value"] for one in points]
         panels[0, column].plot(values, [one["wall_s"] for one in points], "o-", label="by the clock")
         panels[0, column].plot(values, [one["cpu_s"] for one in points], "s--", label="processor time")
+        if axis == SHARED:
+            alone = [one["one_by_one"]["cpu_s"] for one in points]
+            panels[0, column].plot(values, alone, "^:", label="processor time, one by one")
+            panels[0, column].legend()
         panels[1, column].plot(values, [one["peak_mib"] for one in points], "o-", color="tab:green")
         panels[1, column].set_xlabel(axis)
         for row in (0, 1):

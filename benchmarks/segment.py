@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from benchmarks.machine import describe_machine
+from benchmarks.spread import spread
 from numpy.typing import NDArray
 
 SIDES_PX = (512, 2000)
@@ -46,15 +47,6 @@ def run_once(command: Sequence[str]) -> tuple[float, float]:
         raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}: {said}")
     # Kibibytes on Linux, bytes on macOS.
     return seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
-    """Median, least and largest of some readings."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
 
 
 def source_pixels(image: Path | None) -> NDArray[np.uint8]:

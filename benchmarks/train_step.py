@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.machine import describe_machine
-from benchmarks.segment import spread
+from benchmarks.spread import spread
 
 RESULTS = Path(__file__).parent / "results" / "train_step.json"
 COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
@@ -268,7 +267,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--one", nargs=2, metavar=("CASE", "LOOP"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if arguments.one:
         print(json.dumps(measure_here(arguments.device, *arguments.one, arguments.steps)))
         return

@@ -1,6 +1,6 @@
 """One sentence, one picture, one mask, with ONNX Runtime alone: no rs2sam, no torch.
 
-pip install numpy pillow tokenizers onnxruntime
+pip install numpy pillow sentencepiece onnxruntime
 rs2sam export compact out/compact --to onnx         # once, where rs2sam[export] is installed
 python onnx_only.py out/compact photo.jpg "the storage tanks" mask.png
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from PIL import Image
-from tokenizers import Tokenizer
+from sentencepiece import SentencePieceProcessor
 
 folder, image, sentence, out = sys.argv[1:]
 settings = json.loads((Path(folder) / "preprocessor_config.json").read_text())
@@ -26,7 +26,7 @@ def pixels(side: int) -> np.ndarray:
     return ((resized - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])).transpose(2, 0, 1)[None]
 
 
-ids = Tokenizer.from_file(str(Path(folder) / "tokenizer.json")).encode(sentence).ids
+ids = [0, *SentencePieceProcessor(model_file=str(Path(folder) / "tokenizer.model")).encode(sentence), 2]  # <s>, </s>
 batch, length = session.get_inputs()[2].shape  # numbers where the export fixed them, names where they are free
 padding = length - len(ids) if isinstance(length, int) else 0
 inputs = {

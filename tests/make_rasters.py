@@ -119,7 +119,6 @@ class RedSegmenter:
     largest: int = 0
 
     def segment_views(self, pairs: Sequence[tuple[NDArray[np.uint8], str]], batch_size: int = 1) -> list[RedView]:
-        assert len(pairs) <= batch_size
         return [self._segment(view, sentence) for view, sentence in pairs]
 
     def _segment(self, view: NDArray[np.uint8], sentence: str) -> RedView:

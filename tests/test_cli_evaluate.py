@@ -154,7 +154,7 @@ def test_a_run_goes_on_only_with_itself(reddish, data, tmp_path):
 def test_another_model_of_the_same_name_does_not_go_on(reddish, data, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
-    for name in ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"):
+    for name in ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.model"):
         (model / name).write_text('{"model_type": "rs2sam"}')
     arguments = ("--dataset", data / "rrsisd", "-o", tmp_path / "out", "--model", model)
     evaluate(*arguments)

@@ -10,7 +10,8 @@ from huggingface_hub import constants
 from rs2sam.cli import main
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from tests.hub_server import HubServer
-from tests.models.published import published_folder, published_state, small_tokenizer, tiny_model
+from tests.models.published import published_folder, published_state, tiny_model
+from tests.sentencepiece_files import small_tokenizer
 
 
 def run(*arguments: object) -> Result:
@@ -68,8 +69,8 @@ def test_convert_takes_sizes_and_tokenizer_from_files(tmp_path: Path) -> None:
     odd = tiny_model(trunk_blocks=(1, 1, 3, 1), trunk_global_blocks=(3,))
     source = published_folder(tmp_path / "odd", published_state(odd))
     odd.config.save_pretrained(str(tmp_path / "sizes"))
-    small_tokenizer(40).save(str(tmp_path / "mine.json"))
-    files = ["--config", tmp_path / "sizes" / "config.json", "--tokenizer", tmp_path / "mine.json"]
+    small_tokenizer(40).save(tmp_path / "mine.model")
+    files = ["--config", tmp_path / "sizes" / "config.json", "--tokenizer", tmp_path / "mine.model"]
     assert run("convert", source, tmp_path / "out").exit_code == 1
     result = run("convert", source, tmp_path / "out", *files)
     assert result.exit_code == 0, result.output

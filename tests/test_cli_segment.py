@@ -240,7 +240,15 @@ def test_error_says_the_rule_in_one_line_and_writes_nothing(segmenter, tmp_path,
     assert says in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
-    assert not (tmp_path / "out").exists() or os.listdir(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("case", ["missing file", "cut short"])
+def test_an_output_folder_that_was_there_stays(segmenter, tmp_path, case):
+    (tmp_path / "out").mkdir()
+    arguments, _ = broken(tmp_path)[case]
+    segment(*arguments, "-o", tmp_path / "out", code=1)
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_an_output_folder_that_cannot_be_written_is_named_before_the_model_is_loaded(segmenter, image, tmp_path):

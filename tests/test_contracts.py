@@ -21,7 +21,9 @@ SOURCE = Path(rs2sam.__file__).parent
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
     {"rs2sam._download", "rs2sam.versions", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics"},
+    {"rs2sam.tokenizer"},
     {"rs2sam.processing", "rs2sam.hub"},
+    {"rs2sam.pictures"},
     {"rs2sam.models", "rs2sam.raster"},
     # The export checks its graph against both backends, so it stands above them.
     {"rs2sam.backends", "rs2sam.models.exported", "rs2sam.models.onnx_export"},
@@ -49,6 +51,9 @@ ONLY_IN = {
     "onnxruntime": ("rs2sam.backends.onnx", "rs2sam.models.onnx_export"),
     "ray": ("rs2sam.batch.ray_engine",),
     "pystac": ("rs2sam.batch",),
+    "sentencepiece": ("rs2sam.tokenizer", "rs2sam.models.published_tokenizer"),
+    "huggingface_hub": ("rs2sam._download", "rs2sam.hub"),
+    "tokenizers": (),
     "torchvision": (),
     "timm": (),
 }

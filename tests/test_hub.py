@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from rs2sam.errors import CheckpointError, WeightsNotFoundError
+from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError
 from rs2sam.hub import KNOWN_MODELS, HubAccess, list_models, resolve_model
 from tests.hub_server import HubServer
 
 OURS = {
     "config.json": json.dumps({"model_type": "rs2sam"}).encode(),
     "preprocessor_config.json": b"{}",
-    "tokenizer.json": b"{}",
+    "tokenizer.model": b"{}",
     "model.safetensors": bytes(range(256)) * 4000,
 }
 PUBLISHED = {
@@ -133,6 +133,17 @@ def test_a_file_is_pointed_to_convert(tmp_path: Path) -> None:
     file.write_bytes(b"x")
     with pytest.raises(WeightsNotFoundError, match=r"is a file: .*rs2sam convert FILE FOLDER"):
         resolve_model(file)
+
+
+def test_without_the_hubs_client_only_what_is_on_disk_is_there(
+    access: HubAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingDependencyError, match=r"`someone/model`, which is no folder here, .*rs2sam\[hub\]"):
+        resolve_model("someone/model", access=access)
+    statuses = {listing.name: listing.status for listing in list_models(access)}
+    assert statuses == {"compact": "in the package", "rrsisd": "not downloaded", "refsegrs": "not downloaded"}
+    assert resolve_model(write_model(tmp_path / "mine")).source == "folder"
 
 
 def test_a_published_name_downloads_its_own_folder_only(hub: HubServer, access: HubAccess) -> None:

@@ -15,6 +15,7 @@ from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
 from rs2sam.cli import main
 from rs2sam.mirror import mirrors_well
+from rs2sam.pictures import one_per_sentence
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
 CELLS = IMAGE_SIZE // 4
@@ -32,8 +33,9 @@ class LeftBackend:
         self.batches: list[int] = []
 
     def run(self, pixel_values, union_pixel_values, input_ids, attention_mask):
-        size = len(pixel_values)
+        size = len(input_ids)
         self.batches.append(size)
+        pixel_values = one_per_sentence(pixel_values, size)
         logits = np.full((size, CELLS, CELLS), -1.0, np.float32)
         logits[:, :, : CELLS // 2] = 2.0
         bright = pixel_values[:, :, :, 0].mean((1, 2)) > 0

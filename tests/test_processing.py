@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.processing import (
@@ -17,13 +16,15 @@ from rs2sam.processing import (
     logits_to_probability,
     resize_logits,
 )
+from rs2sam.tokenizer import SPECIAL_TOKENS, SentenceTokenizer
+from tests.sentencepiece_files import sentencepiece_file
 
 COMPACT = Path(__file__).parents[1] / "src" / "rs2sam" / "weights" / "compact"
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(COMPACT / "tokenizer.json"))
+def tokenizer() -> SentenceTokenizer:
+    return SentenceTokenizer.from_file(COMPACT / "tokenizer.model")
 
 
 @pytest.fixture
@@ -83,11 +84,7 @@ def test_sentences_are_padded_to_the_longest(processor):
 
 
 def test_sentences_mask_unknown_tokens_and_pad_with_them_as_published():
-    from tokenizers import models, pre_tokenizers, processors
-
-    words = Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "ship": 4}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    words = SentenceTokenizer(sentencepiece_file(("▁ship", -1.0), leading=SPECIAL_TOKENS))
     config = ProcessingConfig(8, 4, 12, pad_token_id=3, mask_unknown_tokens=True)
     inputs = Processor(config, words).sentences(["ship quux ship", "ship"])
     assert inputs.input_ids.tolist() == [[0, 4, 3, 4, 2], [0, 4, 2, 3, 3]]
@@ -168,14 +165,19 @@ def test_processor_comes_back_from_its_folder(processor, tmp_path):
 
 
 def test_from_folder_names_the_missing_files(tmp_path):
-    with pytest.raises(DataNotFoundError, match=r"lacks preprocessor_config\.json, tokenizer\.json"):
+    with pytest.raises(DataNotFoundError, match=r"lacks preprocessor_config\.json, tokenizer\.model"):
         Processor.from_folder(tmp_path)
 
 
 def test_from_folder_says_which_file_is_damaged(processor, tmp_path):
     processor.save(tmp_path)
-    (tmp_path / "tokenizer.json").write_text('{"version"')
-    with pytest.raises(InvalidInputError, match=r"tokenizer\.json"):
+    whole = (tmp_path / "tokenizer.model").read_bytes()
+    for damaged in (b"", b"no model", whole[:-5]):
+        (tmp_path / "tokenizer.model").write_bytes(damaged)
+        with pytest.raises(InvalidInputError, match=r"tokenizer\.model"):
+            Processor.from_folder(tmp_path)
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_file(("▁ship", -1.0)))
+    with pytest.raises(InvalidInputError, match=r"must begin with the pieces <s>, <pad>, </s>, <unk>, received <unk>"):
         Processor.from_folder(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("{")
     with pytest.raises(InvalidInputError, match="not JSON"):

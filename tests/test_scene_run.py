@@ -342,7 +342,7 @@ def test_a_full_disk_is_an_error_of_ours_wherever_it_is_noticed(tmp_path, monkey
     path = write_tiff(tmp_path / "a.tif", paint(blobs()))
     with pytest.raises(InvalidInputError, match=r"disk is full.*free space"):
         run(path, tmp_path / "out")
-    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(tmp_path) == ["a.tif"]
 
 
 # --- damage ----------------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ def test_an_error_of_the_model_leaves_nothing_behind(tmp_path):
     path = write_tiff(tmp_path / "a.tif", paint(blobs()))
     with pytest.raises(InvalidInputError, match="tired"):
         run(path, tmp_path / "out", Failing())
-    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(tmp_path) == ["a.tif"]
 
 
 # --- resuming --------------------------------------------------------------------------------------------------------

@@ -11,14 +11,21 @@ from PIL import Image
 from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, WeightsNotFoundError
+from rs2sam.pictures import one_per_sentence
 from rs2sam.processing import Processor
+from rs2sam.raster import read as reading
+from rs2sam.raster.in_memory import segment_scene
+from rs2sam.raster.scene import SceneOptions
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
 CELLS = IMAGE_SIZE // 4
 
 
 class BrightnessBackend:
-    """Foreground is what is brighter than the image's mean pixel value of ImageNet; remembers its batches."""
+    """Foreground is what is brighter than the image's mean pixel value of ImageNet; remembers its batches.
+
+    `batches` are numbers of sentences, `pictures` those of the pictures that they are about.
+    """
 
     name = "brightness"
 
@@ -26,10 +33,13 @@ class BrightnessBackend:
         self.has_presence = self.has_score = heads
         self.presence = presence
         self.batches: list[int] = []
+        self.pictures: list[int] = []
 
     def run(self, pixel_values, union_pixel_values, input_ids, attention_mask):
-        size = len(pixel_values)
+        size = len(input_ids)
         self.batches.append(size)
+        self.pictures.append(len(pixel_values))
+        pixel_values = one_per_sentence(pixel_values, size)
         assert pixel_values.shape == (size, 3, IMAGE_SIZE, IMAGE_SIZE)
         assert input_ids.shape == attention_mask.shape
         cells = pixel_values.mean(1).reshape(size, CELLS, 4, CELLS, 4).mean((2, 4))  # (B, h, w)
@@ -167,6 +177,72 @@ def test_many_equals_one_by_one_in_order_and_in_batches(segmenter, backend):
         alone = segmenter.segment(image, sentence)
         assert result.sentence == sentence
         np.testing.assert_allclose(result.probability, alone.probability, atol=1e-6)
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """Sizes of the arrays that the processor prepares, in order."""
+    sizes = []
+    images = Processor.images
+    monkeypatch.setattr(Processor, "images", lambda self, rgb: sizes.append(rgb.shape[:2]) or images(self, rgb))
+    return sizes
+
+
+@pytest.mark.parametrize("call", ["segment_many", "segment_views"])
+def test_sentences_about_one_array_share_it_also_over_batches(segmenter, backend, prepared, call):
+    image, other = half_bright(40, 60), half_bright(60, 40)
+    pairs = [(image, f"roof {number}") for number in range(5)] + [(other, "the roof")]
+    found = getattr(segmenter, call)(pairs, batch_size=2)
+    assert prepared == [(40, 60), (60, 40)]
+    # Four sentences about one picture in two batches; then one about each of two.
+    assert (backend.batches, backend.pictures) == ([2, 2, 2], [1, 1, 2])
+    assert [one.sentence for one in found] == [sentence for _, sentence in pairs]
+    for (rgb, _), one in zip(pairs, found, strict=True):
+        np.testing.assert_array_equal(one.mask, rgb[..., 0] > 0)
+
+
+@pytest.mark.parametrize(("order", "pictures"), [("AAB", 3), ("ABAB", 4), ("AABB", 2)])
+def test_a_batch_holds_each_array_once_where_its_sentences_go_evenly(segmenter, backend, prepared, order, pictures):
+    arrays = {"A": half_bright(40, 60), "B": half_bright(60, 40)}
+    found = segmenter.segment_views([(arrays[name], "the roof") for name in order])
+    assert backend.pictures == [pictures]
+    assert prepared == [(40, 60), (60, 40)]
+    assert [one.mask.shape for one in found] == [arrays[name].shape[:2] for name in order]
+
+
+def test_arrays_of_their_own_are_never_taken_for_one_another(segmenter):
+    # Each array is gone before the next is made, perhaps at the same place in memory.
+    pairs = ((np.full((32, 32, 3), 255 * (number % 2), np.uint8), "the roof") for number in range(6))
+    found = segmenter.segment_many(pairs, batch_size=1)
+    assert [bool(one.mask.any()) for one in found] == [False, True] * 3
+
+
+def test_a_path_in_a_row_is_read_once(segmenter, tmp_path, monkeypatch):
+    Image.fromarray(half_bright(40, 60)).save(tmp_path / "a.png")
+    Image.fromarray(half_bright(60, 40)).save(tmp_path / "b.png")
+    read, read_scene = [], reading.read_scene
+    monkeypatch.setattr(reading, "read_scene", lambda path: read.append(Path(path).name) or read_scene(path))
+    paths = [tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path / "a.png", tmp_path / "b.png", tmp_path / "a.png"]
+    found = segmenter.segment_many([(path, "the roof") for path in paths], batch_size=2)
+    assert read == ["a.png", "b.png", "a.png"]
+    assert [one.mask.shape for one in found] == [(40, 60)] * 3 + [(60, 40), (40, 60)]
+
+
+def test_a_tile_of_more_sentences_than_fit_a_batch_is_prepared_once(segmenter, backend, prepared):
+    scene = reading.scene_of(half_bright(64, 112))
+    sentences = ["the roof", "the road", "the ship"]
+    options = SceneOptions(tile=64, overlap=16, batch_size=2)
+    for found in segment_scene(segmenter, scene, sentences, options):
+        np.testing.assert_array_equal(found.mask, scene.rgb[..., 0] > 0)
+    assert prepared == [(64, 64)] * 2  # of two tiles
+    assert backend.batches == [2, 1, 2, 1]
+    assert backend.pictures == [1] * 4
+
+
+def test_mirror_images_are_prepared_once_too(segmenter, prepared):
+    image = half_bright(40, 60)
+    segmenter.mirroring().segment_views([(image, f"roof {number}") for number in range(4)], batch_size=2)
+    assert prepared == [(40, 60)] * 2
 
 
 def test_no_pairs_give_no_results(segmenter):

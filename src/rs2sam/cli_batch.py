@@ -89,7 +89,8 @@ error, 2 usage, 130 interrupted.
 @click.option(
     "--catalog/--no-catalog",
     default=None,
-    help="Write a STAC catalog of the results [default: where rs2sam[stac] is installed].",
+    help="Write a STAC catalog of the results; without, an earlier one is removed, as it no longer fits them "
+    "[default: where rs2sam[stac] is installed].",
 )
 @click.option(
     "--engine",

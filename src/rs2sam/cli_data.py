@@ -244,7 +244,7 @@ def _token_counter(model: str) -> TokenCounter:
     folder = Path(model) if Path(model).is_dir() else resolve_model(model).folder
     processor = Processor.from_folder(folder)
     return TokenCounter(
-        model, processor.config.max_text_tokens, lambda sentence: len(processor.tokenizer.encode(sentence).ids)
+        model, processor.config.max_text_tokens, lambda sentence: len(processor.tokenizer.encode(sentence))
     )
 
 

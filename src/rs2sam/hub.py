@@ -5,7 +5,7 @@ published), a folder, or the id of a model on the hub: `owner/name`, `owner/name
 one is to be pinned. Downloads, their cache, resuming and offline mode are those of `huggingface_hub`. Published weights
 come in another layout; they are converted once, into its assets cache, so everything above this module sees one layout:
 
-    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.json  [model.onnx]  [README.md]
+    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.model  [model.onnx]  [README.md]
 
 No torch here; only converting published weights imports it, when it happens.
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rs2sam._download import HubAccess, HubAddress, download
+from rs2sam._download import HUB_CLIENT, HubAccess, HubAddress, download
 from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError, require
 
 __all__ = [
@@ -169,7 +169,8 @@ def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess =
         WeightsNotFoundError: there is no such model, or it is not here and cannot be downloaded; the message says what
             to do.
         CheckpointError: what is there is another kind of model, or damaged.
-        MissingDependencyError: published weights are to be converted and torch is not installed.
+        MissingDependencyError: published weights are to be converted and torch is not installed, or a model is on the
+            hub and the hub's client is not.
     """
     name = str(name)
     known = KNOWN_MODELS.get(name)
@@ -202,7 +203,7 @@ def _known_listing(model: KnownModel, access: HubAccess) -> ModelListing:
     """Where a known model is now."""
     try:
         location = resolve_model(model.name, convert=False, access=access)
-    except (WeightsNotFoundError, CheckpointError):
+    except (WeightsNotFoundError, CheckpointError, MissingDependencyError):
         status: Literal["missing", "not downloaded"] = "missing" if model.address is None else "not downloaded"
         return ModelListing(model.name, model.summary, model.terms, status, None, model.download_bytes, None)
     converted = _conversion_folder(location, access) if location.layout == "published" else None
@@ -225,6 +226,10 @@ def _listing(model: KnownModel, location: ModelLocation) -> ModelListing:
 
 def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
     """Hub ids and newest folders of this project's models in the download cache."""
+    try:
+        require(HUB_CLIENT, "hub", "Looking into the download cache")
+    except MissingDependencyError:
+        return []  # nothing was ever downloaded with what is installed here
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
@@ -268,7 +273,7 @@ def _located(name: str, folder: Path, source: Source) -> ModelLocation:
         )
     held = ", ".join(sorted(f.name for f in folder.iterdir())) if folder.is_dir() else "nothing: it does not exist"
     raise WeightsNotFoundError(
-        "A model folder must hold config.json, preprocessor_config.json, tokenizer.json and model.safetensors or "
+        "A model folder must hold config.json, preprocessor_config.json, tokenizer.model and model.safetensors or "
         f"model.onnx, every shard included: {folder} has {held or 'nothing'}. {_REMEDIES[source]}"
     )
 
@@ -300,7 +305,7 @@ def _has_weights(folder: Path) -> bool:
 
 def _is_complete(folder: Path) -> bool:
     """Whether a folder holds everything that a model in this project's layout needs."""
-    needed = ("config.json", "preprocessor_config.json", "tokenizer.json")
+    needed = ("config.json", "preprocessor_config.json", "tokenizer.model")
     has_weights = _has_weights(folder) or (folder / "model.onnx").is_file()
     return has_weights and all((folder / name).is_file() for name in needed)
 

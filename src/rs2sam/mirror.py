@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rs2sam.imaging import RGB
+from rs2sam.pictures import Picture
 from rs2sam.segmenter import Segmentation, Segmenter
 
 __all__ = ["MirroringSegmenter", "mirrors_well"]
@@ -45,14 +45,12 @@ class MirroringSegmenter(Segmenter):
         """That of the backend, and that views are mirrored: results of the two are not the same."""
         return f"{super().backend_name}, mirrored"
 
-    def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
+    def _run(self, pairs: Sequence[tuple[Picture, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model, and what of it can be mirrored once more."""
         found = super()._run(pairs, size_hw)
         places = [place for place, (_, sentence) in enumerate(pairs) if mirrors_well(sentence)]
         if places:
-            # One array for all sentences about one view, whose inputs are then made once.
-            turned = {id(pairs[place][0]): np.ascontiguousarray(pairs[place][0][:, ::-1]) for place in places}
-            again = super()._run([(turned[id(pairs[place][0])], pairs[place][1]) for place in places], size_hw)
+            again = super()._run([(pairs[place][0].mirrored, pairs[place][1]) for place in places], size_hw)
             for place, one in zip(places, again, strict=True):
                 found[place] = _mean(found[place], one)
         return found

@@ -1,6 +1,6 @@
 """What stands before and after the model: image to two arrays, sentences to ids, logits to a mask.
 
-numpy, PIL and `tokenizers` only. The same RGB image is resized twice from the original, as PIL's bilinear does it
+numpy, PIL and SentencePiece only. The same RGB image is resized twice from the original, as PIL's bilinear does it
 (antialiased when shrinking, aspect ratio not kept), scaled to [0, 1] and normalised by ImageNet's mean and deviation.
 
 Shapes: B batch, L text tokens (`<s>` and `</s>` included), S model side, s union encoder side [px], H W image [px].
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tokenizers import Tokenizer
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.imaging import RGB, ImageSource, read_image
+from rs2sam.tokenizer import UNKNOWN_ID, SentenceTokenizer
 
 __all__ = [
     "MASK_LOGIT_THRESHOLD",
@@ -40,10 +40,7 @@ MASK_LOGIT_THRESHOLD = 0.5
 """A pixel is foreground where its logit x > 0.5: the published head is argmax over [1 - x, x]."""
 
 CONFIG_FILE = "preprocessor_config.json"
-TOKENIZER_FILE = "tokenizer.json"
-
-UNKNOWN_TOKEN_ID = 3
-"""`<unk>` in XLM-R numbering, which both tokenizers follow: `<s>`=0, `<pad>`=1, `</s>`=2, `<unk>`=3."""
+TOKENIZER_FILE = "tokenizer.model"
 
 # Keys that transformers adds when its own processor writes the same file.
 _FOREIGN_KEYS = {"processor_class", "image_processor_type", "tokenizer_class", "transformers_version"}
@@ -199,20 +196,18 @@ class Processor:
 
     Args:
         config: sizes and conventions.
-        tokenizer: adds `<s>` and `</s>` itself; without padding and truncation.
+        tokenizer: of the model's sentences.
     """
 
-    def __init__(self, config: ProcessingConfig, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: ProcessingConfig, tokenizer: SentenceTokenizer) -> None:
         self.config = config
         self.tokenizer = tokenizer
-        # The text "</s>" inside a sentence is four characters, not the end of it.
-        self.tokenizer.encode_special_tokens = True
         self._mean = np.array(config.image_mean, np.float32)[:, None, None]
         self._std = np.array(config.image_std, np.float32)[:, None, None]
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> Processor:
-        """Read `preprocessor_config.json` and `tokenizer.json` of a model folder.
+        """Read `preprocessor_config.json` and `tokenizer.model` of a model folder.
 
         Raises:
             DataNotFoundError: one of the two files is missing; the message names it.
@@ -225,18 +220,16 @@ class Processor:
                 f"`{folder}` is no complete model folder: it lacks {', '.join(missing)}. "
                 "Write it with `rs2sam convert`, or give the name of a model that `rs2sam models` lists."
             )
-        try:
-            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        except Exception as error:  # `tokenizers` raises bare Exception for a damaged file
-            raise InvalidInputError(f"`{folder / TOKENIZER_FILE}` cannot be read: {error}. Copy it again.") from error
-        return cls(ProcessingConfig.from_json(folder / CONFIG_FILE), tokenizer)
+        return cls(
+            ProcessingConfig.from_json(folder / CONFIG_FILE), SentenceTokenizer.from_file(folder / TOKENIZER_FILE)
+        )
 
     def save(self, folder: str | Path) -> None:
-        """Write `preprocessor_config.json` and `tokenizer.json` into a model folder."""
+        """Write `preprocessor_config.json` and `tokenizer.model` into a model folder."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.config.to_json(folder / CONFIG_FILE)
-        self.tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
+        self.tokenizer.save(folder / TOKENIZER_FILE)
 
     def images(self, rgb: RGB) -> ImageInputs:
         """Resize one image twice and normalise it.
@@ -275,7 +268,7 @@ class Processor:
             row[: len(one)] = one
         attend = np.arange(input_ids.shape[1]) < lengths[:, None]  # (B, L)
         if self.config.mask_unknown_tokens:
-            attend &= input_ids != UNKNOWN_TOKEN_ID
+            attend &= input_ids != UNKNOWN_ID
         return TextInputs(input_ids=input_ids, attention_mask=attend.astype(np.int64))
 
     def _normalised(self, picture: Image.Image, side: int) -> FloatArray:
@@ -288,7 +281,7 @@ class Processor:
         """Token ids of one sentence, `<s>` and `</s>` included."""
         if not isinstance(sentence, str):
             raise InvalidInputError(f"a sentence must be text, received {type(sentence).__name__}: {sentence!r}.")
-        ids: list[int] = self.tokenizer.encode(sentence).ids if sentence.strip() else []
+        ids = self.tokenizer.encode(sentence) if sentence.strip() else []
         if len(ids) <= 2:
             raise InvalidInputError(
                 f"a sentence must name something, received {sentence!r}. Say what to segment, e.g. 'the largest pond'."

@@ -9,7 +9,7 @@ The model sees a square of `image_size` pixels. An image up to twice as long is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,8 @@ import numpy.typing as npt
 from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
 from rs2sam.errors import InvalidInputError
 from rs2sam.hub import resolve_model
-from rs2sam.imaging import RGB, ImageSource, read_image_and_validity
+from rs2sam.imaging import RGB, ImageSource
+from rs2sam.pictures import Picture, as_pictures, one_per_run
 from rs2sam.processing import (
     FirstPass,
     Processor,
@@ -209,7 +210,9 @@ class Segmenter:
         """Find what each sentence names in its image; results are those of `segment`, in order.
 
         Args:
-            pairs: images and sentences.
+            pairs: images and sentences. An image given several times in a row (a path, or the same object, which must
+                not change meanwhile) is read and prepared once; sentences about it in one batch share what the model
+                computes without them.
             batch_size: views the model reads at once.
             tile: as for `segment`.
             overlap: as for `segment`.
@@ -230,12 +233,14 @@ class Segmenter:
             keep_probability=True,
         )
         results: list[Segmentation] = []
-        remaining = iter(pairs)
+        remaining = _read_scenes(pairs)
         while batch := list(islice(remaining, batch_size)):
-            asked = [_Asked.of(_read_scene(image), sentence, options, self.image_size) for image, sentence in batch]
+            asked = [
+                _Asked.of(scene, picture, sentence, options, self.image_size) for scene, picture, sentence in batch
+            ]
             views = iter(
-                self.segment_views(
-                    [(one.scene.rgb, part) for one in asked if one.is_one_view for part in one.parts],
+                self._in_batches(
+                    ((one.picture, part) for one in asked if one.is_one_view for part in one.parts),
                     batch_size,
                     min_presence=min_presence,
                 )
@@ -258,7 +263,7 @@ class Segmenter:
         """Answer pairs of an array and a sentence, each array as one view whatever its size.
 
         Args:
-            pairs: (H, W, 3) uint8 arrays and sentences.
+            pairs: (H, W, 3) uint8 arrays and sentences; those about one array in a row share its preparation.
             batch_size: views the model reads at once.
             size_hw: size of the masks [px]; None: each array's own.
             min_presence: presence below which an answer is emptied, see `Segmentation.if_present`; the model's own
@@ -267,20 +272,34 @@ class Segmenter:
         Returns:
             One result per pair, in order, in pixel coordinates.
         """
+        return self._in_batches(as_pictures(pairs), batch_size, size_hw, min_presence)
+
+    def _in_batches(
+        self,
+        pairs: Iterable[tuple[Picture, str]],
+        batch_size: int,
+        size_hw: tuple[int, int] | None = None,
+        min_presence: float = 0.0,
+    ) -> list[Segmentation]:
+        """As `segment_views`; of the pictures no more than a batch and one are held here."""
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, received {batch_size}.")
         results: list[Segmentation] = []
-        for start in range(0, len(pairs), batch_size):
-            results.extend(self._run(pairs[start : start + batch_size], size_hw))
+        remaining = iter(pairs)
+        while batch := list(islice(remaining, batch_size)):
+            first: dict[int, Picture] = {}  # one picture for an array that others come between, too
+            shared = [(first.setdefault(id(picture.rgb), picture), sentence) for picture, sentence in batch]
+            results.extend(self._run(shared, size_hw))
         return [result.if_present(min_presence) for result in results]
 
-    def _run(self, pairs: Sequence[tuple[RGB, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
+    def _run(self, pairs: Sequence[tuple[Picture, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
-        output = self._answer([rgb for rgb, _ in pairs], text)
+        output = self._answer([picture for picture, _ in pairs], text)
         results = []
-        for index, (rgb, sentence) in enumerate(pairs):
-            logits = resize_logits(output.low_res_logits[index], size_hw or (rgb.shape[0], rgb.shape[1]))  # (H, W)
+        for index, (picture, sentence) in enumerate(pairs):
+            own_hw = picture.rgb.shape[0], picture.rgb.shape[1]
+            logits = resize_logits(output.low_res_logits[index], size_hw or own_hw)  # (H, W)
             results.append(
                 Segmentation(
                     sentence=sentence,
@@ -292,13 +311,13 @@ class Segmenter:
             )
         return results
 
-    def _answer(self, pictures: Sequence[RGB], text: TextInputs) -> BackendOutput:
+    def _answer(self, pictures: Sequence[Picture], text: TextInputs) -> BackendOutput:
         """One batch through the backend, which may prepare the pictures itself."""
+        shared = one_per_run(pictures)
         if isinstance(self._backend, PictureBackend) and self._backend.takes_pictures:
-            return self._backend.run_pictures(pictures, text.input_ids, text.attention_mask, self._processor.config)
-        # Sentences about one array share its inputs.
-        prepared = {key: self._processor.images(rgb) for key, rgb in {id(rgb): rgb for rgb in pictures}.items()}
-        images = [prepared[id(rgb)] for rgb in pictures]
+            arrays = [picture.rgb for picture in shared]
+            return self._backend.run_pictures(arrays, text.input_ids, text.attention_mask, self._processor.config)
+        images = [picture.inputs(self._processor) for picture in shared]
         return self._backend.run(
             np.stack([image.pixel_values for image in images]),
             np.stack([image.union_pixel_values for image in images]),
@@ -312,17 +331,18 @@ class _Asked:
     """One image and sentence, with what the model is asked about it."""
 
     scene: Scene
+    picture: Picture
     scoped: ScopedSentence
     is_one_view: bool
 
     @classmethod
-    def of(cls, scene: Scene, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
+    def of(cls, scene: Scene, picture: Picture, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
         """Read the sentence where regions are to be chosen."""
         from rs2sam.raster.scope import ScopedSentence, read_sentence
 
         num_views = len(options.grid(scene.size_hw, image_size))
         scoped = read_sentence(sentence) if options.chooses(num_views) else ScopedSentence(sentence, sentence)
-        return cls(scene, scoped, num_views == 1)
+        return cls(scene, picture, scoped, num_views == 1)
 
     @property
     def parts(self) -> list[str]:
@@ -353,31 +373,17 @@ def _placed(view: Segmentation, scene: Scene) -> Segmentation:
     return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
 
 
-def _read_scene(image: ImageSource) -> Scene:
-    """A path by GDAL with its georeferencing, anything else as pixels without a place."""
-    from rasterio import Affine
+def _read_scenes(pairs: Iterable[tuple[ImageSource, str]]) -> Iterator[tuple[Scene, Picture, str]]:
+    """Scenes with their sentences; an image given several times in a row is read once."""
+    from rs2sam.raster.read import scene_of
 
-    from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.read import read_scene
-    from rs2sam.raster.scene import Scene
-    from rs2sam.raster.stretch import Stretch
-
-    if isinstance(image, (str, Path)):
-        return read_scene(image)
-    rgb, valid = read_image_and_validity(image)
-    return Scene(
-        rgb=rgb,
-        valid=valid,
-        georeference=Georeference(Affine.identity()),
-        source="array",
-        is_photo=True,
-        bands=(1, 2, 3),
-        num_bands=3,
-        dtype="uint8",
-        nodata=None,
-        stretch=Stretch("none"),
-        limits=(),
-    )
+    last: ImageSource | None = None  # held, so that no other object can take its place in memory
+    for image, sentence in pairs:
+        are_paths = isinstance(image, (str, Path)) and isinstance(last, (str, Path))
+        if not (image is last or (are_paths and str(image) == str(last))):
+            scene, last = scene_of(image), image
+            picture = Picture(scene.rgb)
+        yield scene, picture, sentence
 
 
 def _sigmoid(logit: float) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,50 @@ def test_logits_equal_torch_for_any_batch_and_sentence_length(onnx_folder, make_
     for name, reference in vars(expected).items():
         error = np.linalg.norm(getattr(ours, name) - reference) / np.linalg.norm(reference)
         assert error < 1e-4, name
+
+
+@pytest.mark.parametrize(("pictures", "lengths"), [(1, (5, 9, 3)), (2, (4, 9, 12, 6))])
+def test_shared_pictures_give_the_answers_of_repeated_ones(onnx_folder, make_batch, pictures, lengths):
+    pixels, union, ids, attend = make_batch(lengths)
+    backend = OnnxBackend.from_folder(onnx_folder, threads=1)
+    shared = backend.run(pixels[:pictures], union[:pictures], ids, attend)
+    rows = np.repeat(np.arange(pictures), len(lengths) // pictures)
+    expected = backend.run(pixels[rows], union[rows], ids, attend)
+    for name, reference in vars(expected).items():
+        np.testing.assert_allclose(getattr(shared, name), reference, rtol=1e-4, atol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(shared.low_res_logits > 0.5, expected.low_res_logits > 0.5)
+
+
+def test_sentences_that_are_no_multiple_of_the_pictures_are_refused(onnx_folder, make_batch):
+    pixels, union, ids, attend = make_batch((5, 9, 3))
+    with pytest.raises(InvalidInputError, match="2 pictures and 3 sentences"):
+        OnnxBackend.from_folder(onnx_folder).run(pixels[:2], union[:2], ids, attend)
+
+
+class OneSizeSession:
+    """Stands in for the session of a graph that has one size for pictures and sentences."""
+
+    def __init__(self, size):
+        shapes = {"pixel_values": [size, 3, 64, 64], "union_pixel_values": [size, 3, 32, 32]}
+        shapes |= {"input_ids": [size, "length"], "attention_mask": [size, "length"]}
+        self.inputs = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
+
+    def get_inputs(self):
+        return self.inputs
+
+    def get_outputs(self):
+        return [SimpleNamespace(name="low_res_logits")]
+
+    def run(self, names, arrays):
+        assert {len(array) for array in arrays.values()} == {len(arrays["input_ids"])}
+        return [arrays["pixel_values"][:, 0, :1, :1]]
+
+
+@pytest.mark.parametrize("size", ["batch", 2, 3])
+def test_graphs_of_one_size_are_given_a_picture_for_every_sentence(make_batch, size):
+    pixels, union, ids, attend = make_batch((5, 9, 3, 4, 5, 6))
+    output = OnnxBackend(OneSizeSession(size)).run(pixels[:2], union[:2], ids, attend)
+    np.testing.assert_array_equal(output.low_res_logits[:, 0, 0], pixels[[0, 0, 0, 1, 1, 1], 0, 0, 0])
 
 
 def test_the_shipped_model_equals_torch():

@@ -42,6 +42,34 @@ def test_many_views_are_answered_in_parts_and_alike(torch_folder, make_batch, mo
         np.testing.assert_allclose(getattr(parts, name), array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("most", [2, 32])
+def test_shared_pictures_give_the_answers_of_repeated_ones(torch_folder, make_batch, monkeypatch, most):
+    monkeypatch.setattr("rs2sam.backends.torch.MOST_AT_ONCE", most)  # 2 is no multiple of 3 sentences a picture
+    backend = TorchBackend.from_folder(torch_folder, device="cpu")
+    pixels, union, ids, attend = make_batch((4, 9, 5, 7, 3, 6))
+    shared = backend.run(pixels[:2], union[:2], ids, attend)
+    rows = [0, 0, 0, 1, 1, 1]
+    for name, array in vars(backend.run(pixels[rows], union[rows], ids, attend)).items():
+        np.testing.assert_allclose(getattr(shared, name), array, rtol=1e-4, atol=1e-5, err_msg=name)
+    with pytest.raises(InvalidInputError, match="4 pictures and 6 sentences"):
+        backend.run(pixels[:4], union[:4], ids, attend)
+
+
+def test_compiled_models_see_a_picture_for_every_sentence(torch_folder, make_batch, monkeypatch):
+    import torch
+
+    backend = TorchBackend.from_folder(torch_folder, device="cpu")
+    seen = []
+    monkeypatch.setattr(backend, "compiled", True)
+    answer = backend._answer
+    monkeypatch.setattr(backend, "_answer", lambda *tensors: seen.append(tensors) or answer(*tensors))
+    pixels, union, ids, attend = make_batch((4, 9, 5))
+    assert backend.run(pixels[:1], union[:1], ids, attend).low_res_logits.shape == (3, 16, 16)
+    # Filled up to four, each with the one picture.
+    assert [len(tensor) for tensor in seen[0]] == [4] * 4
+    assert all(torch.equal(seen[0][0][row], torch.from_numpy(pixels[0])) for row in range(4))
+
+
 @pytest.mark.parametrize(
     ("batch", "length", "longest", "filled"),
     [(1, 5, 62, (1, 16)), (3, 16, 62, (4, 16)), (2, 56, 62, (2, 62)), (5, 7, 0, (8, 7))],

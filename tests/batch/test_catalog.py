@@ -87,6 +87,40 @@ def test_names_that_end_an_address_are_items_too(tmp_path, name):
     assert item.properties["rs2sam:source"].endswith(f"{name}.tif")
 
 
+@pytest.mark.parametrize("name", ["run #1", "what?", "e;f"])
+def test_a_folder_whose_name_ends_an_address_gets_a_catalog_that_is_whole(tmp_path, name, caplog):
+    write_scenes(tmp_path / "in")
+    summary = run_locally(plan(tmp_path, name, catalog=True))
+    assert summary["catalog"] == "catalog/catalog.json"
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("in", name)] == []
+    assert ("move or rename" in caplog.text) == (";" not in name)
+    shutil.move(tmp_path / name, tmp_path / "moved")
+    found = items(tmp_path / "moved/catalog/catalog.json")
+    assert sorted(found) == ["a", "c", "sub_b", "sub_d"]
+    assert all(Path(asset.get_absolute_href()).is_file() for item in found.values() for asset in item.assets.values())
+
+
+def test_a_run_without_catalog_removes_an_earlier_one_and_nothing_else(tmp_path):
+    write_scenes(tmp_path / "in")
+    run_locally(plan(tmp_path, "out", catalog=True))
+    (tmp_path / "out/catalog/mine.txt").touch()
+    assert run_locally(plan(tmp_path, "out"))["catalog"] is None
+    assert [path.name for path in (tmp_path / "out/catalog").iterdir()] == ["mine.txt"]
+    (tmp_path / "out/catalog/mine.txt").unlink()
+    run_locally(plan(tmp_path, "out", catalog=True))
+    run_locally(plan(tmp_path, "out"))
+    assert not (tmp_path / "out/catalog").exists()
+
+
+def test_a_run_without_catalog_leaves_a_foreign_one(tmp_path):
+    write_scenes(tmp_path / "in")
+    foreign = tmp_path / "out/catalog/catalog.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text('{"id": "mine"}')
+    run_locally(plan(tmp_path, "out"))
+    assert foreign.read_text() == '{"id": "mine"}'
+
+
 def test_ids_of_stac_items_are_clean_as_well(tmp_path):
     write_scenes(tmp_path / "in")
     batch = plan(tmp_path, "out", catalog=True)

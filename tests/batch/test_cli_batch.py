@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from rs2sam.cli import main
+from rs2sam.errors import WeightsNotFoundError
 from rs2sam.raster.geopackage import read_geopackage
 from tests.batch.scenes import write_scenes
 from tests.make_rasters import RedSegmenter, write_tiff
@@ -54,6 +55,18 @@ def test_a_second_run_has_nothing_to_do_and_loads_no_model(segmenter, scenes, tm
     result = batch(scenes, "the red roofs", "-o", tmp_path / "out", "--json")
     assert json.loads(result.stdout)["run_now"] == 0
     assert len(segmenter.calls) == 1
+
+
+def test_a_model_that_is_not_there_leaves_nothing_behind(segmenter, scenes, tmp_path, monkeypatch):
+    def missing(*_arguments):
+        raise WeightsNotFoundError("`compcat` is not here. Run `rs2sam models`.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rs2sam.cli_scene.load_segmenter", missing)
+        result = batch(scenes, "the red roofs", "-o", tmp_path / "out", "--model", "compcat", code=1)
+    assert "compcat" in result.stderr
+    assert not (tmp_path / "out").exists()
+    batch(scenes, "the red roofs", "-o", tmp_path / "out")
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb", "parquet"])

@@ -178,3 +178,29 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match="must be writable"), open_manifest(tmp_path / "file/m.jsonl", SETTINGS):
         pass
+
+
+def broken_off(path, *begun):
+    """A run that fails after some scenes have begun."""
+    with open_manifest(path, SETTINGS) as manifest:
+        for key in begun:
+            manifest.running(key, "1-1")
+        raise RuntimeError("the model is not there")
+
+
+def test_an_error_before_the_first_scene_leaves_no_settings_and_no_folder(path):
+    with pytest.raises(RuntimeError):
+        broken_off(path)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    with pytest.raises(RuntimeError):
+        broken_off(path)
+    assert list(path.parent.iterdir()) == []
+    with open_manifest(path, {**SETTINGS, "model": "another"}):
+        pass
+
+
+def test_an_error_after_the_first_scene_keeps_what_is_known(path):
+    with pytest.raises(RuntimeError):
+        broken_off(path, "a")
+    assert state(path, "a") == "running"

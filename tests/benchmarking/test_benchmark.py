@@ -85,7 +85,8 @@ def test_the_base_install_measures_what_it_can(tmp_path):
     report = json.loads(file.read_text())
     assert [one["name"] for one in report["candidates"]] == ["onnx"]
     assert report["flops_per_image"]["total"] == pytest.approx(16.3e9, rel=0.02)
-    assert "needs torch" in result.stdout
+    assert "No agreement" in result.stdout
+    assert "pip install 'rs2sam[torch]'" in result.stdout
 
 
 def test_an_unknown_candidate_is_named():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_the_example_has_forty_lines_and_needs_four_libraries():
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 40
     imported = {line.split()[1].partition(".")[0] for line in lines if line.startswith(("import ", "from "))}
-    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "tokenizers"}
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "sentencepiece"}
 
 
 def agree(ours, reference):
@@ -93,6 +94,17 @@ def agree(ours, reference):
 def test_a_program_of_fixed_sizes_answers_batches_of_any_size(fixed, model, make_batch, lengths):
     arrays = make_batch(lengths)
     agree(load_export(fixed).run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
+
+
+def test_a_program_of_fixed_sizes_answers_sentences_about_one_picture(fixed, model, make_batch):
+    pixels, union, ids, attend = make_batch((4, 12, 7))
+    arrays = pixels[:1], union[:1], ids, attend
+    agree(load_export(fixed).run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
+
+
+def test_pictures_and_sentences_are_counted_apart_only_where_both_are_free(free, fixed):
+    assert json.loads((free / "export.json").read_text())["shares_pictures"] is True
+    assert json.loads((fixed / "export.json").read_text())["shares_pictures"] is False
 
 
 def test_a_sentence_too_long_for_fixed_sizes_is_refused(fixed, make_batch):
@@ -123,8 +135,13 @@ def test_a_graph_of_fixed_sizes_and_standard_operators_answers_alike(fixed_graph
 @pytest.mark.slow
 def test_a_program_of_free_sizes_answers_as_the_model_does(model, make_batch, tmp_path):
     export_model(model, tmp_path / "program", ExportOptions("torch-export"))
-    arrays = make_batch((9, 4, 6))
-    agree(load_export(tmp_path / "program").run(*arrays), TorchBackend.from_folder(model, "cpu").run(*arrays))
+    program, reference = load_export(tmp_path / "program"), TorchBackend.from_folder(model, "cpu")
+    pixels, union, ids, attend = make_batch((9, 4, 6, 5))
+    for pictures in (1, 2, 4):
+        arrays = pixels[:pictures], union[:pictures], ids, attend
+        agree(program.run(*arrays), reference.run(*arrays))
+    with pytest.raises(InvalidInputError, match="3 pictures and 4 sentences"):
+        program.run(pixels[:3], union[:3], ids, attend)
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.models.key_map import KeyMap
+from tests.sentencepiece_files import sentencepiece_file, word_pieces
 
 PREFIX = "module.evf_model."
 
@@ -45,16 +45,9 @@ def write_config(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps(values))
 
 
-def small_tokenizer(size: int = 300) -> Tokenizer:
-    """A tokenizer in XLM-R numbering whose ids fit the tiny model."""
-    words = ["<s>", "<pad>", "</s>", "<unk>", "the", "white", "plane", "on", "left"]
-    words += [f"word{n}" for n in range(size - len(words))]
-    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    return tokenizer
+def published_tokenizer(size: int = 300) -> bytes:
+    """A SentencePiece file as published that gives `size` ids, `<pad>`, `<mask>` and `[SEG]` among them."""
+    return sentencepiece_file(*word_pieces(size - 6))
 
 
 def published_folder(folder: Path, state: dict[str, torch.Tensor]) -> Path:
@@ -62,7 +55,7 @@ def published_folder(folder: Path, state: dict[str, torch.Tensor]) -> Path:
     folder.mkdir(parents=True)
     write_config(folder)
     torch.save(state, folder / "pytorch_model.bin")
-    small_tokenizer().save(str(folder / "tokenizer.json"))
+    (folder / "sentencepiece.bpe.model").write_bytes(published_tokenizer())
     return folder
 
 

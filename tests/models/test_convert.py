@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from safetensors.torch import load_file
 
@@ -21,11 +22,11 @@ from tests.models.published import (
     published_folder,
     published_state,
     relative_error_of_golden_logits,
-    small_tokenizer,
     tiny_model,
 )
+from tests.sentencepiece_files import small_tokenizer
 
-WRITTEN = ["README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"]
+WRITTEN = ["README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.model"]
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +143,12 @@ def test_a_missing_tokenizer_is_said_with_the_command(source: Path, tmp_path: Pa
         (lone / name).symlink_to(source / name)
     with pytest.raises(DataNotFoundError, match=r"needs its tokenizer.*beit3\.spm.*--tokenizer beit3\.spm"):
         convert(lone, tmp_path / "out")
-    small_tokenizer().save(str(tmp_path / "mine.json"))
-    convert(lone, tmp_path / "out", tokenizer=tmp_path / "mine.json")
+    small_tokenizer().save(tmp_path / "mine.model")
+    convert(lone, tmp_path / "out", tokenizer=tmp_path / "mine.model")
     assert names(tmp_path / "out") == WRITTEN
 
 
 def test_a_sentencepiece_tokenizer_is_turned_into_ours(source: Path, tmp_path: Path) -> None:
-    sentencepiece = pytest.importorskip("sentencepiece")
     text = tmp_path / "text.txt"
     text.write_text("the white plane on the left\nthe large storage tank near the river\n" * 20)
     sentencepiece.SentencePieceTrainer.train(
@@ -162,9 +162,9 @@ def test_a_sentencepiece_tokenizer_is_turned_into_ours(source: Path, tmp_path: P
 
 
 def test_a_tokenizer_larger_than_the_vocabulary_is_refused(source: Path, tmp_path: Path) -> None:
-    small_tokenizer(600).save(str(tmp_path / "large.json"))
+    small_tokenizer(600).save(tmp_path / "large.model")
     with pytest.raises(CheckpointError, match=r"512 token embeddings: .* has 600 tokens"):
-        convert(source, tmp_path / "out", tokenizer=tmp_path / "large.json")
+        convert(source, tmp_path / "out", tokenizer=tmp_path / "large.model")
 
 
 def test_an_unknown_dtype_is_refused(source: Path, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_memory_is_bounded_by_the_largest_tensors_not_by_the_file(tmp_path: Path
 
 
 def test_the_golden_checkpoint_converts_and_gives_the_golden_logits(golden_dir: Path, tmp_path: Path) -> None:
-    small_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    convert(golden_dir / "tiny" / "state_dict.safetensors", tmp_path / "out", tokenizer=tmp_path / "tokenizer.json")
+    small_tokenizer().save(tmp_path / "tokens.model")
+    convert(golden_dir / "tiny" / "state_dict.safetensors", tmp_path / "out", tokenizer=tmp_path / "tokens.model")
     model = RS2SamModel.from_pretrained(str(tmp_path / "out"))
     assert relative_error_of_golden_logits(model, golden_dir) < 1e-5

@@ -65,3 +65,19 @@ def test_a_backend_that_takes_pictures_gives_the_same_masks(tmp_path, monkeypatc
     found = Segmenter(small_processor(), backend).segment_views(pairs)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.probability, theirs.probability, atol=0.02)
+
+
+def test_mean_and_deviation_are_moved_once_and_serve_every_mode(monkeypatch):
+    from rs2sam.models import device_images as module
+
+    module._channels.cache_clear()
+    moves = []
+    tensor = torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda *values, **options: moves.append(values) or tensor(*values, **options))
+    config = small_processor().config
+    with torch.inference_mode():
+        first, _ = device_images([picture(64, 64)], config, CPU)
+    second, _ = device_images([picture(64, 64)], config, CPU)
+    assert len(moves) == 2
+    assert torch.equal(first, second)
+    assert (second.requires_grad_() * 2).sum().requires_grad

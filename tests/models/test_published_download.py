@@ -25,8 +25,8 @@ from tests.hub_server import HubServer
 from tests.models.published import (
     PREFIX,
     published_state,
+    published_tokenizer,
     relative_error_of_golden_logits,
-    small_tokenizer,
     tiny_model,
 )
 
@@ -43,15 +43,15 @@ def as_bin(state: dict[str, torch.Tensor]) -> bytes:
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
     """Two published models of different weights and layouts, one tokenizer in each folder."""
-    tokenizer = small_tokenizer().to_str().encode()
+    tokenizer = published_tokenizer()
     return {
         "README.md": b"",
         "rrsisd/config.json": CONFIG,
         "rrsisd/pytorch_model.bin": as_bin(published_state(tiny_model())),
-        "rrsisd/tokenizer.json": tokenizer,
+        "rrsisd/sentencepiece.bpe.model": tokenizer,
         "refseg/config.json": CONFIG,
         "refseg/model.safetensors": save(published_state(tiny_model(initializer_gain=0.5))),
-        "refseg/tokenizer.json": tokenizer,
+        "refseg/sentencepiece.bpe.model": tokenizer,
     }
 
 

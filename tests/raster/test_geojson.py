@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import closing
 
 import numpy as np
 import pyogrio
@@ -25,7 +26,7 @@ COLUMNS = {"name": np.array(['a "ü" 飞', None], object), "size": np.array([np.
 
 
 def write(path, shapes=SHAPES, crs=UTM, num_batches=1):
-    with GeoJSONWriter(path, crs, "polygons") as writer:
+    with closing(GeoJSONWriter(path, crs, "polygons")) as writer:
         for _ in range(num_batches):
             writer.write(shapes, COLUMNS)
     return json.loads(path.read_text(encoding="utf-8"))
@@ -204,10 +205,11 @@ def test_polygons_with_a_corner_in_space_are_left_out_and_counted(tmp_path, capl
     geostationary = CRS.from_string("+proj=geos +h=35785831 +lon_0=0")
     shapes = np.array([box(0, 0, 1e5, 1e5), box(5e6, 5e6, 5.1e6, 5.1e6), box(-1e5, 0, 0, 1e5)], dtype=object)
     columns = {"count": np.array([1, 2, 3])}
-    with caplog.at_level(logging.WARNING), GeoJSONWriter(tmp_path / "a.geojson", geostationary, "polygons") as writer:
+    path = tmp_path / "a.geojson"
+    with caplog.at_level(logging.WARNING), closing(GeoJSONWriter(path, geostationary, "polygons")) as writer:
         writer.write(shapes, columns)
         writer.write(shapes[:1], {"count": np.array([4])})
-    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    features = json.loads(path.read_text())["features"]
     assert [feature["properties"]["count"] for feature in features] == [1, 3, 4]
     assert "not on Earth: 1." in caplog.text
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from contextlib import closing
 
 import numpy as np
 import pyogrio
@@ -28,7 +29,7 @@ COLUMNS = {
 
 
 def write(path, crs=UTM, layers=("polygons",)):
-    with GeoPackageWriter(path, crs, FIELDS) as writer:
+    with closing(GeoPackageWriter(path, crs, FIELDS)) as writer:
         for layer in layers:
             writer.write(SHAPES, COLUMNS, layer)
     return path
@@ -154,7 +155,7 @@ def test_layers_stand_beside_each_other(tmp_path):
 
 def test_a_layer_without_polygons_has_columns_and_no_bounds(tmp_path):
     path = tmp_path / "a.gpkg"
-    with GeoPackageWriter(path, UTM, FIELDS) as writer:
+    with closing(GeoPackageWriter(path, UTM, FIELDS)) as writer:
         writer.write(SHAPES[:0], {}, "polygons")
     assert query(path, "SELECT min_x, max_y FROM gpkg_contents") == [(None, None)]
     ((shapes, columns),) = read_geopackage(path)
@@ -177,7 +178,7 @@ def test_values_come_back_in_batches(tmp_path_factory, data):
         "size": np.array(data.draw(st.lists(st.floats(), min_size=num_rows, max_size=num_rows))),
     }
     path = tmp_path_factory.mktemp("a") / "a.gpkg"
-    with GeoPackageWriter(path, None, FIELDS) as writer:
+    with closing(GeoPackageWriter(path, None, FIELDS)) as writer:
         writer.write(shapes[:4], {name: values[:4] for name, values in columns.items()}, "polygons")
         writer.write(shapes[4:], {name: values[4:] for name, values in columns.items()}, "polygons")
     batches = list(read_geopackage(path, batch_size=2))
@@ -209,21 +210,22 @@ def test_other_files_are_refused(tmp_path):
     for name in ("a", "b", "missing"):
         with pytest.raises(InvalidInputError, match="gpkg_geometry_columns"):
             geopackage_crs(tmp_path / f"{name}.gpkg")
-    with GeoPackageWriter(tmp_path / "c.gpkg", UTM, FIELDS):
-        pass
+    GeoPackageWriter(tmp_path / "c.gpkg", UTM, FIELDS).close()
     with pytest.raises(InvalidInputError, match="has none"):
         geopackage_crs(tmp_path / "c.gpkg")
 
 
 def test_a_full_disk_is_an_error_of_ours(tmp_path):
+    writer = GeoPackageWriter(tmp_path / "a.gpkg", UTM, FIELDS)
+    writer._database.execute("PRAGMA max_page_count = 30")
+
     def fill():
-        with GeoPackageWriter(tmp_path / "a.gpkg", UTM, FIELDS) as writer:
-            writer._database.execute("PRAGMA max_page_count = 30")
-            for _ in range(1000):
-                writer.write(SHAPES, COLUMNS, "polygons")
+        for _ in range(1000):
+            writer.write(SHAPES, COLUMNS, "polygons")
 
     with pytest.raises(InvalidInputError, match=r"full.*Free space"):
         fill()
+    writer.abandon()
 
 
 def test_a_layer_may_have_any_name(tmp_path):
@@ -234,10 +236,8 @@ def test_a_layer_may_have_any_name(tmp_path):
 
 
 def test_other_errors_of_sqlite_do_not_speak_of_space(tmp_path):
-    def repeat():
-        with GeoPackageWriter(tmp_path / "a.gpkg", UTM, FIELDS) as writer:
-            writer.write(SHAPES, COLUMNS, "gpkg_contents")
-
+    writer = GeoPackageWriter(tmp_path / "a.gpkg", UTM, FIELDS)
     with pytest.raises(InvalidInputError, match="already exists") as caught:
-        repeat()
+        writer.write(SHAPES, COLUMNS, "gpkg_contents")
+    writer.abandon()
     assert "space" not in str(caught.value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ SHAPES = np.array([box(10, 20, 30, 40), Polygon(box(0, 0, 9, 9).exterior, [box(1
 
 def write(path, crs=UTM, num_batches=1):
     columns = {"name": np.array(["a", None], object), "count": np.array([1, 2]), "size": np.array([np.nan, 0.5])}
-    with GeoParquetWriter(path, crs, FIELDS) as writer:
+    with closing(GeoParquetWriter(path, crs, FIELDS)) as writer:
         for _ in range(num_batches):
             writer.write(SHAPES, columns)
 

@@ -69,3 +69,14 @@ def test_a_state_that_something_else_cut_is_refused(tmp_path):
         path.write_bytes(path.read_bytes()[:50])
         with pytest.raises(InvalidInputError, match="without --resume"):
             job.load()
+
+
+@pytest.mark.parametrize("nested", ["out", "out/of/sight"])
+def test_a_folder_of_results_is_made_and_removed_again_where_nothing_comes_of_it(tmp_path, nested):
+    with suppress(KeyboardInterrupt), Job(tmp_path / nested, "a", ONE, resume=False):
+        assert (tmp_path / nested).is_dir()
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+    with Job(tmp_path / nested, "a", ONE, resume=False):
+        (tmp_path / nested / "a_result.json").touch()
+    assert os.listdir(tmp_path / nested) == ["a_result.json"]

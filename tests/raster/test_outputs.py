@@ -250,7 +250,7 @@ def test_a_run_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("rs2sam.raster.writing.draw_preview", fail)
     with pytest.raises(InvalidInputError, match="No space left"):
         run(write_tiff(tmp_path / "a.tif"), tmp_path / "out")
-    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(tmp_path) == ["a.tif"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

@@ -67,5 +67,5 @@ def test_saved_weights_can_be_read_by_whom_other_files_can(tmp_path):
     finally:
         os.umask(before)
     assert {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()} == dict.fromkeys(
-        ("README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"), 0o640
+        ("README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.model"), 0o640
     )

@@ -34,7 +34,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class BackendOutput:
-    """What a model says about a batch of B views.
+    """What a model says about a batch of B sentences.
 
     Args:
         low_res_logits: (B, h, w) float32 mask logits at a quarter of the input's side; see `processing.resize_logits`.
@@ -71,11 +71,12 @@ class Backend(Protocol):
         input_ids: IntArray,
         attention_mask: IntArray,
     ) -> BackendOutput:
-        """Answer a batch.
+        """Answer a batch: B sentences about I pictures.
 
         Args:
-            pixel_values: (B, 3, S, S) float32, normalised.
-            union_pixel_values: (B, 3, s, s) float32, normalised.
+            pixel_values: (I, 3, S, S) float32, normalised. B is a multiple of I, and sentence b is about picture
+                b * I // B; `rs2sam.pictures.one_per_sentence` repeats them for a model that wants one each.
+            union_pixel_values: (I, 3, s, s) float32, normalised.
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
         """
@@ -95,7 +96,7 @@ class PictureBackend(Protocol):
         """Answer a batch.
 
         Args:
-            pictures: B arrays (H, W, 3) uint8 of any sizes.
+            pictures: I arrays (H, W, 3) uint8 of any sizes; which sentences are about which is as for `Backend.run`.
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
             config: how they become the model's inputs.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rs2sam.backends import BackendOutput
 from rs2sam.errors import InvalidInputError
+from rs2sam.pictures import one_per_sentence
 
 Arrays = tuple[npt.NDArray[Any], ...]
 
@@ -38,10 +39,12 @@ def run_fixed(
         )
     # What attends to nothing may have any id.
     ids, attend = (np.pad(array, ((0, 0), (0, filler))) for array in (ids, attend))
-    size = batch or len(ids)
+    if batch is None:
+        return run((pixels, union, ids, attend))
+    pixels, union = (one_per_sentence(array, len(ids)) for array in (pixels, union))
     answers = []
-    for start in range(0, len(ids), size):
-        rows = np.minimum(np.arange(start, start + size), len(ids) - 1)
+    for start in range(0, len(ids), batch):
+        rows = np.minimum(np.arange(start, start + batch), len(ids) - 1)
         answers.append(run(tuple(array[rows] for array in (pixels, union, ids, attend))))
     parts = {field.name: [getattr(answer, field.name) for answer in answers] for field in fields(BackendOutput)}
     joined: dict[str, Any] = {}

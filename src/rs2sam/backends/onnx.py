@@ -13,6 +13,7 @@ import numpy as np
 
 from rs2sam.backends import ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError
+from rs2sam.pictures import as_taken
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -37,8 +38,10 @@ class OnnxBackend:
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
-        ids = next(one for one in session.get_inputs() if one.name == "input_ids")
-        self._batch, self._length = (_fixed(size) for size in ids.shape)
+        shapes = {one.name: one.shape for one in session.get_inputs()}
+        self._batch, self._length = (_fixed(size) for size in shapes["input_ids"])
+        # Exports of before and those of a fixed batch have one size for pictures and sentences.
+        self._shares_pictures = shapes["pixel_values"][0] != shapes["input_ids"][0]
         self.has_presence = "presence_logits" in self._outputs
         self.has_score = "iou_scores" in self._outputs
 
@@ -81,7 +84,8 @@ class OnnxBackend:
         attention_mask: IntArray,
     ) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""
-        arrays = (pixel_values, union_pixel_values, input_ids, attention_mask)
+        images = as_taken((pixel_values, union_pixel_values), len(input_ids), self._shares_pictures)
+        arrays = (*images, input_ids, attention_mask)
         if self._batch is None and self._length is None:
             return self._run(arrays)
         from rs2sam.backends.fixed_shapes import run_fixed

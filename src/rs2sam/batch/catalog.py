@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -29,6 +31,8 @@ from rs2sam.errors import InvalidInputError, require
 if TYPE_CHECKING:
     import pystac
 
+_LOGGER = logging.getLogger(__name__)
+
 CATALOG_FOLDER = "catalog"
 LABEL_EXTENSION = "https://stac-extensions.github.io/label/v1.0.1/schema.json"
 
@@ -43,6 +47,9 @@ _MEDIA_TYPES = {
 }
 _SIDE_PIECES = 8
 _CATALOG_ID = "rs2sam-results"
+
+# Where the catalog lies while it is made, an absolute path everywhere: addresses in it are relative.
+_ROOT = f"{Path('/').absolute().as_posix()}{CATALOG_FOLDER}"
 
 # What ends the path of a URL. Ids become parts of addresses, and readers of catalogs cut those there.
 _ENDS_A_PATH = re.compile("[?#;]")
@@ -91,15 +98,54 @@ def write_catalog(finished: Iterable[FinishedScene], folder: Path) -> Path:
     names: set[str] = set()
     for each in finished:
         catalog.add_item(scene_item(each, _unique(each.scene, names), folder))
-    # Where the catalog will lie decides about relative addresses; it is written beside that place and moved there.
-    catalog.normalize_hrefs(str(place))
+    # pystac takes a path for an address, which ends at `#` and `?`: here it meets none of the folder's own.
+    catalog.normalize_hrefs(_ROOT)
     with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=folder, ignore_cleanup_errors=True) as name:
         draft = Path(name) / CATALOG_FOLDER
-        catalog.save(catalog_type=pystac.CatalogType.SELF_CONTAINED, dest_href=str(draft))
+        catalog.save(catalog_type=pystac.CatalogType.SELF_CONTAINED, stac_io=_writer_into(draft))
         if place.exists():
             os.replace(place, Path(name) / "replaced")
         shutil.move(draft, place)
+    if set("?#") & set(str(place.resolve())):
+        _LOGGER.warning(
+            "STAC readers take a path for an address and cut %r short. The catalog is whole: move or rename the folder "
+            "to read it.",
+            str(place),
+        )
     return place / "catalog.json"
+
+
+def remove_catalog(folder: Path) -> None:
+    """Remove the files of an earlier catalog, which a run without one would leave to grow old; others stay.
+
+    Args:
+        folder: of the batch.
+    """
+    place = folder / CATALOG_FOLDER
+    if not _is_ours(place):
+        return
+    catalog = json.loads((place / "catalog.json").read_text(encoding="utf-8"))
+    hrefs = [PurePosixPath(link["href"]) for link in catalog["links"] if link["rel"] == "item"]
+    items = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
+    for item in items:
+        item.unlink(missing_ok=True)
+    (place / "catalog.json").unlink()
+    for emptied in (*(item.parent for item in items), place):
+        with suppress(OSError):  # results of scenes may lie there
+            emptied.rmdir()
+
+
+def _writer_into(draft: Path) -> pystac.StacIO:
+    """What writes the files of a catalog at `_ROOT` into a folder."""
+    from pystac.stac_io import DefaultStacIO
+
+    class Writer(DefaultStacIO):
+        def write_text_to_href(self, href: str, txt: str) -> None:
+            path = draft / PurePosixPath(href).relative_to(_ROOT)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(txt, encoding="utf-8")
+
+    return Writer()
 
 
 def refuse_scenes_in_place(scenes: Sequence[SceneInput]) -> None:
@@ -122,15 +168,19 @@ def refuse_foreign_catalog(folder: Path) -> None:
     place = folder / CATALOG_FOLDER
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
-    try:
-        is_ours = json.loads((place / "catalog.json").read_text(encoding="utf-8"))["id"] == _CATALOG_ID
-    except (OSError, ValueError, KeyError, TypeError):
-        is_ours = False
-    if not is_ours:
+    if not _is_ours(place):
         raise InvalidInputError(
             f"The STAC catalog replaces an earlier one only, but {str(place)!r} is none that rs2sam wrote. Move it "
             "away, choose another folder with -o, or give --no-catalog."
         )
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a catalog that rs2sam wrote lies in a folder."""
+    try:
+        return bool(json.loads((place / "catalog.json").read_text(encoding="utf-8"))["id"] == _CATALOG_ID)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def scene_item(finished: FinishedScene, item_id: str, folder: Path) -> pystac.Item:

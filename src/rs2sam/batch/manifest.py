@@ -26,6 +26,7 @@ from typing import IO, Any, Literal
 
 from rs2sam.batch.inputs import Shard
 from rs2sam.errors import InvalidInputError
+from rs2sam.raster.job import make_folder, remove_empty
 
 State = Literal["pending", "running", "done", "failed"]
 
@@ -128,6 +129,9 @@ def manifest_path(folder: Path, shard: Shard | None) -> Path:
 def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]:
     """The manifest of a folder, made when there is none; no other process can open it meanwhile.
 
+    Where an error comes before the first scene (a model that is not there), a new manifest is removed again, and with
+    it a new folder: its settings would be held against the next run.
+
     What other manifests of the folder (of shards) know is known here as well; of two records the newer one counts.
 
     Args:
@@ -139,7 +143,7 @@ def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]
             works on it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made = make_folder(path.parent)
         file = path.open("a+b")
     except OSError as error:
         reason = "it is a file" if path.parent.is_file() else error.strerror or error
@@ -149,9 +153,17 @@ def open_manifest(path: Path, settings: Mapping[str, Any]) -> Iterator[Manifest]
     with file:
         _lock(file, path)
         _drop_cut_line(file)
-        if file.tell() == 0:
+        is_new = file.tell() == 0
+        if is_new:
             write_lines(file, [{"event": "batch", "version": VERSION, "settings": dict(settings)}])
-        yield Manifest(file, read_all(path, settings))
+        length = file.tell()
+        try:
+            yield Manifest(file, read_all(path, settings))
+        except BaseException:
+            if is_new and file.tell() == length:
+                path.unlink()
+                remove_empty(made)
+            raise
 
 
 def read_all(path: Path, settings: Mapping[str, Any]) -> dict[str, SceneRecord]:

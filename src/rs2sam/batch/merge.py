@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError  # what `warp.transform` lets through has no public name
+from rasterio._err import CPLE_BaseError  # what `warp.transform` lets through has no public name
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
 from rs2sam.batch.polygon_reading import WGS84, ScenePolygons, polygon_crs, read_polygons
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.georeference import crs_name
+from rs2sam.raster.georeference import crs_name, leads_to_earth
 from rs2sam.raster.polygon_files import LAYER, PolygonTable, polygon_table
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,18 +86,6 @@ def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any]
 def common_crs(systems: Sequence[CRS]) -> CRS:
     """The CRS that all share, else WGS 84."""
     return systems[0] if all(crs == systems[0] for crs in systems) else WGS84
-
-
-def leads_to_earth(crs: CRS) -> bool:
-    """Whether coordinates can be turned into longitude and latitude: not those of a building site or the Moon."""
-    try:
-        warp_points(crs, WGS84, [0.0], [0.0])
-    except CPLE_AppDefinedError:
-        # This point lies outside of the projection; others need not.
-        return True
-    except (RasterioError, CPLE_BaseError):
-        return False
-    return True
 
 
 def reproject(table: Table, source: CRS, target: CRS) -> Table:

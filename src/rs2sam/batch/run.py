@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rs2sam.batch.catalog import FinishedScene, refuse_foreign_catalog, refuse_scenes_in_place, write_catalog
+from rs2sam.batch.catalog import (
+    FinishedScene,
+    refuse_foreign_catalog,
+    refuse_scenes_in_place,
+    remove_catalog,
+    write_catalog,
+)
 from rs2sam.batch.engine import BatchSettings, Watcher
 from rs2sam.batch.inputs import SceneInput, Shard
 from rs2sam.batch.manifest import (
@@ -41,7 +47,8 @@ class BatchPlan:
         retry_failed: whether scenes that failed for good earlier are tried again.
         overwrite: whether everything is done anew.
         merged: name of the file of all polygons, in the folder of the batch; None: none.
-        catalog: whether a STAC catalog of the results is written.
+        catalog: whether a STAC catalog of the results is written; if not, an earlier one is removed, as what an
+            earlier run merged into another file is.
 
     Raises:
         InvalidInputError: when results of a scene would lie in the folder of the catalog.
@@ -195,6 +202,8 @@ def _gather(plan: BatchPlan, finished: Sequence[FinishedScene]) -> dict[str, Any
         made["merged"] = merge_polygons([_polygons_of(each) for each in finished], folder / plan.merged)
     if plan.catalog:
         made["catalog"] = write_catalog(finished, folder).relative_to(folder).as_posix()
+    else:
+        remove_catalog(folder)
     return made
 
 

@@ -34,7 +34,10 @@ def as_text(report: dict[str, Any]) -> str:
         *_aligned(_stage_rows(report)),
     ]
     if all(candidate["agreement"] is None for candidate in report["candidates"]):
-        lines.append("No agreement: the float32 reference needs torch (pip install 'rs2sam[torch]').")
+        lines.append(
+            "No agreement: it is read against `torch plain float32`, which was not measured "
+            "(leave --only out; without torch: pip install 'rs2sam[torch]')."
+        )
     return "\n".join(lines)
 
 

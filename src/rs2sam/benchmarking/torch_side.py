@@ -214,9 +214,9 @@ def matrix_rates(
 ) -> dict[str, tuple[Reading, float]]:
     """Time and operations of a large square matrix product in each precision on the device."""
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    side = 8192 if place.type == "cuda" else 2048
     found: dict[str, tuple[Reading, float]] = {}
     for precision in sorted(precisions):
+        side = 8192 if place.type == "cuda" else _affordable_side(DTYPES[precision])
         left, right = (torch.randn(side, side, device=place).to(DTYPES[precision]) for _ in range(2))
 
         def product(left: torch.Tensor = left, right: torch.Tensor = right) -> None:
@@ -226,6 +226,18 @@ def matrix_rates(
 
         found[precision] = (measure(product), 2.0 * side**3)
     return found
+
+
+def _affordable_side(dtype: torch.dtype, most: int = 2048, seconds: float = 1.0) -> int:
+    """Side of a product that a CPU does in about a second at most: many have no fast one in half precision."""
+    side = 128
+    while side < most:
+        square = torch.zeros(side, side, dtype=dtype)
+        # The second one: the first of a kind may prepare something.
+        if timing.measure(lambda square=square: square @ square, 0.0).least_s * 8 > seconds:  # type: ignore[misc]
+            break
+        side *= 2
+    return side
 
 
 def full_sizes(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`rs2sam export`: a folder that holds all a program needs, checked against the float32 model when it is loaded.
 
 model.onnx + model.safetensors | model.pt2     the computation
-tokenizer.json, preprocessor_config.json       from sentence and picture to its inputs
+tokenizer.model, preprocessor_config.json      from sentence and picture to its inputs
 export.json                                    inputs, outputs, shapes, versions, how exact it is
 check.npz                                      a picture, a sentence and the answer of the float32 model
 config.json, README.md                         the sizes and the model card
@@ -174,6 +174,7 @@ def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
         "inputs": list(INPUT_NAMES),
         "outputs": outputs,
         "shapes": asdict(options.shapes),
+        "shares_pictures": options.shapes.batch is None,
         "image_size": config.image_size,
         "union_image_size": config.union_image_size,
         "precision": options.precision,
@@ -190,7 +191,11 @@ def _open(folder: Path, report: dict[str, Any]) -> Backend:
     if report["format"] == "onnx":
         return OnnxBackend.from_folder(folder)
     kind, shapes = cast("ProgramFormat", report["format"]), Shapes(**report["shapes"])
-    return ProgramBackend.from_file(folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"])
+    # Exports of before this key take a picture for every sentence.
+    shares_pictures = report.get("shares_pictures", False)
+    return ProgramBackend.from_file(
+        folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"], shares_pictures
+    )
 
 
 def _answer(backend: Backend, processor: Processor, picture: Any) -> BackendOutput:

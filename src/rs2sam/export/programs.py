@@ -14,6 +14,7 @@ from rs2sam.backends import BackendOutput, FloatArray, IntArray
 from rs2sam.backends.fixed_shapes import run_fixed
 from rs2sam.models.exported import Arrays, Shapes, TensorsOnly
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.pictures import as_taken
 
 PROGRAM_FILE = "model.pt2"
 
@@ -49,16 +50,26 @@ class ProgramBackend:
         outputs: their names, as the fields of `BackendOutput`.
         shapes: which sizes are fixed.
         device: where it runs.
+        shares_pictures: whether it takes fewer pictures than sentences.
     """
 
-    def __init__(self, call: Callable[..., Any], outputs: list[str], shapes: Shapes, device: str) -> None:
+    def __init__(
+        self, call: Callable[..., Any], outputs: list[str], shapes: Shapes, device: str, shares_pictures: bool
+    ) -> None:
         self._call, self._outputs, self._shapes, self._device = call, outputs, shapes, device
+        self._shares_pictures = shares_pictures
         self.has_presence, self.has_score = "presence_logits" in outputs, "iou_scores" in outputs
         self.name = "torch"
 
     @classmethod
     def from_file(
-        cls, file: Path, kind: ProgramFormat, outputs: list[str], shapes: Shapes, device: str
+        cls,
+        file: Path,
+        kind: ProgramFormat,
+        outputs: list[str],
+        shapes: Shapes,
+        device: str,
+        shares_pictures: bool,
     ) -> ProgramBackend:
         """Load what `write_program` wrote."""
         with warnings.catch_warnings():
@@ -68,7 +79,7 @@ class ProgramBackend:
                 call = torch.export.load(file).module()
             else:
                 call = torch._inductor.aoti_load_package(str(file))
-        return cls(call, outputs, shapes, device)
+        return cls(call, outputs, shapes, device, shares_pictures)
 
     def run(
         self,
@@ -78,7 +89,8 @@ class ProgramBackend:
         attention_mask: IntArray,
     ) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""
-        arrays = (pixel_values, union_pixel_values, input_ids, attention_mask)
+        images = as_taken((pixel_values, union_pixel_values), len(input_ids), self._shares_pictures)
+        arrays = (*images, input_ids, attention_mask)
         return run_fixed(self._run, arrays, self._shapes.batch, self._shapes.length)
 
     def _run(self, arrays: Arrays) -> BackendOutput:

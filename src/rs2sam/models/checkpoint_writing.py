@@ -9,6 +9,8 @@ Source: the format's description in the safetensors README; names of files and i
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,6 +71,19 @@ def write_checkpoint(
         }
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     return [folder / name for name in names]
+
+
+def follow_umask(folder: Path) -> None:
+    """Give the weights in a folder the mode that any new file gets there.
+
+    `safetensors` writes them into a temporary file, which nobody but its owner can read.
+    """
+    # The mask itself can only be read by setting it, for all threads.
+    with tempfile.TemporaryDirectory(prefix=".rs2sam-", dir=folder) as name:
+        other = Path(name) / "new"
+        other.touch()
+        for file in folder.glob("*.safetensors"):
+            shutil.copymode(other, file)
 
 
 def _shards(specs: Mapping[str, TensorSpec], max_shard_bytes: int) -> list[list[str]]:

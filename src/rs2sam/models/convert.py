@@ -1,7 +1,7 @@
 """Writing a checkpoint in this project's format, one tensor at a time.
 
 Out comes what `Segmenter.load` and `RS2SamModel.from_pretrained` read: config.json, model.safetensors (or shards with
-an index), preprocessor_config.json, tokenizer.json and README.md. The folder appears whole or not at all.
+an index), preprocessor_config.json, tokenizer.model and README.md. The folder appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
@@ -62,7 +61,8 @@ def convert(
         source: as for `load_published`, or a folder in this project's format.
         out: folder to write; it must not exist or be empty.
         dtype: of the weights; default: as in the source.
-        tokenizer: BEiT-3's `beit3.spm` or a tokenizer.json; default: the one beside the weights.
+        tokenizer: BEiT-3's `beit3.spm`, or the tokenizer.json that transformers makes of it; default: the one beside
+            the weights.
         config: sizes, if they cannot be told from the tensors' shapes.
         overwrite: replace `out` if it holds a model of this project.
         show_progress: show a bar on stderr, if that is a terminal.
@@ -130,23 +130,14 @@ def _processor(source: Path, tokenizer: Path | None, config: RS2SamConfig, *, is
         return Processor.from_folder(source)
     file = tokenizer or _tokenizer_beside(source)
     processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)
-    processor = Processor(processing, _read_tokenizer(file))
-    size = processor.tokenizer.get_vocab_size()
+    processor = Processor(processing, load_published_tokenizer(file))
+    size = len(processor.tokenizer)
     if size > config.vocab_size:
         raise CheckpointError(
             f"A tokenizer must fit the model's {config.vocab_size} token embeddings: {file} has {size} tokens. It "
             "belongs to another model."
         )
     return processor
-
-
-def _read_tokenizer(file: Path) -> Tokenizer:
-    if file.suffix != ".json":
-        return load_published_tokenizer(file)
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # `tokenizers` raises bare Exception for a missing or damaged file
-        raise DataNotFoundError(f"A tokenizer.json must be readable: {file} is not ({error}). Get it again.") from error
 
 
 def _tokenizer_beside(source: Path) -> Path:

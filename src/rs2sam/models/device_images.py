@@ -11,6 +11,7 @@ B pictures, S side of an input.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def device_images(pictures: Sequence[RGB], config: ProcessingConfig, device: tor
                 "Pass it through `read_image` first."
             )
         by_size.setdefault(picture.shape, []).append(key)
-    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (config.image_mean, config.image_std))
+    mean, std = (_channels(values, device) for values in (config.image_mean, config.image_std))
     made: dict[int, tuple[Tensor, Tensor]] = {}
     for keys in by_size.values():
         moved = _moved(np.stack([different[key] for key in keys]), device).permute(0, 3, 1, 2).float()
@@ -53,6 +54,14 @@ def device_images(pictures: Sequence[RGB], config: ProcessingConfig, device: tor
         made |= {key: (inputs[0][row], inputs[1][row]) for row, key in enumerate(keys)}
     pixels, union = zip(*(made[id(picture)] for picture in pictures), strict=True)
     return torch.stack(pixels), torch.stack(union)
+
+
+@lru_cache(maxsize=16)
+def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """(3, 1, 1) float32 on a device, moved there once: every move makes the host wait."""
+    # An inference tensor made by the first caller would be refused by a later one outside of that mode.
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def _moved(array: RGB, device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """What every export of a model has in common: its signature, shapes, example inputs, and the check against torch.
 
-B batch, L text tokens, S and s the two image sides.
+I pictures, B sentences, L text tokens, S and s the two image sides.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Shapes:
     """Batch size and sentence length of an export.
 
     Args:
-        batch: samples of every call; None: 1 to 1024, decided by each call.
+        batch: samples of every call, a picture and a sentence each; None: 1 to 1024 sentences, decided by each call,
+            and as many pictures or fewer (see `RS2SamModel.forward`).
         length: tokens of every sentence, shorter ones padded; None: decided by each call.
     """
 
@@ -63,27 +64,33 @@ class Shapes:
 
     def dynamic(self, config: RS2SamConfig) -> tuple[dict[int, Any], ...]:
         """Free dimensions of the four inputs, as torch.export names them."""
-        rows: dict[int, Any] = {}
+        images: dict[int, Any] = {}
         tokens: dict[int, Any] = {}
         if self.batch is None:
-            rows[0] = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+            images[0] = torch.export.Dim("pictures", min=1, max=LARGEST_BATCH)
+            tokens[0] = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
         if self.length is None:
             tokens[1] = torch.export.Dim("length", min=SHORTEST_SENTENCE, max=config.max_text_tokens)
-        return rows, rows, rows | tokens, rows | tokens
+        return images, images, tokens, tokens
 
     def example(self, config: RS2SamConfig) -> tuple[Tensor, ...]:
-        """Inputs to trace with: two samples and an odd length where they are free, since 1 is taken for a constant."""
-        lengths = (min(9, self.length or 9),) * (self.batch or 2)
-        return tuple(torch.from_numpy(array) for array in example(config, lengths, self.length))
+        """Inputs to trace with: where sizes are free several of each, since 1 is taken for a constant."""
+        lengths = (min(9, self.length or 9),) * (self.batch or 4)
+        arrays = example(config, lengths, self.length, num_pictures=self.batch or 2)
+        return tuple(torch.from_numpy(array) for array in arrays)
 
     def cases(self, config: RS2SamConfig) -> list[Arrays]:
-        """Inputs to compare with: one sentence alone, several with padding, as far as the sizes are free."""
+        """Inputs to compare with: one sentence alone, several with padding, about pictures of their own and shared."""
         limit = self.length or config.max_text_tokens
+        batches: list[tuple[int, tuple[int, ...]]]  # pictures, and the lengths of the sentences about them
         if self.batch is None:
-            batches = [(5,), (4, 12, 7)]
+            batches = [(1, (5,)), (3, (4, 12, 7)), (1, (4, 12, 7)), (2, (9, 5, 12, 7))]
         else:
-            batches = [tuple((5, 12, 7)[number % 3] for number in range(self.batch))]
-        return [example(config, tuple(min(one, limit) for one in lengths), self.length) for lengths in batches]
+            batches = [(self.batch, tuple((5, 12, 7)[number % 3] for number in range(self.batch)))]
+        return [
+            example(config, tuple(min(one, limit) for one in lengths), self.length, num_pictures)
+            for num_pictures, lengths in batches
+        ]
 
 
 class TensorsOnly(nn.Module):
@@ -121,14 +128,16 @@ def output_names(config: RS2SamConfig) -> list[str]:
     return ["low_res_logits", *(name for name, is_given in optional.items() if is_given)]
 
 
-def example(config: RS2SamConfig, lengths: tuple[int, ...], longest: int | None = None) -> Arrays:
+def example(
+    config: RS2SamConfig, lengths: tuple[int, ...], longest: int | None = None, num_pictures: int | None = None
+) -> Arrays:
     """Random inputs of a model: noise as images, sentences of these lengths padded to the longest."""
     random = np.random.default_rng(0)
     batch, longest = len(lengths), longest or max(lengths)
     attend = np.arange(longest) < np.array(lengths)[:, None]  # (B, L)
     input_ids = np.where(attend, random.integers(4, config.vocab_size, (batch, longest)), config.text_pad_id)
     images = [
-        random.standard_normal((batch, 3, side, side), dtype=np.float32)
+        random.standard_normal((num_pictures or batch, 3, side, side), dtype=np.float32)
         for side in (config.image_size, config.union_image_size)
     ]
     return images[0], images[1], input_ids.astype(np.int64), attend.astype(np.int64)

@@ -1,6 +1,6 @@
 """Bidirectional hierarchical fusion: image and sentence change each other in the trunk (DESIGN section 2, step 4).
 
-B batch, N image cells, L text tokens, d width of the block, h width of the adapter, C width of the text.
+I pictures, B sentences, N image cells, L text tokens, d width of the block, h of the adapter, C of the text.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from rs2sam.models.attention import CrossAttention
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.initialization import start_at
+from rs2sam.models.sharing import one_per_sentence
 
 TEXT_OUT_GAIN = 2.0
 """Deviation of `text_out` at the start times the root of its fan-in; 3 explodes over 48 blocks, 1 fades over ten."""
@@ -61,14 +62,15 @@ class BidirectionalFusion(nn.Module):
         """Fuse.
 
         Args:
-            image: (B, N, d), what the block's attention made.
+            image: (B, N, d), what the block's attention made; in the first block (I, N, d).
             text: (B, L, C).
             text_key_mask: (B, 1, 1, L) added to scores of text keys, or None as the published code has it.
 
         Returns:
             What is added to the image (B, N, d), and the text (B, L, C).
         """
-        fused = F.gelu(self.down(image))  # (B, N, h)
+        fused = F.gelu(self.down(image))  # (I or B, N, h)
+        fused = one_per_sentence(fused, text.shape[0])  # (B, N, h)
         if self.text_in is None or self.text_to_image is None:
             return self.up(fused), text
         narrow_text = self.text_in(text)  # (B, L, h)

@@ -9,7 +9,7 @@
   cells are neither projected nor split into heads.
 - A lateral convolution of the neck and the decoder's convolution behind it are one product.
 
-B batch, n cells, L text tokens, d width of a block, h width of a fusion, H heads, e = h / H.
+I pictures, B sentences, n cells, L text tokens, d width of a block, h width of a fusion, H heads, e = h / H.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from rs2sam.models.attention import CrossAttention
 from rs2sam.models.fusion import BidirectionalFusion, ProductFusion
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.sharing import one_per_sentence
 from rs2sam.models.trunk import Levels, RS2SamBlock, RS2SamNeck, RS2SamTrunk
 
 _DOMAIN = "com.microsoft"
@@ -72,7 +73,7 @@ class _Cells:
     """The cells of a square map as rows, ordered by windows.
 
     Args:
-        rows: (B * side * side, d), sample by sample, window by window.
+        rows: (B * side * side, d), or of I pictures; sample by sample, window by window.
         side: of the map.
         window: side of a window; `side` is the map's own order.
     """
@@ -109,7 +110,7 @@ class _Cells:
 
 def _run_trunk(trunk: RS2SamTrunk, pixel_values: Tensor, text: Tensor, text_key_mask: Tensor | None) -> list[_Cells]:
     """`RS2SamTrunk.forward`; the maps are given as `_Cells`."""
-    embedded = trunk.patch_embed(pixel_values)  # (B, S/4, S/4, d)
+    embedded = trunk.patch_embed(pixel_values)  # (I, S/4, S/4, d)
     side = embedded.shape[1]
     embedded = embedded + trunk._positions(side, side)
     cells = _Cells(embedded.reshape(-1, embedded.shape[-1]), side, side)
@@ -131,11 +132,12 @@ def _run_block(block: RS2SamBlock, cells: _Cells, text: Tensor, text_key_mask: T
     if block.dim != block.dim_out:
         shortcut = normed.with_rows(_linear(block.proj, normed.rows))
         shortcut = shortcut.pooled() if block.query_stride else shortcut
-    rows = shortcut.rows + attended.rows
+    cells_of_map = (-1, attended.side**2, block.dim_out)
+    rows = one_per_sentence((shortcut.rows + attended.rows).view(cells_of_map), text.shape[0])  # (B, n, d)
     if block.fusion is not None:
-        batched = attended.rows.view(-1, attended.side**2, block.dim_out)
-        fused, text = block.fusion(batched, text, text_key_mask)
-        rows = rows + fused.reshape(-1, block.dim_out)
+        fused, text = block.fusion(attended.rows.view(cells_of_map), text, text_key_mask)
+        rows = rows + fused
+    rows = rows.reshape(-1, block.dim_out)
     rows = rows + _feed_forward(block, block.layer_norm2(rows))
     return shortcut.with_rows(rows), text
 
@@ -216,7 +218,7 @@ def _fuse(
     fusion: BidirectionalFusion, image: Tensor, text: Tensor, text_key_mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """`BidirectionalFusion.forward`."""
-    fused = F.gelu(fusion.down(image))  # (B, n, h)
+    fused = one_per_sentence(F.gelu(fusion.down(image)), text.shape[0])  # (B, n, h)
     if fusion.text_in is None or fusion.text_to_image is None:
         return fusion.up(fused), text
     narrow_text = fusion.text_in(text)  # (B, L, h)

@@ -58,7 +58,7 @@ class RS2SamProcessor(PushToHubMixin):
         push_to_hub: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Write `preprocessor_config.json` and `tokenizer.json`.
+        """Write `preprocessor_config.json` and `tokenizer.model`.
 
         Args:
             folder: made if it is not there; a model's other files in it stay.

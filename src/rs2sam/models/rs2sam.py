@@ -3,13 +3,15 @@
 Rong et al., "Customized SAM 2 for Referring Remote Sensing Image Segmentation", AAAI 2026, arXiv 2503.07266. The steps
 of `RS2SamModel.forward` are those of DESIGN.md section 2.
 
-B batch, S image side, s union image side, L text tokens, N = g x g patches, D union width, C decoder width.
+I pictures, B sentences, S image side, s union image side, L text tokens, N = g x g patches, D union width, C decoder
+width.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -21,6 +23,7 @@ from transformers.utils import ModelOutput
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.attention import additive_key_mask
+from rs2sam.models.checkpoint_writing import follow_umask
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import ProductFusion
 from rs2sam.models.initialization import initialize, start_at
@@ -118,14 +121,18 @@ class RS2SamModel(PreTrainedModel):
         """Segment what the sentence names.
 
         Args:
-            pixel_values: (B, 3, S, S), RGB, ImageNet-normalised. Other multiples of `config.image_side_multiple` than
-                the configured size work too.
-            union_pixel_values: (B, 3, s, s), the same image at the configured union size.
+            pixel_values: (I, 3, S, S), RGB, ImageNet-normalised. B is a multiple of I, sentence b is about picture
+                b * I // B, and what no sentence changes is computed once a picture. Other multiples of
+                `config.image_side_multiple` than the configured size work too.
+            union_pixel_values: (I, 3, s, s), the same images at the configured union size.
             input_ids: (B, L) int64, `<s> ... </s>`, padded at the end.
             attention_mask: (B, L), 1 = attend; by default every token but `config.text_pad_id`.
 
         Returns:
             Logits, pseudo-mask, sentence weight and what trained heads say.
+
+        Raises:
+            InvalidInputError: B is no multiple of I, or a size does not fit.
         """
         text_padding_mask = self.text_padding_mask(input_ids, attention_mask)  # (B, L)
 
@@ -173,7 +180,7 @@ class RS2SamModel(PreTrainedModel):
         return additive_key_mask(text_padding_mask, dtype) if self.config.mask_fusion_padding else None
 
     def encode_union(self, union_pixel_values: Tensor, input_ids: Tensor, text_padding_mask: Tensor) -> UnionFeatures:
-        """Step 1: (B, 3, s, s), (B, L) and (B, L) bool to summary token, patches and text tokens of width D."""
+        """Step 1: (I, 3, s, s), (B, L) and (B, L) bool to summary token, patches and text tokens of width D."""
         side = self.config.union_image_size
         if union_pixel_values.shape[-1] != side or union_pixel_values.shape[-2] != side:
             raise InvalidInputError(
@@ -192,7 +199,7 @@ class RS2SamModel(PreTrainedModel):
         """Steps 4 and 5: the image as the sentence asks for it; not to be cached across sentences.
 
         Args:
-            pixel_values: (B, 3, S, S).
+            pixel_values: (I, 3, S, S).
             text: (B, L, C) text features.
             text_key_mask: from `fusion_key_mask`.
 
@@ -256,6 +263,11 @@ class RS2SamModel(PreTrainedModel):
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         encoding: Tensor = self.image_positions(torch.stack([x, y], dim=-1))  # (height, width, C)
         return encoding.permute(2, 0, 1)[None]
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write a model folder, as transformers does, with files that others can read where the umask lets them."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        follow_umask(Path(save_directory))
 
     def set_attn_implementation(self, *args: Any, **kwargs: Any) -> None:
         """Choose the attention implementation, e.g. `"sdpa"` or `"eager"`, for every part of the model."""

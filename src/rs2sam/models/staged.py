@@ -4,7 +4,7 @@ The steps are those of `RS2SamModel.forward` without the last one, which no back
 the numbers are the same. In half precision the delicate parts stay float32: the position encoding takes sines of angles
 of hundreds of radians, which bf16 rounds to whole ones, and what follows it makes the logits that a threshold cuts.
 
-B batch, S and s image sides, L text tokens, C decoder width, g union grid.
+I pictures, B sentences, S and s image sides, L text tokens, C decoder width, g union grid.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class StagedModel(nn.Module):
         """All stages.
 
         Args:
-            pixel_values: (B, 3, S, S) float32.
-            union_pixel_values: (B, 3, s, s) float32.
+            pixel_values: (I, 3, S, S) float32, see `RS2SamModel.forward`.
+            union_pixel_values: (I, 3, s, s) float32.
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
 

@@ -1,9 +1,9 @@
 """SAM 2's Hiera trunk with the sentence in every block, and its neck (DESIGN section 2, steps 4 and 5).
 
-The features depend on the sentence, so they cannot be cached across sentences.
+The features depend on the sentence, so they cannot be cached across sentences; the first block's attention can.
 Source: SAM 2 (arXiv 2408.00714), Hiera (arXiv 2306.00989); blocks are subclassed from `transformers.models.sam2`.
 
-B batch, H W cells of the map, L text tokens, d width of the block, C width of the text.
+I pictures, B sentences, H W cells of the map, L text tokens, d width of the block, C width of the text.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.models.attention import CellAttention
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import BidirectionalFusion, MlpAdapter
+from rs2sam.models.sharing import one_per_sentence
 
 
 class RS2SamBlock(Sam2MultiScaleBlock):
@@ -55,7 +56,7 @@ class RS2SamBlock(Sam2MultiScaleBlock):
         """Run the block.
 
         Args:
-            hidden_states: (B, H, W, d of the block before).
+            hidden_states: (B, H, W, d of the block before); in the first block (I, H, W, d).
             text: (B, L, C).
             text_key_mask: (B, 1, 1, L) or None.
 
@@ -66,8 +67,9 @@ class RS2SamBlock(Sam2MultiScaleBlock):
         shortcut = hidden_states
         if self.dim != self.dim_out:
             shortcut = do_pool(self.proj(normed), self.query_stride)
-        attended = self._attend(normed, shortcut.shape[1:3])  # (B, H, W, d)
-        hidden_states = shortcut + attended
+        attended = self._attend(normed, shortcut.shape[1:3])  # (I or B, H, W, d)
+        # Behind the attention the sentence comes in, and rows of pictures become rows of sentences.
+        hidden_states = one_per_sentence(shortcut + attended, text.shape[0])  # (B, H, W, d)
         if self.fusion is not None:
             fused, text = self.fusion(attended.flatten(1, 2), text, text_key_mask)
             hidden_states = hidden_states + fused.unflatten(1, attended.shape[1:3])
@@ -113,7 +115,7 @@ class RS2SamTrunk(nn.Module):
         """Encode the image as the sentence asks.
 
         Args:
-            pixel_values: (B, 3, S, S'), sides multiples of `RS2SamConfig.image_side_multiple`.
+            pixel_values: (I, 3, S, S'), sides multiples of `RS2SamConfig.image_side_multiple`.
             text: (B, L, C) text features.
             text_key_mask: (B, 1, 1, L) or None.
 
@@ -128,7 +130,7 @@ class RS2SamTrunk(nn.Module):
                 f"Sides of `pixel_values` must be multiples of {self.side_multiple}, so that attention windows tile "
                 f"the map; got {tuple(pixel_values.shape[2:])}. Resize the image first."
             )
-        hidden_states = self.patch_embed(pixel_values)  # (B, H, W, d)
+        hidden_states = self.patch_embed(pixel_values)  # (I, H, W, d)
         hidden_states = hidden_states + self._positions(hidden_states.shape[1], hidden_states.shape[2])
         maps = []
         for index, block in enumerate(self.blocks):

@@ -3,7 +3,7 @@
 Every weight of a layer exists twice ("multiway"), once for image tokens and once for text; only attention sees both.
 Source: BEiT-3 (arXiv 2208.10442); sub-LN from Magneto (arXiv 2210.06423).
 
-B batch, N patches, L text tokens, D width.
+I pictures, B sentences, N patches, L text tokens, D width.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rs2sam.models.attention import Attention, additive_key_mask
 from rs2sam.models.configuration import POSITION_OFFSET, RS2SamConfig
+from rs2sam.models.sharing import one_per_sentence
 
 NORM_EPS = 1e-5
 
@@ -82,17 +83,21 @@ class UnionLayer(GradientCheckpointingLayer):
         """Run the layer.
 
         Args:
-            image: (B, 1 + N, D), the summary token first.
+            image: (B, 1 + N, D), the summary token first; in the first layer (I, 1 + N, D).
             text: (B, L, D).
             key_mask: (B, 1, 1, 1 + N + L), added to the scores.
 
         Returns:
-            `image` and `text`, changed.
+            `image` (B, 1 + N, D) and `text`, changed.
         """
+        batch, num_image = text.shape[0], image.shape[1]
         pairs = zip(self.image.project(image), self.text.project(text), strict=True)
-        query, key, value = (torch.cat(pair, dim=1) for pair in pairs)  # (B, 1 + N + L, D)
+        # Here the sentence comes in, and rows of pictures become rows of sentences.
+        query, key, value = (
+            torch.cat([one_per_sentence(of_image, batch), of_text], dim=1) for of_image, of_text in pairs
+        )  # (B, 1 + N + L, D)
         attended = self.attention(query, key, value, key_mask)
-        num_image = image.shape[1]
+        image = one_per_sentence(image, batch)
         return self.image.finish(image, attended[:, :num_image]), self.text.finish(text, attended[:, num_image:])
 
 
@@ -119,14 +124,14 @@ class UnionEncoder(nn.Module):
         """Encode image and sentence together.
 
         Args:
-            pixel_values: (B, 3, s, s), normalised RGB at the configured union size.
+            pixel_values: (I, 3, s, s), normalised RGB at the configured union size.
             input_ids: (B, L) int64.
             text_padding_mask: (B, L) bool, True = padding.
 
         Returns:
             Summary token, patches and text tokens.
         """
-        image = self.embed_image(pixel_values)  # (B, 1 + N, D)
+        image = self.embed_image(pixel_values)  # (I, 1 + N, D)
         text = self.embed_text(input_ids, text_padding_mask)  # (B, L, D)
         # Image tokens are never padding.
         padding = F.pad(text_padding_mask, (image.shape[1], 0), value=False)  # (B, 1 + N + L)
@@ -137,9 +142,9 @@ class UnionEncoder(nn.Module):
         return UnionFeatures(cls=image[:, :1], patches=image[:, 1:], text=text)
 
     def embed_image(self, pixel_values: Tensor) -> Tensor:
-        """Patches behind the summary token, with positions: (B, 3, s, s) to (B, 1 + N, D)."""
+        """Patches behind the summary token, with positions: (I, 3, s, s) to (I, 1 + N, D)."""
         weight = self.patch_embedding.weight
-        patches = self.patch_embedding(pixel_values.to(weight.dtype)).flatten(2).transpose(1, 2)  # (B, N, D)
+        patches = self.patch_embedding(pixel_values.to(weight.dtype)).flatten(2).transpose(1, 2)  # (I, N, D)
         image = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         return image + self.image_positions.weight[POSITION_OFFSET:]
 

@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.georeference import crs_name
+from rs2sam.raster.georeference import crs_name, leads_to_earth
 
 Columns = Mapping[str, NDArray[Any]]
 Shapes = NDArray[np.object_]
@@ -63,17 +62,6 @@ class GeoJSONWriter:
             self._file.write(f'{{"type":"FeatureCollection","name":{json.dumps(name)},"features":[')
         except OSError as error:
             raise _refusal(error) from error
-
-    def __enter__(self) -> GeoJSONWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abandon()
 
     def write(self, polygons: Shapes, columns: Columns) -> None:
         """Append polygons.
@@ -124,8 +112,8 @@ def check_crs(crs: CRS | None) -> None:
     Raises:
         InvalidInputError: for an engineering CRS, or one of another celestial body.
     """
-    if crs is not None:
-        _placed(np.array([shapely.Point(0, 0)], dtype=object), crs)
+    if crs is not None and not leads_to_earth(crs):
+        raise _nowhere(crs)
 
 
 def to_wgs84(polygons: Shapes, crs: CRS | None) -> Shapes:
@@ -177,10 +165,7 @@ def _placed(shapes: Shapes, crs: CRS) -> Shapes:
         half = len(shapes) // 2
         return np.concatenate([_placed(shapes[:half], crs), _placed(shapes[half:], crs)])
     except (RasterioError, CPLE_BaseError) as error:
-        raise InvalidInputError(
-            f"GeoJSON needs longitude and latitude, but the coordinate system `{crs_name(crs)}` has none. Choose "
-            "GeoPackage, which keeps any system: --format gpkg."
-        ) from error
+        raise _nowhere(crs) from error
     placed: Shapes = shapely.set_coordinates(shapes.copy(), places.round(_DECIMALS))
     placed[owner[~np.isfinite(places).all(axis=1)]] = None
     return placed
@@ -253,6 +238,14 @@ def _areas(shapes: Any) -> Shapes:
     parts = shapely.get_parts(shapes)
     areas: Shapes = parts[shapely.get_dimensions(parts) == 2]
     return areas
+
+
+def _nowhere(crs: CRS) -> InvalidInputError:
+    """The error for a CRS that has no longitude and latitude."""
+    return InvalidInputError(
+        f"GeoJSON needs longitude and latitude, but the coordinate system `{crs_name(crs)}` has none. Choose "
+        "GeoPackage, which keeps any system: --format gpkg."
+    )
 
 
 def _refusal(error: OSError) -> InvalidInputError:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -131,17 +130,6 @@ class GeoPackageWriter:
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.executescript(_SCHEMA)
             self._srs_id = _add_crs(self._database, crs)
-
-    def __enter__(self) -> GeoPackageWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abandon()
 
     def write(self, polygons: Shapes, columns: Columns, layer: str) -> None:
         """Append polygons; the layer exists afterwards even if there are none.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -56,14 +55,6 @@ class GeoParquetWriter:
         self._crs = crs
         self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-
-    def __enter__(self) -> GeoParquetWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, polygons: Shapes, columns: Columns) -> None:
         """Append polygons.

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
-from rasterio._err import CPLE_BaseError  # what `warp.transform` lets through has no public name
+from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError  # what `warp.transform` lets through has no public name
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
@@ -159,6 +159,18 @@ class Georeference:
             "transform": list(self.transform[:6]),
             "num_gcps": len(self.gcps),
         }
+
+
+def leads_to_earth(crs: CRS) -> bool:
+    """Whether coordinates can be turned into longitude and latitude: not those of a building site or the Moon."""
+    try:
+        warp_points(crs, CRS.from_epsg(4326), [0.0], [0.0])
+    except CPLE_AppDefinedError:
+        # This point lies outside of the projection; others need not.
+        return True
+    except (RasterioError, CPLE_BaseError):
+        return False
+    return True
 
 
 def crs_name(crs: CRS) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,20 @@ _LOCK = "lock"
 _KEY_LENGTH = 12
 
 
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returns the ones that were not there, the innermost first."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders of `make_folder` as far as nothing lies in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def key_of(values: Mapping[str, Any]) -> str:
     """A short name for what determines a result; the same values give the same name."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
@@ -42,7 +56,7 @@ class Job:
     """One run on one scene.
 
     Args:
-        parent: folder of the results.
+        parent: folder of the results; made when the run begins, and removed again where it leaves nothing in it.
         stem: of the scene.
         key: what the run computes, see `key_of`.
         resume: go on with what a run of the same key left, and leave it again when this one does not come to its end.
@@ -54,6 +68,7 @@ class Job:
         self._stem = stem
         self._resume = resume
         self._lock: IO[bytes] | None = None
+        self._made: list[Path] = []
 
     def __enter__(self) -> Job:
         """Take the folder; what runs of other keys or without resuming left behind is removed.
@@ -61,6 +76,7 @@ class Job:
         Raises:
             InvalidInputError: when another process is at work on the same.
         """
+        self._made = make_folder(self._parent)
         ours = re.compile(re.escape(f".rs2sam-{self._stem}-") + f"[0-9a-f]{{{_KEY_LENGTH}}}")
         for path in sorted(self._parent.iterdir()):
             if ours.fullmatch(path.name) and not (self._resume and path == self.folder):
@@ -77,6 +93,7 @@ class Job:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
+        remove_empty(self._made)
 
     @property
     def exists(self) -> bool:

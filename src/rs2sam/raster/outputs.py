@@ -118,15 +118,15 @@ class OutputPaths:
         return sorted(path for path in self.folder.iterdir() if ours.fullmatch(path.name))
 
     def prepare(self, *, overwrite: bool) -> None:
-        """Make the folder, and refuse now what would fail after the work is done.
+        """Refuse now what would fail after the work is done; a folder that is not there is made when the work begins.
 
         Raises:
-            InvalidInputError: when the folder cannot be written, or holds results of this scene and `overwrite` is
-                not set.
+            InvalidInputError: when the folder cannot be written or made, or holds results of this scene and
+                `overwrite` is not set.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
+            nearest = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+            with tempfile.TemporaryFile(dir=nearest):
                 pass
         except OSError as error:
             raise InvalidInputError(

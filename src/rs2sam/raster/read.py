@@ -6,10 +6,14 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from rasterio import Affine
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.imaging import ImageSource, read_image_and_validity
+from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.scene import Scene
 from rs2sam.raster.source import ReadOptions, open_source
+from rs2sam.raster.stretch import Stretch
 from rs2sam.raster.tiling import Window
 
 _LOGGER = logging.getLogger(__name__)
@@ -52,3 +56,23 @@ def read_scene(path: str | Path, options: ReadOptions | None = None) -> Scene:
     if not valid.any():
         _LOGGER.warning("%s has no valid pixel: nothing can be found in it.", path)
     return Scene.of(source.info, rgb, valid)
+
+
+def scene_of(image: ImageSource) -> Scene:
+    """A path by GDAL with its georeferencing, anything else as pixels without a place."""
+    if isinstance(image, (str, Path)):
+        return read_scene(image)
+    rgb, valid = read_image_and_validity(image)
+    return Scene(
+        rgb=rgb,
+        valid=valid,
+        georeference=Georeference(Affine.identity()),
+        source="array",
+        is_photo=True,
+        bands=(1, 2, 3),
+        num_bands=3,
+        dtype="uint8",
+        nodata=None,
+        stretch=Stretch("none"),
+        limits=(),
+    )

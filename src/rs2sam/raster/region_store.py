@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -167,30 +167,22 @@ class RegionStore:
 
     def kept(self) -> Iterator[PixelRegion]:
         """The kept regions, largest first, then by their first pixel. The store must not change meanwhile."""
-        return self._select("r.kept = 1 ORDER BY r.num_pixels DESC, r.first_pixel")
-
-    def in_rows(self, top: int, bottom: int, *, kept: bool = True) -> Iterator[PixelRegion]:
-        """Regions with pixels between rows `top` and `bottom` (outside): kept ones, or those that were dropped."""
-        return self._select("r.kept = ? AND r.bottom > ? AND r.top < ? ORDER BY r.first_pixel", kept, top, bottom)
+        rows = self._database.execute(
+            "SELECT wkb, num_pixels, mean_probability, area_m2, r.first_pixel FROM region r "
+            "JOIN outline USING (first_pixel) WHERE r.kept = 1 ORDER BY r.num_pixels DESC, r.first_pixel"
+        )
+        while batch := rows.fetchmany(_BATCH):
+            outlines = shapely.from_wkb(np.array([row[0] for row in batch], dtype=object))
+            yield from (PixelRegion(outline, *row[1:]) for outline, row in zip(outlines, batch, strict=True))
 
     def outlines_in_rows(self, top: int, bottom: int) -> NDArray[np.object_]:
-        """Outlines of the kept regions with pixels between two rows, in any order."""
+        """Outlines of the kept regions with pixels between rows `top` and `bottom` (outside), in any order."""
         rows = self._database.execute(
             "SELECT wkb FROM region r JOIN outline USING (first_pixel) WHERE r.kept = 1 AND r.bottom > ? AND r.top < ?",
             (top, bottom),
         )
         outlines: NDArray[np.object_] = shapely.from_wkb(np.array([wkb for (wkb,) in rows], dtype=object))
         return outlines
-
-    def _select(self, where: str, *values: Any) -> Iterator[PixelRegion]:
-        rows = self._database.execute(
-            "SELECT wkb, num_pixels, mean_probability, area_m2, r.first_pixel "
-            f"FROM region r JOIN outline USING (first_pixel) WHERE {where}",
-            values,
-        )
-        while batch := rows.fetchmany(_BATCH):
-            outlines = shapely.from_wkb(np.array([row[0] for row in batch], dtype=object))
-            yield from (PixelRegion(outline, *row[1:]) for outline, row in zip(outlines, batch, strict=True))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -159,9 +159,8 @@ def _answered(
     for tile in asked:
         shown = tile.rgb if side is None else _padded(tile.rgb, side)
         pairs.extend((shown, sentence) for sentence in compress(sentences, tile.wanted or repeat(True)))
-    views: list[View] = []
-    for first in range(0, len(pairs), batch_size):
-        views.extend(segmenter.segment_views(pairs[first : first + batch_size], batch_size=batch_size))
+    # In one call, so that a tile of more sentences than fit a batch is prepared once.
+    views = segmenter.segment_views(pairs, batch_size=batch_size) if pairs else []
     seconds = (time.perf_counter() - start) / max(1, len(asked))
     found = iter(views)
     for tile in waiting:

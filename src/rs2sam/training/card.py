@@ -17,7 +17,17 @@ from rs2sam.models.model_card import USE, front_matter, size_rows
 from rs2sam.training.recipe import DataRecipe, Recipe
 from rs2sam.training.validation import Validation
 
-_LIBRARIES = ("rs2sam", "torch", "transformers", "accelerate", "peft", "safetensors", "tokenizers", "numpy", "pillow")
+_LIBRARIES = (
+    "rs2sam",
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "safetensors",
+    "sentencepiece",
+    "numpy",
+    "pillow",
+)
 _GIT_SECONDS = 10
 _COLUMNS = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.6", "Pr@0.7", "Pr@0.8", "Pr@0.9")
 

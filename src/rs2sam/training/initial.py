@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
@@ -20,6 +19,7 @@ from rs2sam.models.conversion import load_published, open_published
 from rs2sam.models.pretrained import initialize_from_beit3, initialize_from_sam2
 from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
 from rs2sam.processing import ProcessingConfig, Processor
+from rs2sam.tokenizer import SentenceTokenizer
 from rs2sam.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def check_start(recipe: Recipe) -> None:
     if recipe.tokenizer is None and (recipe.init is None or Path(recipe.init).is_file()):
         start = f"built from the preset `{recipe.preset}`" if recipe.init is None else f"in the file `{recipe.init}`"
         raise InvalidInputError(
-            f"a model {start} needs `tokenizer`: a folder with `tokenizer.json` and `preprocessor_config.json`, or "
+            f"a model {start} needs `tokenizer`: a folder with `tokenizer.model` and `preprocessor_config.json`, or "
             "BEiT-3's `beit3.spm`; set it, or `init` to a saved model"
         )
 
@@ -72,10 +72,10 @@ def starting_point(recipe: Recipe) -> tuple[RS2SamModel, Processor]:
     else:
         config = RS2SamConfig.preset(recipe.preset, **recipe.config)
         tokenizer, processing = _text_conventions(str(_tokenizer_path(recipe)), config)
-        config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
+        config.vocab_size = max(config.vocab_size, len(tokenizer))
         model = _built(recipe, config)
     config = model.config
-    num_tokens = tokenizer.get_vocab_size()
+    num_tokens = len(tokenizer)
     if num_tokens > config.vocab_size:
         raise InvalidInputError(
             f"the tokenizer in `{recipe.tokenizer}` has {num_tokens} tokens, the model in `{recipe.init}` knows "
@@ -105,7 +105,7 @@ def planned_config(recipe: Recipe) -> RS2SamConfig:
         path_of_tokenizer = _tokenizer_path(recipe)
         if path_of_tokenizer is not None and Path(path_of_tokenizer).exists():
             tokenizer, _ = _text_conventions(path_of_tokenizer, config)
-            config.vocab_size = max(config.vocab_size, tokenizer.get_vocab_size())
+            config.vocab_size = max(config.vocab_size, len(tokenizer))
         return config
     path = Path(recipe.init)
     if not path.is_file():
@@ -171,7 +171,7 @@ def _tokenizer_path(recipe: Recipe) -> str | None:
     return recipe.tokenizer
 
 
-def _text_conventions(path: str, config: RS2SamConfig) -> tuple[Tokenizer, ProcessingConfig]:
+def _text_conventions(path: str, config: RS2SamConfig) -> tuple[SentenceTokenizer, ProcessingConfig]:
     """Tokenizer and conventions of a model folder, or of BEiT-3's SentencePiece file as the published code has them."""
     if Path(path).is_file():
         processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)

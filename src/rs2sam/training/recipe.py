@@ -212,7 +212,7 @@ class Recipe:
             file of a published checkpoint.
         init_sam2: SAM 2's weights, for the parts of a model built anew that are SAM 2's.
         init_beit3: BEiT-3's weights, for the union encoder of a model built anew.
-        tokenizer: folder with `tokenizer.json` and `preprocessor_config.json`, `compact` for those of the model that
+        tokenizer: folder with `tokenizer.model` and `preprocessor_config.json`, `compact` for those of the model that
             ships, or BEiT-3's `beit3.spm`; by default those of `init`. A model built anew needs it.
         token_embeddings: `.npy` table (vocabulary, union width) that a model built anew starts its tokens from.
         teacher: file with EfficientNet-lite0 weights, needed where `auxiliary.distillation` is above 0.

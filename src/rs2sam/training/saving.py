@@ -30,8 +30,6 @@ def save_model(model: RS2SamModel, processor: Processor, card: str, folder: Path
             model.save_pretrained(temporary)
         processor.save(temporary)
         (temporary / CARD_FILE).write_text(card, encoding="utf-8")
-        for file in temporary.iterdir():  # safetensors writes files that nobody but their owner can read
-            shutil.copymode(temporary / CARD_FILE, file)
 
 
 @contextmanager
