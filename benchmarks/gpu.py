@@ -236,7 +236,6 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     # Compiled code outlives a process, so that a piece that ran out of time gets further the next time.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(scratch / "compiled"))
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if arguments.piece:
         run_here(arguments.piece, place)
         return

@@ -110,6 +110,7 @@ class RedSegmenter:
     It counts the views it was asked about and remembers the largest.
     """
 
+    batch_size = 4
     min_presence = 0.0
     choose_in_view = False
     first_pass = None

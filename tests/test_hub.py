@@ -144,6 +144,12 @@ def test_without_the_hubs_client_only_what_is_on_disk_is_there(
     statuses = {listing.name: listing.status for listing in list_models(access)}
     assert statuses == {"compact": "in the package", "rrsisd": "not downloaded", "refsegrs": "not downloaded"}
     assert resolve_model(write_model(tmp_path / "mine")).source == "folder"
+    published = {name.removeprefix("rrsisd/"): content for name, content in PUBLISHED.items() if "rrsisd" in name}
+    with pytest.raises(MissingDependencyError, match=r"rs2sam\[hub\]"):
+        resolve_model(write_model(tmp_path / "theirs", published))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependencyError, match=r"rs2sam\[torch\]"):
+        resolve_model(tmp_path / "theirs")
 
 
 def test_a_published_name_downloads_its_own_folder_only(hub: HubServer, access: HubAccess) -> None:

@@ -27,6 +27,7 @@ class LeftBackend:
     """Says "left half" of whatever it sees, and presence and score by the brightness of the first column."""
 
     name = "left"
+    batch_size = 4
     has_presence = has_score = True
 
     def __init__(self) -> None:

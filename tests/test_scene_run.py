@@ -568,6 +568,12 @@ def test_the_model_decides_whether_tiles_are_skipped(tmp_path, measured, exhaust
     assert (options.first_pass, options.exhaustive) == (used, used is None)
 
 
+@pytest.mark.parametrize(("asked", "used"), [(None, 4), (7, 7)])
+def test_the_model_decides_how_many_views_it_reads_at_once(tmp_path, asked, used):
+    request = SceneRequest("a.tif", ("red",), tmp_path, options=SceneOptions(batch_size=asked))
+    assert with_model_options(request, RedSegmenter()).options.batch_size == used
+
+
 def test_tiles_are_not_skipped_at_a_threshold_that_nobody_measured(tmp_path):
     path = write_tiff(tmp_path / "a.tif", paint(corners()))
     with pytest.raises(InvalidInputError, match=r"'red' has none.*--exhaustive"):

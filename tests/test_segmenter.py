@@ -10,7 +10,13 @@ from PIL import Image
 
 from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
-from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, WeightsNotFoundError
+from rs2sam.errors import (
+    DataNotFoundError,
+    InvalidImageError,
+    InvalidInputError,
+    MissingDependencyError,
+    WeightsNotFoundError,
+)
 from rs2sam.pictures import one_per_sentence
 from rs2sam.processing import Processor
 from rs2sam.raster import read as reading
@@ -28,6 +34,7 @@ class BrightnessBackend:
     """
 
     name = "brightness"
+    batch_size = 4
 
     def __init__(self, *, heads: bool = True, presence: float = 3.0) -> None:
         self.has_presence = self.has_score = heads
@@ -186,6 +193,11 @@ def prepared(monkeypatch):
     images = Processor.images
     monkeypatch.setattr(Processor, "images", lambda self, rgb: sizes.append(rgb.shape[:2]) or images(self, rgb))
     return sizes
+
+
+def test_what_is_no_image_is_refused_in_first_place_too(segmenter):
+    with pytest.raises(InvalidImageError):
+        segmenter.segment(None, "the roof")
 
 
 @pytest.mark.parametrize("call", ["segment_many", "segment_views"])

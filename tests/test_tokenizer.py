@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentencepiece.sentencepiece_model_pb2 import NormalizerSpec
 
-from rs2sam.errors import CheckpointError, DataNotFoundError
+from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.tokenizer import SentenceTokenizer
 from tests.sentencepiece_files import sentencepiece_file
 
@@ -40,7 +40,14 @@ def test_compact_frames_every_sentence(compact):
 
 
 def test_a_tokenizer_survives_pickling(compact):
-    assert pickle.loads(pickle.dumps(compact)).encode("the ship") == compact.encode("the ship")
+    packed = pickle.dumps(compact)
+    assert len(packed) < 1.01 * COMPACT.stat().st_size
+    assert pickle.loads(packed).encode("the ship") == compact.encode("the ship")
+
+
+def test_what_is_no_unicode_text_is_refused(compact):
+    with pytest.raises(InvalidInputError, match="must be Unicode text"):
+        compact.encode("the \ud800 ship")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -52,7 +52,7 @@ def models(as_json: bool) -> None:
 @click.option(
     "--tokenizer",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="beit3.spm, or an XLM-R tokenizer.json [default: the one beside the weights].",
+    help="beit3.spm, an XLM-R tokenizer.json or a tokenizer.model [default: the one beside the weights].",
 )
 @click.option(
     "--config",

@@ -51,7 +51,7 @@ _OPTIONS = [
         help="Side of a tile in pixels [default: the model's own; images up to twice that are seen whole].",
     ),
     click.option("--overlap", type=int, help="Overlap of tiles in pixels [default: a quarter of the tile]."),
-    click.option("--batch-size", type=int, default=4, show_default=True, help="Views the model reads at once."),
+    click.option("--batch-size", type=int, help="Views the model reads at once [default: 1 on a CPU, 4 on a GPU]."),
     click.option(
         "--threshold", type=float, default=0.5, show_default=True, help="Probability above which a pixel counts."
     ),

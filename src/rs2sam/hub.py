@@ -312,6 +312,7 @@ def _is_complete(folder: Path) -> bool:
 
 def _conversion_folder(location: ModelLocation, access: HubAccess) -> Path:
     """Where the conversion of published weights is kept: one folder per state of the source."""
+    require(HUB_CLIENT, "hub", f"The model `{location.name}`")
     from huggingface_hub import cached_assets_path
 
     files = sorted(f for f in location.folder.rglob("*") if f.is_file())
@@ -323,6 +324,7 @@ def _conversion_folder(location: ModelLocation, access: HubAccess) -> Path:
 
 def _converted(location: ModelLocation, access: HubAccess) -> ModelLocation:
     """Published weights in this project's layout, converted the first time."""
+    require("torch", "torch", f"The model `{location.name}`")
     folder = _conversion_folder(location, access)
     if not _is_complete(folder):
         try:

@@ -47,6 +47,10 @@ class ModelOptions(Protocol):
         """Presence below which its answer is "nothing"."""
 
     @property
+    def batch_size(self) -> int:
+        """Views that it best reads at once."""
+
+    @property
     def choose_in_view(self) -> bool:
         """Whether words that compare are chosen among the regions it finds in one view."""
 
@@ -156,6 +160,8 @@ def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneReque
     options = request.options
     if options.min_presence is None:
         options = replace(options, min_presence=model.min_presence)
+    if options.batch_size is None:
+        options = replace(options, batch_size=model.batch_size)
     if options.choose_in_view is None:
         options = replace(options, choose_in_view=model.choose_in_view)
     first_pass = options.first_pass or model.first_pass
@@ -197,7 +203,7 @@ def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJ
         info=info,
         grid=grid,
         sentences=sentences,
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or 1,
         start=0,
         thumbnail=ThumbnailGrid(info.size_hw),
         side=None if options.gsd_m is None else grid.tile,
@@ -242,7 +248,7 @@ class _Run:
         plan = budget(
             self._task.grid,
             len(self._task.sentences),
-            options.batch_size,
+            self._task.batch_size,
             self._source.cache_bytes(self._rows_read),
             options.memory,
             self._task.screening,

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Segmentation", "Segmenter"]
 
-DEFAULT_BATCH_SIZE = 8
-
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
@@ -149,6 +147,11 @@ class Segmenter:
         return self._processor.config.image_size
 
     @property
+    def batch_size(self) -> int:
+        """Views that the model best reads at once here."""
+        return self._backend.batch_size
+
+    @property
     def min_presence(self) -> float:
         """Presence below which this model's answer is "nothing"; 0 where it has no such limit."""
         return self._processor.config.min_presence
@@ -200,7 +203,7 @@ class Segmenter:
     def segment_many(
         self,
         pairs: Iterable[tuple[ImageSource, str]],
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         tile: int | None = None,
         overlap: int | None = None,
@@ -213,7 +216,7 @@ class Segmenter:
             pairs: images and sentences. An image given several times in a row (a path, or the same object, which must
                 not change meanwhile) is read and prepared once; sentences about it in one batch share what the model
                 computes without them.
-            batch_size: views the model reads at once.
+            batch_size: views the model reads at once; None: `self.batch_size`.
             tile: as for `segment`.
             overlap: as for `segment`.
             min_presence: as for `segment`.
@@ -222,6 +225,7 @@ class Segmenter:
         from rs2sam.raster.in_memory import segment_scene
         from rs2sam.raster.scene import SceneOptions
 
+        batch_size = self.batch_size if batch_size is None else batch_size
         min_presence = self.min_presence if min_presence is None else min_presence
         options = SceneOptions(
             tile=tile,
@@ -256,7 +260,7 @@ class Segmenter:
     def segment_views(
         self,
         pairs: Sequence[tuple[RGB, str]],
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         size_hw: tuple[int, int] | None = None,
         min_presence: float = 0.0,
     ) -> list[Segmentation]:
@@ -264,7 +268,7 @@ class Segmenter:
 
         Args:
             pairs: (H, W, 3) uint8 arrays and sentences; those about one array in a row share its preparation.
-            batch_size: views the model reads at once.
+            batch_size: views the model reads at once; None: `self.batch_size`.
             size_hw: size of the masks [px]; None: each array's own.
             min_presence: presence below which an answer is emptied, see `Segmentation.if_present`; the model's own
                 limit is `self.min_presence`.
@@ -272,7 +276,9 @@ class Segmenter:
         Returns:
             One result per pair, in order, in pixel coordinates.
         """
-        return self._in_batches(as_pictures(pairs), batch_size, size_hw, min_presence)
+        return self._in_batches(
+            as_pictures(pairs), self.batch_size if batch_size is None else batch_size, size_hw, min_presence
+        )
 
     def _in_batches(
         self,
@@ -377,7 +383,7 @@ def _read_scenes(pairs: Iterable[tuple[ImageSource, str]]) -> Iterator[tuple[Sce
     """Scenes with their sentences; an image given several times in a row is read once."""
     from rs2sam.raster.read import scene_of
 
-    last: ImageSource | None = None  # held, so that no other object can take its place in memory
+    last: object = object()  # held, so that no other object can take its place in memory
     for image, sentence in pairs:
         are_paths = isinstance(image, (str, Path)) and isinstance(last, (str, Path))
         if not (image is last or (are_paths and str(image) == str(last))):

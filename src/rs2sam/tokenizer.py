@@ -32,9 +32,11 @@ class SentenceTokenizer:
 
     def __init__(self, model: bytes, name: str = "the tokenizer") -> None:
         self._model = model
+        if not model:
+            raise InvalidInputError(f"{name} is empty. Copy it again.")
         try:
             self._pieces = SentencePieceProcessor(model_proto=model)
-        except (RuntimeError, TypeError) as error:  # TypeError: no content at all
+        except RuntimeError as error:
             raise InvalidInputError(
                 f"{name} cannot be read as a SentencePiece model: {error}. Copy it again."
             ) from error
@@ -44,6 +46,10 @@ class SentenceTokenizer:
                 f"{name} must begin with the pieces {', '.join(SPECIAL_TOKENS)}, received {', '.join(first)}. "
                 "Convert BEiT-3's beit3.spm with `rs2sam convert`, or take the file of another model folder."
             )
+
+    def __reduce__(self) -> tuple[type[SentenceTokenizer], tuple[bytes]]:
+        """The file alone; SentencePiece would carry a copy of its own."""
+        return SentenceTokenizer, (self._model,)
 
     @classmethod
     def from_file(cls, path: str | Path) -> SentenceTokenizer:
@@ -70,7 +76,17 @@ class SentenceTokenizer:
         return int(self._pieces.get_piece_size())
 
     def encode(self, sentence: str) -> list[int]:
-        """Ids of one sentence, `<s>` and `</s>` included."""
+        """Ids of one sentence, `<s>` and `</s>` included.
+
+        Raises:
+            InvalidInputError: it is no text that can be written as UTF-8.
+        """
+        try:
+            sentence.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"A sentence must be Unicode text, received {sentence!r} ({error.reason}). Write the character out."
+            ) from error
         return [BEGIN_ID, *self._pieces.encode(sentence), END_ID]
 
     def decode(self, ids: Sequence[int]) -> str:

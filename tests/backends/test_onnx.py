@@ -43,10 +43,23 @@ def test_sentences_that_are_no_multiple_of_the_pictures_are_refused(onnx_folder,
         OnnxBackend.from_folder(onnx_folder).run(pixels[:2], union[:2], ids, attend)
 
 
+@pytest.mark.parametrize(
+    ("size", "providers", "expected"),
+    [
+        ("batch", ["CPUExecutionProvider"], 1),
+        ("batch", ["CUDAExecutionProvider", "CPUExecutionProvider"], 4),
+        (6, ["CPUExecutionProvider"], 6),
+    ],
+)
+def test_a_cpu_best_answers_one_sentence_at_a_time_and_a_graph_of_a_fixed_batch_that(size, providers, expected):
+    assert OnnxBackend(OneSizeSession(size, providers)).batch_size == expected
+
+
 class OneSizeSession:
     """Stands in for the session of a graph that has one size for pictures and sentences."""
 
-    def __init__(self, size):
+    def __init__(self, size, providers=("CPUExecutionProvider",)):
+        self.providers = list(providers)
         shapes = {"pixel_values": [size, 3, 64, 64], "union_pixel_values": [size, 3, 32, 32]}
         shapes |= {"input_ids": [size, "length"], "attention_mask": [size, "length"]}
         self.inputs = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
@@ -56,6 +69,9 @@ class OneSizeSession:
 
     def get_outputs(self):
         return [SimpleNamespace(name="low_res_logits")]
+
+    def get_providers(self):
+        return self.providers
 
     def run(self, names, arrays):
         assert {len(array) for array in arrays.values()} == {len(arrays["input_ids"])}

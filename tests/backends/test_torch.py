@@ -21,6 +21,7 @@ def test_outputs_have_the_documented_shapes_and_ranges(torch_folder, make_batch)
     assert 0 <= output.pseudo_mask.min() <= output.pseudo_mask.max() <= 1
     assert 0 <= output.iou_scores.min() <= output.iou_scores.max() <= 1
     assert (backend.name, backend.has_presence, backend.has_score) == ("torch", True, True)
+    assert backend.batch_size == 1
 
 
 def test_a_padded_batch_equals_its_samples(torch_folder, make_batch):

@@ -112,6 +112,16 @@ def test_a_run_without_catalog_removes_an_earlier_one_and_nothing_else(tmp_path)
     assert not (tmp_path / "out/catalog").exists()
 
 
+@pytest.mark.parametrize("links", [{}, {"links": [{"rel": "item"}, {"rel": "item", "href": "./a/"}, 3]}])
+def test_an_earlier_catalog_that_somebody_changed_costs_the_run_nothing(tmp_path, links):
+    write_scenes(tmp_path / "in")
+    place = tmp_path / "out/catalog"
+    (place / "a").mkdir(parents=True)
+    (place / "catalog.json").write_text(json.dumps({"id": "rs2sam-results", **links}))
+    assert run_locally(plan(tmp_path, "out"))["catalog"] is None
+    assert not (place / "catalog.json").exists()
+
+
 def test_a_run_without_catalog_leaves_a_foreign_one(tmp_path):
     write_scenes(tmp_path / "in")
     foreign = tmp_path / "out/catalog/catalog.json"

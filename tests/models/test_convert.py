@@ -161,6 +161,16 @@ def test_a_sentencepiece_tokenizer_is_turned_into_ours(source: Path, tmp_path: P
     assert ids == [0, *(piece + 1 for piece in pieces.encode("the plane")), 2]
 
 
+def test_another_tokenizer_for_a_model_of_ours_leaves_its_other_conventions(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "ours")
+    config = json.loads((tmp_path / "ours" / "preprocessor_config.json").read_text()) | {"min_presence": 0.25}
+    (tmp_path / "ours" / "preprocessor_config.json").write_text(json.dumps(config))
+    small_tokenizer(40).save(tmp_path / "mine.model")
+    convert(tmp_path / "ours", tmp_path / "again", tokenizer=tmp_path / "mine.model")
+    found = Processor.from_folder(tmp_path / "again")
+    assert (found.config.min_presence, len(found.tokenizer)) == (0.25, 40)
+
+
 def test_a_tokenizer_larger_than_the_vocabulary_is_refused(source: Path, tmp_path: Path) -> None:
     small_tokenizer(600).save(tmp_path / "large.model")
     with pytest.raises(CheckpointError, match=r"512 token embeddings: .* has 600 tokens"):

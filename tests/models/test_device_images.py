@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,13 @@ def test_pictures_of_different_sizes_keep_their_order():
     for row, rgb in enumerate([*pictures, pictures[0]]):
         for all_rows, alone in zip(together, device_images([rgb], processor.config, CPU), strict=True):
             assert torch.equal(all_rows[row], alone[0])
+
+
+def test_mean_and_deviation_may_be_lists():
+    config = small_processor().config
+    lists = replace(config, image_mean=list(config.image_mean), image_std=list(config.image_std))
+    ours, expected = (device_images([picture(8, 8, 1)], one, CPU) for one in (lists, config))
+    assert torch.equal(ours[0], expected[0])
 
 
 def test_what_is_no_picture_is_refused():

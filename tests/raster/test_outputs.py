@@ -257,3 +257,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match="must be writable"):
         OutputPaths(tmp_path / "file" / "out", "a").prepare(overwrite=False)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InvalidInputError, match="must be writable"):
+        OutputPaths(tmp_path / "link", "a").prepare(overwrite=False)

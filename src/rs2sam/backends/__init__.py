@@ -31,6 +31,9 @@ ONNX_FILE = "model.onnx"
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+GPU_BATCH_SIZE = 4
+"""Sentences at once on a GPU, unless told otherwise."""
+
 
 @dataclass(frozen=True, eq=False)
 class BackendOutput:
@@ -63,6 +66,10 @@ class Backend(Protocol):
     @property
     def has_score(self) -> bool:
         """Whether `iou_scores` is given."""
+
+    @property
+    def batch_size(self) -> int:
+        """Sentences that it best answers at once: one on a CPU, whose caches more activations only leave."""
 
     def run(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs2sam.backends import ONNX_FILE, BackendOutput, FloatArray, IntArray
+from rs2sam.backends import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError
 from rs2sam.pictures import as_taken
 
@@ -42,6 +42,8 @@ class OnnxBackend:
         self._batch, self._length = (_fixed(size) for size in shapes["input_ids"])
         # Exports of before and those of a fixed batch have one size for pictures and sentences.
         self._shares_pictures = shapes["pixel_values"][0] != shapes["input_ids"][0]
+        is_cpu = session.get_providers() == ["CPUExecutionProvider"]
+        self.batch_size = self._batch or (1 if is_cpu else GPU_BATCH_SIZE)
         self.has_presence = "presence_logits" in self._outputs
         self.has_score = "iou_scores" in self._outputs
 

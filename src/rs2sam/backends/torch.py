@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.utils import logging
 
-from rs2sam.backends import BackendOutput, FloatArray, IntArray, Precision
+from rs2sam.backends import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray, Precision
 from rs2sam.errors import InvalidInputError
 from rs2sam.imaging import RGB
 from rs2sam.models.device_images import device_images
@@ -61,6 +61,7 @@ class TorchBackend:
         self._model: RS2SamModel = model.eval().to(self._device)
         # Where padding has weight nothing is filled up.
         self._longest_text = model.config.max_text_tokens if model.config.mask_fusion_padding else 0
+        self.batch_size = 1 if self._device.type == "cpu" else GPU_BATCH_SIZE
         self.has_presence = bool(model.config.has_presence)
         self.has_score = bool(model.config.has_score)
         self.compiled = compiled

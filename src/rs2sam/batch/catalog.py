@@ -125,11 +125,12 @@ def remove_catalog(folder: Path) -> None:
     if not _is_ours(place):
         return
     catalog = json.loads((place / "catalog.json").read_text(encoding="utf-8"))
-    hrefs = [PurePosixPath(link["href"]) for link in catalog["links"] if link["rel"] == "item"]
-    items = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
-    for item in items:
-        item.unlink(missing_ok=True)
-    (place / "catalog.json").unlink()
+    links = [link for link in catalog.get("links") or [] if isinstance(link, dict) and link.get("rel") == "item"]
+    hrefs = [PurePosixPath(str(link.get("href", ""))) for link in links]
+    named = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
+    items = [item for item in named if item.is_file()]  # a file that somebody changed may name anything
+    for item in (*items, place / "catalog.json"):
+        item.unlink()
     for emptied in (*(item.parent for item in items), place):
         with suppress(OSError):  # results of scenes may lie there
             emptied.rmdir()

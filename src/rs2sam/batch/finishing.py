@@ -43,6 +43,7 @@ class ModelFacts:
 
     Args:
         image_size: side of the square that the model sees [px].
+        batch_size: views that it best reads at once.
         min_presence: below which it says nothing.
         choose_in_view: whether it leaves words that compare to the choice among what it found.
         backend_name: what runs it.
@@ -50,6 +51,7 @@ class ModelFacts:
     """
 
     image_size: int
+    batch_size: int
     min_presence: float
     choose_in_view: bool
     backend_name: str
@@ -60,6 +62,7 @@ class ModelFacts:
         """Those of a loaded model."""
         return cls(
             image_size=segmenter.image_size,
+            batch_size=segmenter.batch_size,
             min_presence=segmenter.min_presence,
             choose_in_view=segmenter.choose_in_view,
             backend_name=segmenter.backend_name,

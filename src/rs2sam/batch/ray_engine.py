@@ -92,7 +92,7 @@ class _Pipeline:
         """Answers to all tiles of all scenes, in order; what breaks Ray is a `BrokenEngineError`."""
         import ray.data
 
-        batch_size = requests[0].options.batch_size
+        batch_size = requests[0].options.batch_size or self.facts.batch_size
         decisions = self._first_pass(requests)
         rows = [scene_row(number, request, decisions.get(number)) for number, request in enumerate(requests)]
         # Stages differ in what they need, so that Ray does not put reading into the process of the model.

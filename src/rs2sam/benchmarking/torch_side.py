@@ -186,6 +186,7 @@ class _Plain:
     def __init__(self, backend: TorchBackend, context: Callable[[], AbstractContextManager[Any]]) -> None:
         self._backend, self._context = backend, context
         self.has_presence, self.has_score = backend.has_presence, backend.has_score
+        self.batch_size = backend.batch_size
 
     def run(self, *arrays: Any) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""

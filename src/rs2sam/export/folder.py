@@ -192,7 +192,7 @@ def _open(folder: Path, report: dict[str, Any]) -> Backend:
         return OnnxBackend.from_folder(folder)
     kind, shapes = cast("ProgramFormat", report["format"]), Shapes(**report["shapes"])
     # Exports of before this key take a picture for every sentence.
-    shares_pictures = report.get("shares_pictures", False)
+    shares_pictures = report["shares_pictures"]
     return ProgramBackend.from_file(
         folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"], shares_pictures
     )

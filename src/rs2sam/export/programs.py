@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from rs2sam.backends import BackendOutput, FloatArray, IntArray
+from rs2sam.backends import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray
 from rs2sam.backends.fixed_shapes import run_fixed
 from rs2sam.models.exported import Arrays, Shapes, TensorsOnly
 from rs2sam.models.rs2sam import RS2SamModel
@@ -58,6 +58,7 @@ class ProgramBackend:
     ) -> None:
         self._call, self._outputs, self._shapes, self._device = call, outputs, shapes, device
         self._shares_pictures = shares_pictures
+        self.batch_size = shapes.batch or (1 if device == "cpu" else GPU_BATCH_SIZE)
         self.has_presence, self.has_score = "presence_logits" in outputs, "iou_scores" in outputs
         self.name = "torch"
 

@@ -33,7 +33,7 @@ from rs2sam.models.conversion import (
 )
 from rs2sam.models.model_card import CardFacts, model_card
 from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
-from rs2sam.processing import Processor
+from rs2sam.processing import CONFIG_FILE, ProcessingConfig, Processor
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
 DTYPES: tuple[DtypeName, ...] = get_args(DtypeName)
@@ -61,8 +61,8 @@ def convert(
         source: as for `load_published`, or a folder in this project's format.
         out: folder to write; it must not exist or be empty.
         dtype: of the weights; default: as in the source.
-        tokenizer: BEiT-3's `beit3.spm`, or the tokenizer.json that transformers makes of it; default: the one beside
-            the weights.
+        tokenizer: BEiT-3's `beit3.spm`, the tokenizer.json that transformers makes of it, or a tokenizer.model of this
+            project; default: the one beside the weights.
         config: sizes, if they cannot be told from the tensors' shapes.
         overwrite: replace `out` if it holds a model of this project.
         show_progress: show a bar on stderr, if that is a terminal.
@@ -129,7 +129,11 @@ def _processor(source: Path, tokenizer: Path | None, config: RS2SamConfig, *, is
     if is_own and tokenizer is None:
         return Processor.from_folder(source)
     file = tokenizer or _tokenizer_beside(source)
-    processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)
+    own_conventions = source / CONFIG_FILE
+    if is_own and own_conventions.is_file():
+        processing = ProcessingConfig.from_json(own_conventions)
+    else:
+        processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)
     processor = Processor(processing, load_published_tokenizer(file))
     size = len(processor.tokenizer)
     if size > config.vocab_size:

@@ -46,7 +46,7 @@ def device_images(pictures: Sequence[RGB], config: ProcessingConfig, device: tor
                 "Pass it through `read_image` first."
             )
         by_size.setdefault(picture.shape, []).append(key)
-    mean, std = (_channels(values, device) for values in (config.image_mean, config.image_std))
+    mean, std = (_channels(tuple(values), device) for values in (config.image_mean, config.image_std))
     made: dict[int, tuple[Tensor, Tensor]] = {}
     for keys in by_size.values():
         moved = _moved(np.stack([different[key] for key in keys]), device).permute(0, 3, 1, 2).float()

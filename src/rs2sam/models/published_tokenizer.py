@@ -65,6 +65,8 @@ def load_published_tokenizer(path: str | Path) -> SentenceTokenizer:
     texts = tuple(piece.piece for piece in model.pieces)
     if texts[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS:
         return SentenceTokenizer.from_file(path)
+    if not texts:
+        raise CheckpointError(f"`{path}` is no SentencePiece model: it has no pieces. Take BEiT-3's own `beit3.spm`.")
     if model.trainer_spec.model_type != _UNIGRAM or texts[: len(_LEADING_PIECES)] != _LEADING_PIECES:
         raise CheckpointError(
             f"`{path}` must be a SentencePiece unigram model that starts with {', '.join(_LEADING_PIECES)}, received "
@@ -131,7 +133,7 @@ def _from_json(path: Path) -> tuple[list[Piece], bytes]:
         charsmaps = [base64.b64decode(one) for one in _charsmaps(content["normalizer"])]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"`{path}` must be the tokenizer.json of an XLM-R tokenizer (unigram), and is not ({error!r}). Take "
+            f"`{path}` must be the tokenizer.json of an XLM-R tokenizer (unigram), and is not. Take "
             "BEiT-3's own `beit3.spm`."
         ) from error
     texts = [text for text, _ in vocabulary]

@@ -177,7 +177,7 @@ class Screening:
             overview: (side, side, 3) uint8, see `read`.
             number: of the view.
         """
-        shown = [segmenter.segment_views([(overview, sentence)], batch_size=1)[0] for sentence in self.sentences]
+        shown = segmenter.segment_views([(overview, sentence) for sentence in self.sentences], batch_size=1)
         return {
             tile: tuple(score(view, self.views, number, tile) >= self.threshold for view in shown)
             for tile in self.views.tiles_of(number)

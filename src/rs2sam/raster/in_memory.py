@@ -67,7 +67,7 @@ def segment_scene(
         min_presence=options.min_presence or 0.0,
     )
     tiles = read_tiles(SceneReader(scene) if isinstance(scene, Scene) else scene, grid)
-    for tile in answer_tiles(segmenter, tiles, sentences, options.batch_size, side=side):
+    for tile in answer_tiles(segmenter, tiles, sentences, options.batch_size or 1, side=side):
         assembler.add(tile)
         assembler.forget_finished_rows()
         if progress is not None:

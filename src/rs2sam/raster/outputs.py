@@ -124,8 +124,10 @@ class OutputPaths:
             InvalidInputError: when the folder cannot be written or made, or holds results of this scene and
                 `overwrite` is not set.
         """
+        folders = self.folder, *self.folder.absolute().parents
         try:
-            nearest = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+            # A link to nothing is neither a folder nor a place for one.
+            nearest = next(folder for folder in folders if folder.exists() or folder.is_symlink())
             with tempfile.TemporaryFile(dir=nearest):
                 pass
         except OSError as error:

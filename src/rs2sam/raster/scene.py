@@ -187,7 +187,7 @@ class SceneOptions:
         tile: side of a tile in pixels of the scene; None: the model's own side, and an image of up to
             `WHOLE_VIEW_FACTOR` times that side whole.
         overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
-        batch_size: views the model reads at once.
+        batch_size: views the model reads at once; None: as `run_scene` finds best for the model, else one.
         threshold: a pixel is foreground where its probability is above this.
         min_presence: a view whose presence is below this is empty; 0 and None switch it off, and `run_scene` takes
             the model's own for None.
@@ -207,7 +207,7 @@ class SceneOptions:
 
     tile: int | None = None
     overlap: int | None = None
-    batch_size: int = 4
+    batch_size: int | None = None
     threshold: float = 0.5
     min_presence: float | None = 0.0
     min_area: MinArea = field(default_factory=lambda: MinArea(0))
@@ -222,7 +222,7 @@ class SceneOptions:
     def __post_init__(self) -> None:
         if self.tile is not None and self.tile < 16:
             raise InvalidInputError(f"A tile must have at least 16 pixels a side, but `tile` is {self.tile}.")
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1, but it is {self.batch_size}.")
         if self.gsd_m is not None and not (self.gsd_m > 0 and math.isfinite(self.gsd_m)):
             raise InvalidInputError(
