@@ -96,20 +96,20 @@ def draw(report: dict[str, Any], file: Path) -> None:
     figure, panels = pyplot.subplots(2, len(POINTS), figsize=(12, 6), layout="constrained", sharex="col")
     for column, (axis, points) in enumerate(report["points"].items()):
         values = [one["value"] for one in points]
-        panels[0, column].plot(values, [one["wall_s"] for one in points], "o-", label="by the clock")
-        panels[0, column].plot(values, [one["cpu_s"] for one in points], "s--", label="processor time")
+        # The fastest of the readings: others may have met a slower clock of the machine.
+        panels[0, column].plot(values, [one["least_s"] for one in points], "o-", label="in one call")
         if axis == SHARED:
-            alone = [one["one_by_one"]["cpu_s"] for one in points]
-            panels[0, column].plot(values, alone, "^:", label="processor time, one by one")
+            alone = [one["one_by_one"]["least_s"] for one in points]
+            panels[0, column].plot(values, alone, "^:", label="in as many calls")
             panels[0, column].legend()
         panels[1, column].plot(values, [one["peak_mib"] for one in points], "o-", color="tab:green")
         panels[1, column].set_xlabel(axis)
         for row in (0, 1):
+            panels[row, column].margins(y=0.1)
             panels[row, column].set_ylim(bottom=0)
             panels[row, column].grid(alpha=0.3)
     panels[0, 0].set_ylabel("seconds")
     panels[1, 0].set_ylabel("peak memory [MiB]")
-    panels[0, 0].legend()
     figure.suptitle(f"{report['model']} on {report['machine']['cpu']}, {report['machine']['cores']} cores")
     figure.savefig(file, dpi=110)
     pyplot.close(figure)

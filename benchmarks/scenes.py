@@ -65,6 +65,7 @@ class FreeSegmenter:
 
     image_size = 512
     backend_name = "free"
+    batch_size = 4
     min_presence = 0.0
     choose_in_view = False
     first_pass = None
