@@ -103,8 +103,8 @@ def test_a_program_of_fixed_sizes_answers_sentences_about_one_picture(fixed, mod
 
 
 def test_pictures_and_sentences_are_counted_apart_only_where_both_are_free(free, fixed):
-    assert json.loads((free / "export.json").read_text())["shares_pictures"] is True
-    assert json.loads((fixed / "export.json").read_text())["shares_pictures"] is False
+    assert json.loads((free / "export.json").read_text())["shapes"]["batch"] is None
+    assert json.loads((fixed / "export.json").read_text())["shapes"]["batch"] is not None
 
 
 def test_a_sentence_too_long_for_fixed_sizes_is_refused(fixed, make_batch):

@@ -174,7 +174,6 @@ def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
         "inputs": list(INPUT_NAMES),
         "outputs": outputs,
         "shapes": asdict(options.shapes),
-        "shares_pictures": options.shapes.batch is None,
         "image_size": config.image_size,
         "union_image_size": config.union_image_size,
         "precision": options.precision,
@@ -191,11 +190,7 @@ def _open(folder: Path, report: dict[str, Any]) -> Backend:
     if report["format"] == "onnx":
         return OnnxBackend.from_folder(folder)
     kind, shapes = cast("ProgramFormat", report["format"]), Shapes(**report["shapes"])
-    # Exports of before this key take a picture for every sentence.
-    shares_pictures = report["shares_pictures"]
-    return ProgramBackend.from_file(
-        folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"], shares_pictures
-    )
+    return ProgramBackend.from_file(folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"])
 
 
 def _answer(backend: Backend, processor: Processor, picture: Any) -> BackendOutput:

@@ -50,27 +50,17 @@ class ProgramBackend:
         outputs: their names, as the fields of `BackendOutput`.
         shapes: which sizes are fixed.
         device: where it runs.
-        shares_pictures: whether it takes fewer pictures than sentences.
     """
 
-    def __init__(
-        self, call: Callable[..., Any], outputs: list[str], shapes: Shapes, device: str, shares_pictures: bool
-    ) -> None:
+    def __init__(self, call: Callable[..., Any], outputs: list[str], shapes: Shapes, device: str) -> None:
         self._call, self._outputs, self._shapes, self._device = call, outputs, shapes, device
-        self._shares_pictures = shares_pictures
         self.batch_size = shapes.batch or (1 if device == "cpu" else GPU_BATCH_SIZE)
         self.has_presence, self.has_score = "presence_logits" in outputs, "iou_scores" in outputs
         self.name = "torch"
 
     @classmethod
     def from_file(
-        cls,
-        file: Path,
-        kind: ProgramFormat,
-        outputs: list[str],
-        shapes: Shapes,
-        device: str,
-        shares_pictures: bool,
+        cls, file: Path, kind: ProgramFormat, outputs: list[str], shapes: Shapes, device: str
     ) -> ProgramBackend:
         """Load what `write_program` wrote."""
         with warnings.catch_warnings():
@@ -80,7 +70,7 @@ class ProgramBackend:
                 call = torch.export.load(file).module()
             else:
                 call = torch._inductor.aoti_load_package(str(file))
-        return cls(call, outputs, shapes, device, shares_pictures)
+        return cls(call, outputs, shapes, device)
 
     def run(
         self,
@@ -90,7 +80,7 @@ class ProgramBackend:
         attention_mask: IntArray,
     ) -> BackendOutput:
         """Answer a batch; see `Backend.run`."""
-        images = as_taken((pixel_values, union_pixel_values), len(input_ids), self._shares_pictures)
+        images = as_taken((pixel_values, union_pixel_values), len(input_ids), is_shared=self._shapes.batch is None)
         arrays = (*images, input_ids, attention_mask)
         return run_fixed(self._run, arrays, self._shapes.batch, self._shapes.length)
 
