@@ -21,12 +21,12 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from rasterio import Affine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -36,7 +36,8 @@ from rs2sam.datasets.base import AnnotatedImage
 from rs2sam.datasets.sources import nwpu_vhr10
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
-from rs2sam.raster import Georeference, Scene, SceneOptions, Stretch, TileGrid, segment_scene
+from rs2sam.raster import SceneOptions, TileGrid, segment_scene
+from rs2sam.raster.read import scene_of
 from rs2sam.raster.scope import Candidate, ScopedSentence, choose, read_sentence
 from rs2sam.raster.vectorize import fill, trace
 from rs2sam.segmenter import Segmenter
@@ -101,20 +102,7 @@ class ModelTiles:
     def __init__(self, segmenter: Segmenter, annotated: AnnotatedImage) -> None:
         self._segmenter = segmenter
         self._options = SceneOptions(min_presence=segmenter.min_presence, batch_size=5)
-        rgb = annotated.pixels()
-        self._scene = Scene(
-            rgb=rgb,
-            valid=np.ones(rgb.shape[:2], dtype=bool),
-            georeference=Georeference(Affine.identity()),
-            source=annotated.id,
-            is_photo=True,
-            bands=(1, 2, 3),
-            num_bands=3,
-            dtype="uint8",
-            nodata=None,
-            stretch=Stretch("none"),
-            limits=((0.0, 255.0),) * 3,
-        )
+        self._scene = replace(scene_of(annotated.pixels()), source=annotated.id)
         self._found: dict[str, Any] = {}
 
     def find(self, text: str) -> Any:
