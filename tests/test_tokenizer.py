@@ -11,7 +11,7 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
-from sentencepiece.sentencepiece_model_pb2 import NormalizerSpec
+from sentencepiece.sentencepiece_model_pb2 import ModelProto, NormalizerSpec
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.tokenizer import SentenceTokenizer
@@ -150,6 +150,12 @@ class TestPublished:
 
     def test_spaces_at_the_ends_and_repeated_ones_are_dropped(self, small):
         assert small.encode("  the   ship ") == small.encode("the ship")
+
+    def test_settings_of_the_file_are_kept(self, load, tmp_path):
+        model = ModelProto.FromString(sentencepiece_file(*PIECES, ("the", -1.0)))
+        model.normalizer_spec.add_dummy_prefix = False
+        (tmp_path / "plain.spm").write_bytes(model.SerializeToString())
+        assert pieces(load(tmp_path / "plain.spm"), "the ship") == ["<s>", "the", "▁ship", "</s>"]
 
     def test_a_run_of_unknown_characters_is_one_unknown_token(self, small):
         assert small.encode("the 飞机 ship") == [0, 4, 5, 3, 6, 2]

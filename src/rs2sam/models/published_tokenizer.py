@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,6 @@ SEG_TOKEN = "[SEG]"
 _LEADING_PIECES = ("<unk>", "<s>", "</s>")
 
 _UNIGRAM = 1
-
-Piece = tuple[str, float]
-"""Text and log probability."""
 
 
 def load_published_tokenizer(path: str | Path) -> SentenceTokenizer:
@@ -60,7 +57,7 @@ def load_published_tokenizer(path: str | Path) -> SentenceTokenizer:
             f"tokenizer not found: `{path}`. Point to `beit3.spm` (github.com/microsoft/unilm, folder beit3)."
         )
     if path.suffix == ".json":
-        return SentenceTokenizer(_xlmr_order(*_from_json(path)), str(path))
+        return SentenceTokenizer(_in_xlmr_order(_from_json(path)), str(path))
     model = _sentencepiece_model(path)
     texts = tuple(piece.piece for piece in model.pieces)
     if texts[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS:
@@ -72,8 +69,8 @@ def load_published_tokenizer(path: str | Path) -> SentenceTokenizer:
             f"`{path}` must be a SentencePiece unigram model that starts with {', '.join(_LEADING_PIECES)}, received "
             f"model type {model.trainer_spec.model_type} with {len(texts)} pieces. Take BEiT-3's own `beit3.spm`."
         )
-    pieces = [(piece.piece, piece.score) for piece in model.pieces[len(_LEADING_PIECES) :]]
-    return SentenceTokenizer(_xlmr_order(pieces, model.normalizer_spec.precompiled_charsmap), str(path))
+    del model.pieces[: len(_LEADING_PIECES)]
+    return SentenceTokenizer(_in_xlmr_order(model), str(path))
 
 
 def published_processing_config(
@@ -89,27 +86,23 @@ def published_processing_config(
     )
 
 
-def _xlmr_order(pieces: Iterable[Piece], charsmap: bytes) -> bytes:
-    """A SentencePiece unigram model: special tokens, `pieces`, `<mask>`, `[SEG]`.
+def _in_xlmr_order(model: Any) -> bytes:
+    """A SentencePiece file: special tokens, the pieces of `model`, `<mask>`, `[SEG]`; all else as in `model`.
 
     Args:
-        pieces: those of text, in order.
-        charsmap: compiled normalisation rules; empty for none.
+        model: a unigram `ModelProto` of pieces of text alone; it is changed.
     """
-    model = ModelProto()
-    kinds = ModelProto.SentencePiece
+    text, kinds = list(model.pieces), ModelProto.SentencePiece
+    del model.pieces[:]
     for token in SPECIAL_TOKENS:
         kind = kinds.UNKNOWN if token == SPECIAL_TOKENS[UNKNOWN_ID] else kinds.CONTROL
         model.pieces.add(piece=token, score=0.0, type=kind)
-    for text, score in pieces:
-        model.pieces.add(piece=text, score=score, type=kinds.NORMAL)
+    model.pieces.extend(text)
     for token in (MASK_TOKEN, SEG_TOKEN):
         model.pieces.add(piece=token, score=0.0, type=kinds.CONTROL)
-    trainer, normalizer = model.trainer_spec, model.normalizer_spec
-    trainer.model_type = _UNIGRAM
+    trainer = model.trainer_spec
     trainer.vocab_size = len(model.pieces)
     trainer.bos_id, trainer.pad_id, trainer.eos_id, trainer.unk_id = BEGIN_ID, PAD_ID, END_ID, UNKNOWN_ID
-    normalizer.precompiled_charsmap = charsmap
     return bytes(model.SerializeToString())
 
 
@@ -125,7 +118,7 @@ def _sentencepiece_model(path: Path) -> Any:
     return model
 
 
-def _from_json(path: Path) -> tuple[list[Piece], bytes]:
+def _from_json(path: Path) -> Any:
     """Pieces of text and normalisation of the tokenizer.json that transformers writes for an XLM-R tokenizer."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +135,13 @@ def _from_json(path: Path) -> tuple[list[Piece], bytes]:
             f"`{path}` must begin with the pieces {', '.join(SPECIAL_TOKENS)}, received {', '.join(texts[:4])}. Take "
             "BEiT-3's own `beit3.spm`."
         )
-    return [piece for piece in vocabulary[len(SPECIAL_TOKENS) :] if piece[0] != MASK_TOKEN], b"".join(charsmaps[:1])
+    model = ModelProto()
+    for text, score in vocabulary[len(SPECIAL_TOKENS) :]:
+        if text != MASK_TOKEN:
+            model.pieces.add(piece=text, score=score)
+    model.trainer_spec.model_type = _UNIGRAM
+    model.normalizer_spec.precompiled_charsmap = b"".join(charsmaps[:1])
+    return model
 
 
 def _charsmaps(normalizer: Any) -> Iterator[str]:
