@@ -15,7 +15,6 @@ image's, else the file's.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.masks import SegmentationMask
+from rs2sam.datasets.masks import SegmentationMask, check_segmentation
+from rs2sam.datasets.plain_values import file_name, plain_id, plain_text, read_json, shown
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 _ROBOFLOW_NAME = "_annotations.coco.json"
@@ -66,6 +66,7 @@ class Instances:
                 f"`{self.path}`: annotation {annotation_id} has sentences and no `segmentation`. Add polygons or run "
                 "lengths; a box alone is no target."
             )
+        check_segmentation(annotation["segmentation"], f"`{self.path}`, annotation {annotation_id}: `segmentation`")
         return annotation
 
     def _entry(
@@ -73,9 +74,10 @@ class Instances:
     ) -> Mapping[str, Any]:
         """An entry of a list by its id."""
         if not isinstance(key, Hashable) or key not in entries:
+            key_shown = repr(key) if isinstance(key, str) else shown(key)
             raise InvalidInputError(
-                f"{referrer} is about id {key!r}, which `{name}` of `{self.path}` does not hold. Take the files of one "
-                "release, or remove the entry."
+                f"{referrer} is about id {key_shown}, which `{name}` of `{self.path}` does not hold. Take the files "
+                "of one release, or remove the entry."
             )
         return entries[key]
 
@@ -91,7 +93,7 @@ def read_instances(path: Path, *, last_of_equal_ids: bool = False) -> Instances:
         DataNotFoundError: there is no such file.
         InvalidInputError: it is no COCO file of instances, or an id comes twice.
     """
-    content = _read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         raise InvalidInputError(
             f"`{path}` must be a COCO file: an object with the lists `images`, `annotations` and `categories`"
@@ -174,6 +176,7 @@ class _Reader:
         self._instances = instances
         self._split = split
         self._prefix = "" if split is None else f"{split}-"
+        self._masks: dict[tuple[Any, Any], SegmentationMask | None] = {}
         self._of_category: dict[tuple[Any, Any], list[Mapping[str, Any]]] = defaultdict(list)
         for annotation in instances.annotations.values():
             if annotation.get("segmentation") is not None:
@@ -191,12 +194,16 @@ class _Reader:
 
     def from_refs(self, path: Path) -> list[Sample]:
         """Samples of a list of refs."""
-        refs = _read_json(path)
+        refs = read_json(path)
         if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
             raise InvalidInputError(f"`{path}` must be a list of refs: objects with `ann_id` and `sentences`")
         samples = []
         for number, ref in enumerate(refs):
-            where = f"`{path}`, ref {ref.get('ref_id', number)}"
+            ref_id = str(plain_id(ref.get("ref_id", number), f"`{path}`, ref {number}: `ref_id`"))
+            where = f"`{path}`, ref {ref_id}"
+            for key in ("image_id", "category_id", "split"):
+                if ref.get(key) is not None:
+                    plain_id(ref[key], f"{where}: `{key}`")
             keys = ref["ann_ids"] if "ann_ids" in ref else [ref["ann_id"]] if "ann_id" in ref else None
             sentences = list(_sentences(ref, where))
             if not isinstance(keys, list) or not sentences:
@@ -205,7 +212,6 @@ class _Reader:
                     f"the keys {', '.join(map(str, ref))}"
                 )
             annotations = tuple(self._instances.annotation_of(key, where) for key in keys)
-            ref_id = str(ref.get("ref_id", number))
             for position, sentence in enumerate(sentences):
                 samples.append(self._sample(sentence, annotations, f"{ref_id}-{position}", ref_id, ref, where))
         return samples
@@ -228,7 +234,6 @@ class _Reader:
         image = self._image_path(str(entry["file_name"]))
         category_ids = {annotation.get("category_id") for annotation in annotations} or {owner.get("category_id")}
         category_id = category_ids.pop() if len(category_ids) == 1 else None
-        everything = tuple(self._of_category.get((image_id, category_id), ()))
         split = owner.get("split") or entry.get("split") or self._split
         return Sample(
             image=image,
@@ -237,7 +242,7 @@ class _Reader:
             id=self._prefix + name,
             category=self._instances.categories.get(category_id),
             split=None if split is None else str(split),
-            category_mask=self._mask(everything, entry, image, where),
+            category_mask=self._category_mask(image_id, category_id, entry, image),
             ref_id=self._prefix + ref_id,
             image_id=f"{self._prefix}{image_id}",
         )
@@ -250,6 +255,17 @@ class _Reader:
             return None
         segmentations = tuple(annotation["segmentation"] for annotation in annotations)
         return SegmentationMask(segmentations, where, entry_size(entry), image)
+
+    def _category_mask(
+        self, image_id: object, category_id: object, entry: Mapping[str, Any], image: Path
+    ) -> SegmentationMask | None:
+        """Everything of a class in an image: one value for all sentences about it, so that it is drawn once."""
+        key = image_id, category_id
+        if key not in self._masks:
+            where = f"`{self._instances.path}`, image {image_id}, class {category_id}"
+            mask = self._mask(tuple(self._of_category.get(key, ())), entry, image, where)
+            self._masks[key] = None if mask is None else replace(mask, is_shared=True)
+        return self._masks[key]
 
     def _image_path(self, name: str) -> Path:
         """Where an image is; where it should be, if it is nowhere."""
@@ -282,8 +298,8 @@ def sentence_text(value: object, where: str) -> tuple[str, str | None]:
     """
     text = value.get("raw", value.get("sent")) if isinstance(value, Mapping) else value
     if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{where}: a sentence is text that is not empty, received {str(value)[:80]!r}")
-    sentence = text.strip()
+        raise InvalidInputError(f"{where}: a sentence is text that is not empty, received {shown(value)!r}")
+    sentence = plain_text(text, f"{where}: a sentence").strip()
     return sentence, None if text == sentence else text
 
 
@@ -297,23 +313,18 @@ def _sentences(owner: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def _entries(entries: Any, keys: tuple[str, ...], where: str) -> list[Mapping[str, Any]]:
-    """Check that a list holds objects that have text or a number under these keys."""
+    """Check that a list holds objects that have text or a number under these keys, and under `category_id` if any."""
     if not isinstance(entries, list):
-        raise InvalidInputError(f"{where} must be a list, received {str(entries)[:80]}")
+        raise InvalidInputError(f"{where} must be a list, received {shown(entries)}")
     for number, entry in enumerate(entries):
         missing = [
             key for key in keys if not isinstance(entry, dict) or not isinstance(entry.get(key), (str, int, float))
         ]
         if missing:
-            raise InvalidInputError(f"{where}: entry {number} has no `{missing[0]}`: {str(entry)[:80]}")
+            raise InvalidInputError(f"{where}: entry {number} has no `{missing[0]}`: {shown(entry)}")
+        for key in (*keys, "category_id"):
+            if entry.get(key) is not None:
+                plain_id(entry[key], f"{where}: entry {number}: `{key}`")
+        if "file_name" in keys:
+            file_name(entry["file_name"], f"{where}: entry {number}: `file_name`")
     return entries
-
-
-def _read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"`{path}` is not there. Take all files of one release.") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"`{path}` cannot be read as JSON: {error}. Copy or export it again.") from error

@@ -29,7 +29,8 @@ from PIL import Image
 
 from rs2sam.datasets.base import ImageSource, MaskSource, Sample
 from rs2sam.datasets.coco import sentence_text
-from rs2sam.datasets.masks import MaskFile, SegmentationMask
+from rs2sam.datasets.masks import MaskFile, SegmentationMask, check_segmentation
+from rs2sam.datasets.plain_values import file_name, parse_json, plain_text, shown
 from rs2sam.datasets.run_lengths import encode_runs
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
@@ -229,17 +230,19 @@ def _lines(file: Path) -> list[str]:
 def _parse(line: str, file: Path, number: int, where: str) -> Sample:
     """The sample of one line."""
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
     except ValueError as error:
         raise InvalidInputError(
             f"{where}: a line is one JSON object; {error}. Write each sample on one line."
         ) from error
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or not entry["image"]:
-        raise InvalidInputError(f'{where}: a line needs "image", the path of a file; received {line.strip()[:80]}')
+        raise InvalidInputError(f'{where}: a line needs "image", the path of a file; received {shown(line.strip())}')
     fields = {name: _text(entry, name, where) for name in _TEXT_FIELDS}
-    image = file.parent / entry["image"]
+    image = file.parent / file_name(entry["image"], f'{where}, "image"')
     default_split = file.stem if file.stem in _SPLIT_NAMES else None
     category = entry.get("category_segmentation")
+    if category is not None:
+        check_segmentation(category, f'{where}: "category_segmentation"')
     sentence, raw = sentence_text(entry.get("sentence"), f'{where}, "sentence"')
     return Sample(
         image=image,
@@ -269,12 +272,11 @@ def _target(entry: Mapping[str, Any], file: Path, image: Path, where: str) -> Ma
         return None
     value = entry[meant[0]]
     if meant == ["segmentation"]:
-        if not isinstance(value, (dict, list)):
-            raise InvalidInputError(f'{where}: "segmentation" is polygons or run lengths, received {str(value)[:80]}')
+        check_segmentation(value, f'{where}: "segmentation"')
         return SegmentationMask((value,), where, image=image)
     if not isinstance(value, str) or not value:
-        raise InvalidInputError(f'{where}: "mask" is the path of a file, received {str(value)[:80]}')
-    return MaskFile(file.parent / value)
+        raise InvalidInputError(f'{where}: "mask" is the path of a file, received {shown(value)}')
+    return MaskFile(file.parent / file_name(value, f'{where}, "mask"'))
 
 
 def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:
@@ -283,5 +285,5 @@ def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise InvalidInputError(f'{where}: "{name}" is text, received {str(value)[:80]}')
-    return str(value)
+        raise InvalidInputError(f'{where}: "{name}" is text, received {shown(value)}')
+    return plain_text(str(value), f'{where}, "{name}"')

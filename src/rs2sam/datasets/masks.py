@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,17 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from rs2sam.datasets.base import ImageSource, Mask, MaskSource, image_size
-from rs2sam.datasets.run_lengths import decode_runs
+from rs2sam.datasets.plain_values import shown
+from rs2sam.datasets.run_lengths import checked_size, decode_runs
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError, require
 
 _JPEG_THRESHOLD = 127
 _WITH_ALPHA = {"LA", "PA", "RGBA", "RGBa", "La"}
 # A polygon of an image lies in it, give or take; coordinates of another unit would be drawn for minutes or not at all.
 _MAX_OUTSIDE = 2.0
+# Of one polygon; pycocotools keeps some hundred bytes for each pixel that its outline passes.
+_MAX_OUTLINE_PX = 5e6
+_SHARED_MASKS = 8  # that are kept drawn, a bit a pixel
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class SegmentationMask:
         size_hw: height and width of the image in pixels; None: of `image`, as the file says.
         image: the image's file, for polygons without `size_hw`.
         exactly_once: drop pixels that more than one segment covers, as published masks of RRSIS-D do.
+        is_shared: many samples ask for this mask in turn, so that it is kept for a while once it is drawn.
     """
 
     segmentations: tuple[Any, ...] = field(repr=False)
@@ -65,24 +71,36 @@ class SegmentationMask:
     size_hw: tuple[int, int] | None = None
     image: Path | None = None
     exactly_once: bool = False
+    is_shared: bool = False
 
     def __call__(self) -> Mask:
         """Draw it: (H, W) bool."""
+        if not self.is_shared:
+            return self._drawn()
+        bits, size_hw = _drawn_once(self)
+        return np.unpackbits(bits, count=size_hw[0] * size_hw[1]).view(np.bool_).reshape(size_hw)
+
+    def _drawn(self) -> Mask:
+        """The union of the segmentations."""
         try:
-            masks = [decode(one, self._size_hw(one), self.exactly_once) for one in self.segmentations]
-            if len({mask.shape for mask in masks}) != 1:
-                sizes = ", ".join(str(mask.shape) for mask in masks)
-                raise InvalidInputError(f"segmentations of one target need one size, received {sizes or 'none'}")
+            if not self.segmentations:
+                raise InvalidInputError("a target needs at least one segmentation, received none")
+            return _united(decode(one, self._size_hw(one), self.exactly_once) for one in self.segmentations)
         except InvalidInputError as error:
             raise InvalidInputError(f"{self.where}: {error}") from error
-        union: Mask = np.logical_or.reduce(masks)
-        return union
 
     def _size_hw(self, segmentation: object) -> tuple[int, int] | None:
         """The image's size, looked up only where the segmentation does not say it."""
         if self.size_hw is None and self.image is not None and not _holds_run_lengths(segmentation):
             return image_size(self.image)
         return self.size_hw
+
+
+@lru_cache(maxsize=_SHARED_MASKS)
+def _drawn_once(mask: SegmentationMask) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+    """A shared mask, a bit a pixel, and its height and width."""
+    drawn = mask._drawn()
+    return np.packbits(drawn), (drawn.shape[0], drawn.shape[1])
 
 
 def read_mask(path: Path) -> Mask:
@@ -155,22 +173,52 @@ def decode(segmentation: Any, size_hw: tuple[int, int] | None = None, exactly_on
     segments = segmentation if isinstance(segmentation, list) else [segmentation]
     if not segments:
         return np.zeros(_needed(size_hw), dtype=bool)
+    layers: Iterator[Mask]
     if all(isinstance(segment, dict) for segment in segments):
-        layers = [decode_runs(segment) for segment in segments]
+        layers = (decode_runs(segment) for segment in segments)
     elif all(isinstance(segment, (list, tuple)) for segment in segments):
         layers = _draw_polygons(segments, _needed(size_hw))
     else:
         raise InvalidInputError(
             "a segmentation is a list of polygons [[x, y, x, y, ...], ...] or run lengths "
-            f'{{"size": [h, w], "counts": ...}}, received {str(segmentation)[:80]}'
+            f'{{"size": [h, w], "counts": ...}}, received {shown(segmentation)}'
         )
-    sizes = {layer.shape for layer in layers}
-    if len(sizes) != 1:
-        raise InvalidInputError(f"run lengths of one segmentation need one size, received {sorted(sizes)}")
-    if len(layers) == 1:
-        return layers[0]
-    cover = np.sum(layers, axis=0, dtype=np.int32)  # (H, W)
-    return np.equal(cover, 1) if exactly_once else np.greater(cover, 0)
+    return _united(layers, exactly_once=exactly_once)
+
+
+def _united(layers: Iterable[Mask], *, exactly_once: bool = False) -> Mask:
+    """The union of masks (H, W), or what exactly one covers; no more than one is held beside the result."""
+    union: Mask | None = None
+    again: Mask | None = None
+    for layer in layers:
+        if union is None:
+            union = layer
+            again = np.zeros_like(layer) if exactly_once else None
+            continue
+        if layer.shape != union.shape:
+            sizes = sorted({layer.shape, union.shape})
+            raise InvalidInputError(f"segmentations of one target need one size, received {sizes}")
+        if again is not None:
+            again |= union & layer
+        union |= layer
+    assert union is not None, "there is at least one layer"
+    return union if again is None else union & ~again
+
+
+def check_segmentation(segmentation: object, where: str) -> None:
+    """Raise InvalidInputError unless it has the form of polygons or run lengths; what they hold is looked at later.
+
+    Args:
+        segmentation: what a file says.
+        where: what has it, for the message.
+    """
+    parts = segmentation if isinstance(segmentation, list) else [segmentation]
+    polygons = [part for part in parts if isinstance(part, (list, tuple))]
+    values = [value for part in parts if isinstance(part, dict) for value in part.values()]
+    lists_of_numbers = [*polygons, *(value for value in values if isinstance(value, list))]
+    has_form = len(polygons) == len(parts) or all(isinstance(part, dict) for part in parts)
+    if not has_form or any(isinstance(value, (list, dict)) for one in lists_of_numbers for value in one):
+        raise InvalidInputError(f"{where} is polygons or run lengths, received {shown(segmentation)}")
 
 
 def mask_fingerprint(source: MaskSource) -> Any:
@@ -309,26 +357,40 @@ def _needed(size_hw: tuple[int, int] | None) -> tuple[int, int]:
     return size_hw
 
 
-def _draw_polygons(polygons: Sequence[Sequence[Any]], size_hw: tuple[int, int]) -> list[Mask]:
+def _draw_polygons(polygons: Sequence[Sequence[Any]], size_hw: tuple[int, int]) -> Iterator[Mask]:
     """Draw polygons by COCO's rule, each on its own: (H, W) bool."""
     require("pycocotools", "train", "a mask of polygons")
     from pycocotools import mask as coco
 
-    # Its `decode` warns with numpy 2, and ours reads the same text.
-    return [decode_runs(one) for one in coco.frPyObjects([_polygon(points, size_hw) for points in polygons], *size_hw)]
+    size_hw = checked_size(list(size_hw))
+    for polygon in [_polygon(points, size_hw) for points in polygons]:
+        # Its `decode` warns with numpy 2, and ours reads the same text.
+        yield decode_runs(coco.frPyObjects([polygon], *size_hw)[0])
 
 
 def _polygon(points: Sequence[Any], size_hw: tuple[int, int]) -> list[float]:
     """Check one polygon; returns its coordinates as floats."""
-    is_number = all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in points)
+    limit = (1 + _MAX_OUTSIDE) * max(size_hw)
+    is_number = all(isinstance(v, (int, float)) and not isinstance(v, bool) and _is_finite(v) for v in points)
     if not is_number or len(points) < 6 or len(points) % 2:
         raise InvalidInputError(
-            f"a polygon is [x, y, x, y, ...] with at least three points, received {str(list(points))[:80]}"
+            f"a polygon is [x, y, x, y, ...] with at least three points, received {shown(list(points))}"
         )
-    limit = (1 + _MAX_OUTSIDE) * max(size_hw)
     if max(abs(v) for v in points) > limit:
         raise InvalidInputError(
             f"a polygon's coordinates are pixels of its image of {size_hw[1]} x {size_hw[0]}, received up to "
-            f"{max(points, key=abs)}. Convert them from their unit or take the image they belong to."
+            f"{shown(max(points, key=abs))}. Convert them from their unit or take the image they belong to."
+        )
+    corners = np.array(points, dtype=np.float64).reshape(-1, 2)
+    length = float(np.abs(corners - np.roll(corners, 1, axis=0)).sum())
+    if length > _MAX_OUTLINE_PX:
+        raise InvalidInputError(
+            f"a polygon's outline is at most {_MAX_OUTLINE_PX:,.0f} pixels long, received {length:,.0f}. Give the mask "
+            "as run lengths or as a file."
         )
     return [float(v) for v in points]
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a number is finite; a whole one of any size is."""
+    return isinstance(value, int) or math.isfinite(value)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.coco import Instances, distinct_ids, entry_size, read_instances, sentence_text
 from rs2sam.datasets.masks import SegmentationMask
+from rs2sam.datasets.plain_values import listed, plain_id
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 REFS_FILE = Path("rrsisd", "refs(unc).p")
@@ -33,7 +35,10 @@ INSTANCES_FILE = Path("rrsisd", "instances.json")
 IMAGE_FOLDER = Path("images", "rrsisd", "JPEGImages")
 
 _REF_KEYS = ("ref_id", "ann_id", "image_id", "split", "sentences")
-_ADMITTED = {(module, name) for module in ("builtins", "__builtin__") for name in ("set", "frozenset", "bytearray")}
+_ADMITTED = {(module, name) for module in ("builtins", "__builtin__") for name in ("set", "frozenset")}
+
+_REFUSED_CODES = {"BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4"}
+_REMEMBERS = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def read_rrsisd(root: Path) -> list[Sample]:
@@ -74,6 +79,7 @@ def read_plain_pickle(path: Path) -> Any:
     """
     content = path.read_bytes()
     try:
+        _check_codes(content)
         return _PlainUnpickler(io.BytesIO(content), encoding="utf-8").load()
     except UnicodeDecodeError:
         pass  # text of Python 2 in another encoding; Latin-1 reads any
@@ -87,6 +93,24 @@ def read_plain_pickle(path: Path) -> Any:
         raise InvalidInputError(f"`{path}` {error}") from error
     except Exception as error:
         raise _damaged(path, error) from error
+
+
+def _check_codes(content: bytes) -> None:
+    """Refuse what makes a reader take memory that the file does not fill.
+
+    Python's own reader makes a table as long as the largest number that a value is remembered under, and a buffer as
+    long as a `bytearray` claims to be, before it looks at what follows.
+
+    Raises:
+        InvalidInputError: there is such a code.
+        Exception: the pickle is damaged.
+    """
+    for code, argument, _ in pickletools.genops(content):
+        if code.name in _REFUSED_CODES or (code.name in _REMEMBERS and int(argument or 0) > len(content)):
+            raise InvalidInputError(
+                f"may hold builtin containers and scalars only, received the code `{code.name}` with {argument!r:.40}. "
+                "Nothing of it was run. Get the file from its authors again."
+            )
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -111,14 +135,20 @@ def _samples_of(ref: Any, where: str, instances: Instances, root: Path) -> list[
     missing = [key for key in _REF_KEYS if not isinstance(ref, dict) or key not in ref]
     if missing:
         raise InvalidInputError(f"{where}: a ref has the keys {', '.join(_REF_KEYS)}; `{missing[0]}` is missing")
+    for key in ("ref_id", "image_id", "split"):
+        plain_id(ref[key], f"{where}: `{key}`")
+    if ref.get("category_id") is not None:
+        plain_id(ref["category_id"], f"{where}: `category_id`")
     annotation = instances.annotation_of(ref["ann_id"], where)
     entry = instances.image_of(ref["image_id"], where)
     segmentation = annotation["segmentation"]
-    mask = SegmentationMask((segmentation,), where, entry_size(entry), root / IMAGE_FOLDER / entry["file_name"], True)
+    image = root / IMAGE_FOLDER / str(entry["file_name"])
+    mask = SegmentationMask((segmentation,), where, entry_size(entry), image, True)
+    sentences = listed(ref["sentences"], f"{where}: `sentences`")
     category_id = ref.get("category_id", annotation.get("category_id"))
     return [
         Sample(
-            image=root / IMAGE_FOLDER / entry["file_name"],
+            image=image,
             sentence=sentence,
             mask=mask,
             id=f"{ref['ref_id']}-{position}",
@@ -128,7 +158,7 @@ def _samples_of(ref: Any, where: str, instances: Instances, root: Path) -> list[
             image_id=str(ref["image_id"]),
             raw_sentence=raw,
         )
-        for position, (sentence, raw) in enumerate(sentence_text(one, where) for one in ref["sentences"])
+        for position, (sentence, raw) in enumerate(sentence_text(one, where) for one in sentences)
     ]
 
 

@@ -14,11 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rs2sam.datasets.base import Mask
+from rs2sam.datasets.plain_values import shown
 from rs2sam.errors import InvalidInputError
+
+MAX_SIDE, MAX_PIXELS = 2**16, 2**28
+"""Of a mask that is drawn from text: a line of a file must not ask for more memory than any picture needs. The side
+keeps pycocotools' drawing of polygons, which counts in fifths of a pixel, within 32 bits."""
 
 _ZERO = 48  # the character of the value 0
 _GOES_ON, _SIGN, _BITS = 0x20, 0x10, 5
-_MAX_CHARACTERS = 12  # of one run: 60 bits
+_MAX_CHARACTERS = 7  # of one run: 35 bits, so that no sum of what fits into memory can wrap
 
 
 def decode_runs(segment: dict[str, Any]) -> Mask:
@@ -33,26 +38,52 @@ def decode_runs(segment: dict[str, Any]) -> Mask:
     Raises:
         InvalidInputError: the runs are damaged or do not fill their size.
     """
-    size, counts = segment.get("size"), segment.get("counts")
-    if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(type(n) is int and n > 0 for n in size)):
-        raise InvalidInputError(f'run lengths need "size": [height, width], received {str(size)[:80]}')
+    size_hw, counts = checked_size(segment.get("size")), segment.get("counts")
+    num_pixels = size_hw[0] * size_hw[1]
     if isinstance(counts, (str, bytes)):
         runs = _from_text(counts)
     elif isinstance(counts, list) and all(type(n) is int for n in counts):
+        # Before they are summed: numbers of 64 bits wrap, and a wrong sum has runs written out of bounds.
+        if counts and not (min(counts) >= 0 and max(counts) <= num_pixels):
+            raise _misfit(size_hw, len(counts), sum(counts))
         runs = np.array(counts, dtype=np.int64)
     else:
         raise InvalidInputError(
-            f'run lengths need "counts": a list of whole numbers or COCO\'s text, received {str(counts)[:80]}'
+            f'run lengths need "counts": a list of whole numbers or COCO\'s text, received {shown(counts)}'
         )
-    num_pixels = size[0] * size[1]
-    if (runs < 0).any() or int(runs.sum()) != num_pixels:
-        raise InvalidInputError(
-            f"run lengths of size {list(size)} must add up to {num_pixels} pixels, received {len(runs)} runs of "
-            f"{int(runs.sum())} in all: they are damaged, cut short, or of another image"
-        )
+    # Each at most the mask's size, and no more of them than memory holds: the sum of these cannot wrap.
+    if not runs.size or runs.min() < 0 or runs.max() > num_pixels or int(runs.sum()) != num_pixels:
+        raise _misfit(size_hw, len(runs), sum(runs.tolist()))
     is_set = np.arange(len(runs)) % 2 == 1
     flat: Mask = np.repeat(is_set, runs)
-    return np.ascontiguousarray(flat.reshape(size[1], size[0]).T)
+    return np.ascontiguousarray(flat.reshape(size_hw[1], size_hw[0]).T)
+
+
+def checked_size(size: object) -> tuple[int, int]:
+    """Height and width of a mask as a file says them.
+
+    Raises:
+        InvalidInputError: they are no two whole numbers above 0, or larger than a mask may be.
+    """
+    is_pair = isinstance(size, (list, tuple)) and len(size) == 2 and all(type(n) is int and n > 0 for n in size)
+    if not is_pair:
+        raise InvalidInputError(f'run lengths need "size": [height, width], received {shown(size)}')
+    assert isinstance(size, (list, tuple))
+    height, width = size
+    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise InvalidInputError(
+            f"a mask has up to {MAX_SIDE:,} pixels a side and {MAX_PIXELS:,} in all, received {shown(list(size))}. "
+            "Cut the image and its masks into smaller ones."
+        )
+    return height, width
+
+
+def _misfit(size_hw: tuple[int, int], num_runs: int, total: int) -> InvalidInputError:
+    """The error for runs that are not those of their size."""
+    return InvalidInputError(
+        f"run lengths of size {list(size_hw)} must add up to {size_hw[0] * size_hw[1]} pixels, "
+        f"received {num_runs} runs of {shown(total)} in all: they are damaged, cut short, or of another image"
+    )
 
 
 def encode_runs(mask: Mask) -> dict[str, Any]:
