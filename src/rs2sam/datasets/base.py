@@ -1,8 +1,8 @@
 """Values that every dataset produces: annotated images (what is where) and samples (one sentence, one mask).
 
 An `AnnotatedImage` says what is where, with no sentence. Augmentation changes it first, sentences are made from the
-changed one (`expressions.py`), so a sentence always describes the pixels that the model sees. A `Sample` is the end of
-that path, and the form in which datasets with their own sentences arrive.
+changed one (`english/expressions.py`), so a sentence always describes the pixels that the model sees. A `Sample` is the
+end of that path, and the form in which datasets with their own sentences arrive.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Instance:
     """One object in an image; only the rectangle around it is stored.
 
     Args:
-        category: name from `rs2sam.datasets.vocabulary`, e.g. `storage_tank`.
+        category: name from `rs2sam.datasets.english.vocabulary`, e.g. `storage_tank`.
         mask: (h, w) bool, the object inside its rectangle; at least one pixel is True.
         origin_xy: column and row of `mask[0, 0]` in the image.
         attributes: what is known besides the mask, e.g. `colour` (a name of `vocabulary.COLOURS`, or None
