@@ -135,7 +135,7 @@ def test_the_graph_runs_where_torch_is_not_installed(onnx_folder):
 
 
 def test_a_folder_without_graph_says_how_to_make_one(tmp_path):
-    with pytest.raises(InvalidInputError, match=r"python -m rs2sam\.models\.onnx_export"):
+    with pytest.raises(InvalidInputError, match=r"python -m rs2sam\.export\.onnx_export"):
         OnnxBackend.from_folder(tmp_path)
 
 

@@ -215,7 +215,9 @@ def test_a_folder_of_another_kind_is_said(kind: str, remedy: str, tmp_path: Path
 
 def test_other_weights_are_recognised_as_not_published(tmp_path: Path) -> None:
     torch.save({"model": {"image_encoder.trunk.pos_embed": torch.zeros(2)}}, tmp_path / "sam2.pt")
-    with pytest.raises(CheckpointError, match=r"must hold `text_feat_linear\.weight`.*rs2sam\.models\.pretrained"):
+    with pytest.raises(
+        CheckpointError, match=r"must hold `text_feat_linear\.weight`.*rs2sam\.models\.weights\.pretrained"
+    ):
         load_published(tmp_path / "sam2.pt")
 
 

@@ -207,10 +207,10 @@ def test_memory_is_bounded_by_the_largest_tensors_not_by_the_file(tmp_path: Path
     torch.save({f"t{n}": torch.rand(1_000_000) for n in range(40)}, tmp_path / "model.pt")  # 160 MB
     code = (
         "import resource; from pathlib import Path; import rs2sam.models.weights.convert; import torch\n"
-        "from rs2sam.models import checkpoint_files\n"
+        "from rs2sam.models.weights import files\n"
         "from rs2sam.models.weights.files import Checkpoint\n"
         "from rs2sam.models.weights.writing import write_checkpoint\n"
-        "checkpoint_files.RELEASE_BYTES = 40_000_000\n"
+        "files.RELEASE_BYTES = 40_000_000\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         f"checkpoint = Checkpoint({str(tmp_path / 'model.pt')!r})\n"
         f"write_checkpoint(Path({str(tmp_path)!r}), checkpoint.specs, checkpoint.read)\n"

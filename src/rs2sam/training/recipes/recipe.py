@@ -33,7 +33,7 @@ class DataRecipe:
     """What is trained on: a referring data set (`dataset`), or sentences made by rules for annotated images.
 
     Args:
-        dataset: folder of a referring data set with its own sentences; any format of `rs2sam.datasets.open_dataset`.
+        dataset: folder of a referring data set with its own sentences; any format of `readers.reading.open_dataset`.
         train_split: the split of `dataset` that is trained on; null: all of it, for data without splits.
         val_split: the split that is validated on; of rule-made data too.
         variation: how samples of `dataset` are varied, as far as their sentences stay true; not at all by default.
