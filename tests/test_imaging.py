@@ -112,9 +112,7 @@ def test_arrays_are_read_as_files_of_the_same_values_are(tmp_path):
     values = np.random.default_rng(1).uniform(0, 1.2, (30, 40, 3)).astype(np.float32)
     values[3, 4] = np.nan
     write_tiff(tmp_path / "a.tif", values)
-    for mine, files in zip(
-        read_image_and_validity(values), read_image_and_validity(tmp_path / "a.tif"), strict=True
-    ):
+    for mine, files in zip(read_image_and_validity(values), read_image_and_validity(tmp_path / "a.tif"), strict=True):
         np.testing.assert_array_equal(mine, files)
     assert not read_image_and_validity(values)[1][3, 4]
 

@@ -109,9 +109,10 @@ def alpha_lines(share: float, remedy: str) -> tuple[str, ...]:
 def _has_data(array: npt.NDArray[Any], values: npt.NDArray[Any], num_colours: int) -> npt.NDArray[np.bool_]:
     """(H, W) bool: a pixel has data while one of its colours is not masked and all are finite."""
     colours = values[..., :num_colours]
-    valid = np.ones(values.shape[:2], np.bool_)
+    valid: npt.NDArray[np.bool_] = np.ones(values.shape[:2], np.bool_)
     if np.ma.is_masked(array):
-        valid = ~np.ma.getmaskarray(array).reshape(values.shape)[..., :num_colours].all(axis=2)
+        masked = np.ma.getmaskarray(array).reshape(values.shape)[..., :num_colours]
+        valid = np.asarray(~masked.all(axis=2))
     if colours.dtype.kind == "f":
         valid &= np.isfinite(colours).all(axis=2)
     return valid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +93,7 @@ def palette_of(dataset: DatasetReader, say: Callable[[str], None] = lambda _: No
     return table
 
 
-def look_up(table: NDArray[np.uint8], indices: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
+def look_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> tuple[Pixels, NDArray[np.bool_]]:
     """Colours (3, h, w) of a palette's (h, w) indices, and where they are opaque; others have no colour and no data."""
     last = len(table) - 1
     known = np.where((indices >= 0) & (indices < last), indices, last).astype(np.int64)

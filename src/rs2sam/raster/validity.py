@@ -67,7 +67,7 @@ class Validity:
         if self.values is not None:
             valid = self._differ(pixels)
         elif self.has_masks:
-            valid = masks().any(axis=0)
+            valid = np.asarray(masks().any(axis=0))
         else:
             valid = np.ones(pixels.shape[1:], dtype=np.bool_)
         if pixels.dtype.kind == "f":
