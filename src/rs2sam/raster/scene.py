@@ -127,7 +127,7 @@ def _stem_of_part(source: str) -> str:
     """The container's name without folder and suffix, and after it what names the part."""
     _, *parts = (part.strip("\"'") for part in source.split(":"))
     file = next((part for part in parts if Path(part).suffix or "/" in part), parts[0])
-    named = [Path(file).stem, *(part for part in parts if part is not file)]
+    named = [Path(file).stem, *(part.strip("/") for part in parts if part is not file)]
     return re.sub(r"[^\w.-]+", "_", "_".join(part for part in named if part)).strip("_")
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import Compression, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from rs2sam.raster.opening import Pixels
@@ -90,6 +90,7 @@ class Validity:
 
 def is_lossy(dataset: DatasetReader) -> bool:
     """Whether the compression of a file changes values, so that those that mark no data are blurred."""
-    if dataset.driver == "JPEG" or dataset.compression == Compression.jpeg:
-        return True
-    return str(dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION_REVERSIBILITY", "")).startswith("LOSSY")
+    tags = dataset.tags(ns="IMAGE_STRUCTURE")
+    # `YCbCr JPEG` and plain `JPEG`; GDAL tells of the reversibility of other codecs where it knows.
+    is_jpeg = dataset.driver == "JPEG" or str(tags.get("COMPRESSION", "")).upper().endswith("JPEG")
+    return is_jpeg or str(tags.get("COMPRESSION_REVERSIBILITY", "")).startswith("LOSSY")
