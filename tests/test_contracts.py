@@ -23,10 +23,12 @@ SOURCE = Path(rs2sam.__file__).parent
 # that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam.versions", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics", "rs2sam.tokenizer"},
+    {"rs2sam.files", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
+    {"rs2sam.raster"},
+    {"rs2sam.imaging"},
     {"rs2sam.processing"},
     {"rs2sam.pictures"},
-    {"rs2sam.language", "rs2sam.raster", "rs2sam.models"},
+    {"rs2sam.language", "rs2sam.models"},
     {"rs2sam.vector", "rs2sam.backends"},
     {"rs2sam.views"},
     {"rs2sam.segmenter"},

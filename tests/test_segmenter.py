@@ -234,7 +234,7 @@ def test_a_path_in_a_row_is_read_once(segmenter, tmp_path, monkeypatch):
     Image.fromarray(half_bright(40, 60)).save(tmp_path / "a.png")
     Image.fromarray(half_bright(60, 40)).save(tmp_path / "b.png")
     read, read_scene = [], reading.read_scene
-    monkeypatch.setattr(reading, "read_scene", lambda path: read.append(Path(path).name) or read_scene(path))
+    monkeypatch.setattr(reading, "read_scene", lambda path, options: read.append(Path(path).name) or read_scene(path))
     paths = [tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path / "a.png", tmp_path / "b.png", tmp_path / "a.png"]
     found = segmenter.segment_many([(path, "the roof") for path in paths], batch_size=2)
     assert read == ["a.png", "b.png", "a.png"]

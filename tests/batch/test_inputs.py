@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -35,6 +36,22 @@ def test_results_inside_the_inputs_are_no_inputs(tree):
     (out / "a_mask.tif").touch()
     assert "out/a_mask.tif" not in [scene.key for scene in find_scenes(str(tree / "in"), out=out)]
     assert "out/a_mask.tif" not in [scene.key for scene in find_scenes(str(tree / "in/**/*.tif"), out=out)]
+
+
+def test_a_name_that_is_not_utf8_is_that_scenes_problem_alone(tree):
+    (tree / "in" / os.fsdecode(b"caf\xe9.tif")).touch()
+    for where in (tree / "in", tree / "in/*.tif"):
+        scenes = {scene.key: scene for scene in find_scenes(str(where), out=tree / "out")}
+        assert scenes["a.tif"].problem is None
+        assert "must be UTF-8" in scenes["caf%e9.tif"].problem
+        assert Shard(1, 1).holds("caf%e9.tif")
+        scenes["caf%e9.tif"].source.encode()
+
+
+def test_a_pipe_is_no_list(tree):
+    os.mkfifo(tree / "list.txt")
+    with pytest.raises(InvalidInputError, match="list of scenes must be a regular file"):
+        find_scenes(str(tree / "list.txt"), out=tree / "out")
 
 
 def test_a_pattern_takes_other_files_of_a_folder(tree):

@@ -20,7 +20,8 @@ from rs2sam.batch.run import preview_states
 from rs2sam.errors import InvalidInputError
 from rs2sam.scenes.run import run_scene
 from tests.batch.scenes import SIZES_HW, Watcher, plan, run_locally, write_scenes
-from tests.make_rasters import RedSegmenter, paint, write_tiff
+from tests.make_rasters import NORTH_UP, RedSegmenter, paint, write_tiff
+from tests.raster.test_opening import missing_half
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -50,6 +51,23 @@ def test_results_mirror_the_inputs_and_one_broken_scene_stops_no_other(base):
     assert watcher.num_scenes == 5
     assert [outcome.scene.key for outcome in watcher.outcomes] == [scene.key for scene in plan(base, "out").scenes]
     assert watcher.views[-1][0] == watcher.views[-1][1]
+
+
+def test_a_scene_that_cannot_be_read_or_named_is_tried_once_and_one_with_a_hole_is_told(base):
+    hole = missing_half(base)
+    (base / "in/hole.vrt").write_text(hole.read_text().replace("left.tif", "../left.tif"))
+    profile = {"driver": "GTiff", "dtype": "complex_int16", "count": 1, "height": 8, "width": 9}
+    with rasterio.open(base / "in/radar.tif", "w", transform=NORTH_UP, **profile):
+        pass
+    (base / "in" / os.fsdecode(b"caf\xe9.tif")).touch()
+    summary = run_locally(plan(base, "out"))
+    failed = {failure["scene"]: failure for failure in summary["failed"]}
+    assert set(failed) == {"broken.tif", "radar.tif", "caf%e9.tif"}
+    assert {failure["attempts"] for failure in failed.values()} == {1}
+    assert "complex_int16" in failed["radar.tif"]["error"]
+    assert summary["with_lost_blocks"] == ["hole.vrt"]
+    report = json.loads((base / "out/hole_result.json").read_text())
+    assert report["lost"] == [[0, 128, 64, 128]]
 
 
 def test_the_same_command_again_runs_nothing_twice(base):

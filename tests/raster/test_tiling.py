@@ -49,6 +49,22 @@ def test_no_grid_with_fewer_tiles_would_do(grid):
             assert num_fewer * grid.tile - (num_fewer - 1) * grid.overlap < side
 
 
+@pytest.mark.parametrize("size_hw", [(2**31 - 1, 1), (1, 2**31 - 1), (10**6, 10**6)])
+def test_more_tiles_than_can_be_asked_are_refused_at_once(size_hw):
+    with pytest.raises(InvalidInputError, match="up to 1,000,000 tiles"):
+        TileGrid(size_hw, 512, 128)
+
+
+def test_weights_of_a_long_axis_do_not_hold_it_whole():
+    grid = TileGrid((300_000_000, 1), 512, 128)
+    weights = [grid.weights(grid.window(number)) for number in (400_000, 400_001, 400_002)]
+    tops = [grid.window(number).row for number in (400_000, 400_001, 400_002)]
+    total = np.zeros(1280)
+    for top, weight in zip(tops, weights, strict=True):
+        total[top - tops[0] : top - tops[0] + 512] += weight[:, 0]
+    np.testing.assert_allclose(total[tops[1] - tops[0] : tops[2] - tops[0]][128:], 1, atol=1e-6)
+
+
 @given(grids())
 def test_weights_are_positive_and_sum_to_one_at_every_pixel(grid):
     total = np.zeros(grid.size_hw)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio import Affine
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
 from rs2sam.processing import FirstPass
@@ -24,7 +25,9 @@ from rs2sam.scenes.outputs import OutputOptions
 from rs2sam.scenes.run import SceneRequest, plan_tiles, run_scene, with_model_options
 from rs2sam.views import MinArea, SceneOptions, segment_scene
 from rs2sam.views.streaming import answer_tiles, read_tiles
-from tests.make_rasters import RedSegmenter, RedView, paint, write_tiff
+from tests.make_rasters import RedSegmenter, RedView, objects, paint, write_tiff
+from tests.raster.test_opening import missing_half
+from tests.raster.test_place import RPCS
 
 
 def blobs(height=300, width=410, seed=3):
@@ -374,6 +377,76 @@ def test_a_corrupt_block_is_left_out_and_reported(tmp_path):
     outside[block] = False
     assert (mask[outside] < 255).all()
     assert (mask[outside] == 1).any()
+
+
+def test_a_missing_source_has_no_data_in_the_results_and_is_reported(tmp_path):
+    path = missing_half(tmp_path)
+    report = run(path, tmp_path / "out", RedSegmenter(image_size=32), tile=32)
+    assert report["lost"] == [[0, 128, 64, 128]]
+    mask = mask_of(tmp_path / "out")[0]
+    assert (mask[:, 128:] == 255).all()
+    np.testing.assert_array_equal(mask[:, :128], objects(64, 128))
+    assert report["source"]["valid_pixels"] == 64 * 128
+    assert report["sentences"][0]["pixels"] == int(objects().sum())
+
+
+# --- what is doubtful is said ----------------------------------------------------------------------------------------
+
+
+def strict(text):
+    """JSON as readers of other languages take it."""
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("nodata", [-np.inf, np.inf, np.nan])
+def test_a_result_is_json_whatever_the_file_says(tmp_path, nodata):
+    path = write_tiff(tmp_path / "a.tif", paint(objects()).astype(np.float32), nodata=nodata)
+    report = run(path, tmp_path / "out")
+    assert strict((tmp_path / "out" / "a_result.json").read_text()) == report
+    assert report["source"]["nodata"] == str(nodata)
+
+
+def test_what_was_doubtful_stands_in_the_result_and_is_said_once(tmp_path, caplog):
+    path = write_tiff(tmp_path / "a.tif", transform=Affine(0.6, 0, np.inf, 0, -0.6, 4e6))
+    report = run(path, tmp_path / "out")
+    (line,) = report["warnings"]
+    assert "transform places no pixels" in line
+    assert sum(line in record.getMessage() for record in caplog.records) == 1
+    assert strict((tmp_path / "out" / "a_result.json").read_text())["source"]["transform"] == [1, 0, 0, 0, 1, 0]
+    assert report["source"]["crs"] is None
+
+
+@pytest.mark.parametrize("polygon_format", ["gpkg", "geojson"])
+@pytest.mark.parametrize("cog", [False, True])
+def test_rational_polynomials_are_carried_into_masks_and_polygons_are_in_pixels(tmp_path, polygon_format, cog):
+    path = write_tiff(tmp_path / "a.tif", transform=None, crs=None, rpcs=RPCS)
+    report = run(path, tmp_path / "out", outputs={"polygon_format": polygon_format, "cog": cog})
+    assert "RPCs" in report["warnings"][0]
+    assert report["source"]["has_rpcs"]
+    assert report["sentences"][0]["polygons"] == 2
+    with rasterio.open(tmp_path / "out" / "a_mask.tif") as mask:
+        with rasterio.open(path) as image:
+            assert mask.rpcs == image.rpcs
+        assert mask.crs is None
+
+
+def test_a_scene_is_refused_for_its_memory_before_a_pixel_is_read(tmp_path, monkeypatch):
+    path = write_tiff(tmp_path / "a.tif", np.zeros((64, 96, 3), np.float32))
+    monkeypatch.setattr("rs2sam.raster.opening.Handle.read", lambda *_, **__: pytest.fail("a pixel was read"))
+    with pytest.raises(InvalidInputError, match="this scene needs"):
+        run(path, tmp_path / "out", memory=1_000_000)
+
+
+def test_a_header_that_claims_more_than_can_be_asked_is_refused_at_once(tmp_path):
+    (tmp_path / "a.vrt").write_text(
+        '<VRTDataset rasterXSize="1" rasterYSize="2147483647"><VRTRasterBand dataType="Float32" band="1"/></VRTDataset>'
+    )
+    with pytest.raises(InvalidInputError, match="up to 1,000,000 tiles"):
+        run(tmp_path / "a.vrt", tmp_path / "out")
 
 
 def test_lost_windows_are_in_pixels_of_the_results_at_a_coarser_resolution_too(tmp_path):

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, safe_key
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.files import refuse_special_file
+from rs2sam.raster.opening import check_utf8
 from rs2sam.raster.scene import is_local
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
@@ -131,7 +133,7 @@ def _from_folder(folder: Path, pattern: str | None, out: Path) -> Iterator[Scene
             path = Path(name, file)
             taken = path.suffix.lower() in RASTER_SUFFIXES if pattern is None else path.match(pattern)
             if taken and file[0] != ".":
-                yield SceneInput(path.relative_to(base).as_posix(), str(path))
+                yield _local_scene(path, base)
 
 
 def _from_glob(pattern: str, out: Path) -> Iterator[SceneInput]:
@@ -149,7 +151,22 @@ def _from_glob(pattern: str, out: Path) -> Iterator[SceneInput]:
     for path in map(Path, dict.fromkeys(map(os.path.abspath, glob.iglob(pattern, recursive=True)))):
         is_result = is_below and results in path.resolve().parents
         if path.is_file() and not is_result and path.is_relative_to(base):
-            yield SceneInput(path.relative_to(base).as_posix(), str(path))
+            yield _local_scene(path, base)
+
+
+def _local_scene(path: Path, base: Path) -> SceneInput:
+    """The scene of a file below a folder; one whose name no result could hold fails by itself, not with the batch."""
+    key, source = path.relative_to(base).as_posix(), str(path)
+    try:
+        check_utf8("name of an image", source)
+    except InvalidInputError as error:
+        return SceneInput(_readable(key), _readable(source), problem=str(error))
+    return SceneInput(key, source)
+
+
+def _readable(name: str) -> str:
+    """A name with `%e9` in place of bytes that are not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\\x", "%")
 
 
 def _refuse_results_among_scenes(base: Path, out: Path) -> None:
@@ -163,6 +180,7 @@ def _refuse_results_among_scenes(base: Path, out: Path) -> None:
 
 def _from_list(path: Path) -> list[SceneInput]:
     """Paths and URLs of a text file, one a line; blank lines and comments, which start with #, are skipped."""
+    refuse_special_file("list of scenes", path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

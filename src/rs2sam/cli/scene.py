@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.files import refuse_special_file
 
 if TYPE_CHECKING:
     from rs2sam.backends import BackendName, Precision
@@ -36,6 +37,20 @@ _OPTIONS = [
         "[default: none for 8-bit images, percentile:2,98 for others].",
     ),
     click.option("--nodata", type=float, help="Value of pixels without data, instead of what the file says."),
+    click.option(
+        "--nodata-tolerance",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Values so near to nodata count as it too, as the collars of JPEG-compressed images need it, e.g. 8.",
+    ),
+    click.option(
+        "--alpha",
+        type=click.Choice(["use", "ignore"]),
+        default="use",
+        show_default=True,
+        help="Whether an alpha band says where there is data; near-infrared is often tagged as alpha.",
+    ),
     click.option(
         "--format",
         "polygon_format",
@@ -133,6 +148,8 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
             bands=parse_bands(options["bands"]),
             stretch=None if options["stretch"] is None else Stretch.parse(options["stretch"]),
             nodata=options["nodata"],
+            nodata_tolerance=options["nodata_tolerance"],
+            alpha=options["alpha"],
         ),
         options=SceneOptions(
             tile=options["tile"],
@@ -185,6 +202,7 @@ def load_segmenter(
 
 def read_sentences(path: Path) -> list[str]:
     """Sentences of a UTF-8 text file, one a line; blank lines are skipped."""
+    refuse_special_file("sentences file", path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:

@@ -18,6 +18,7 @@ from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError  # what `warp.tra
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform as warp_points
 from shapely.geometry import Polygon
@@ -44,11 +45,13 @@ class Georeference:
         transform: pixel (column, row) to CRS coordinates; the identity for an image without any.
         crs: the coordinate system, or None where the file names none.
         gcps: ground control points in `crs`, for a raster that has these instead of a transform.
+        rpcs: rational polynomials; masks carry them along, nothing is placed by them.
     """
 
     transform: Affine
     crs: CRS | None = None
     gcps: tuple[GroundControlPoint, ...] = ()
+    rpcs: RPC | None = None
 
     @property
     def is_located(self) -> bool:
@@ -158,6 +161,7 @@ class Georeference:
             "crs_wkt": None if self.crs is None else self.crs.to_wkt(),
             "transform": list(self.transform[:6]),
             "num_gcps": len(self.gcps),
+            "has_rpcs": self.rpcs is not None,
         }
 
 

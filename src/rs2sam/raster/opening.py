@@ -1,23 +1,25 @@
-"""Files as GDAL opens them: what can go wrong, which bands are colours, where the pixels lie."""
+"""Files as GDAL opens them: what can go wrong, and how they are opened again after a fault."""
 
 from __future__ import annotations
 
 import logging
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
-from rs2sam.raster.georeference import Georeference
+from rs2sam.files import refuse_special_file
+from rs2sam.raster.faults import GDAL_FAULTS, damaged, fault, header_of
 from rs2sam.raster.scene import is_local
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,113 +27,152 @@ _LOGGER = logging.getLogger(__name__)
 GDAL_OPTIONS = {"GDAL_ERROR_ON_LIBJPEG_WARNING": True}
 """libjpeg only warns about a file that ends too early, and fills the rest with grey."""
 
+OPENING_CACHE = 64_000_000
+"""GDAL's cache of blocks before a run has planned its own [bytes]; by default it would be 5 % of the machine."""
+
+MOST_BLOCK_BYTES = 2_000_000_000
+"""A file whose blocks are larger is not read: GDAL holds one of them whole."""
+
 _EXIF_ORIENTATION = 0x0112
 
 Pixels = NDArray[np.generic]
 
 
+class Handle:
+    """An open file that is opened anew after every fault; use it through `open_handle`, in one thread at a time.
+
+    GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on.
+
+    Args:
+        name: the path, URL or `/vsi` path.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dataset = _opened(name)
+
+    def read(self, bands: Sequence[int], **how: Any) -> Pixels:
+        """(bands, h, w) pixels, as `DatasetReader.read` gives them.
+
+        Raises:
+            InvalidImageError: when one of them cannot be read.
+        """
+        try:
+            pixels: Pixels = self.dataset.read(list(bands), **how)
+        except GDAL_FAULTS as error:
+            raise self._after(error) from error
+        return pixels
+
+    def read_masks(self, bands: Sequence[int], **how: Any) -> NDArray[np.uint8]:
+        """(bands, h, w) masks, as `DatasetReader.read_masks` gives them.
+
+        Raises:
+            InvalidImageError: when one of them cannot be read.
+        """
+        try:
+            masks: NDArray[np.uint8] = self.dataset.read_masks(list(bands), **how)
+        except GDAL_FAULTS as error:
+            raise self._after(error) from error
+        return masks
+
+    def close(self) -> None:
+        """Let go of the file and of what GDAL keeps of it in memory."""
+        self.dataset.close()
+
+    def _after(self, error: BaseException) -> InvalidImageError:
+        """Open the file again; returns what is to be raised."""
+        self.dataset.close()
+        self.dataset = _opened(self.name)
+        return damaged(self.name, error)
+
+
 @contextmanager
-def open_dataset(path: str | Path) -> Iterator[DatasetReader]:
-    """Open a raster; what goes wrong in GDAL becomes an error of ours."""
+def open_handle(path: str | Path) -> Iterator[Handle]:
+    """Open a raster; what goes wrong in GDAL becomes an error of ours.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        InvalidImageError: it is no image, none that is read, or damaged.
+    """
     name = str(path)
     check_utf8("name of an image", name)
-    if is_local(name) and not Path(path).exists():
-        raise DataNotFoundError(f"The image {name!r} is not there. Check the path; folders are not searched.")
-    if is_local(name) and Path(path).is_file() and Path(path).stat().st_size == 0:
-        raise InvalidImageError(f"The image {name!r} is empty (0 bytes). Fetch it again.")
-    with rasterio.Env(**GDAL_OPTIONS):
+    if is_local(name):
+        _check_file(name)
+    with rasterio.Env(**GDAL_OPTIONS, GDAL_CACHEMAX=OPENING_CACHE):
+        handle = Handle(name)
         try:
-            # Only around the opening: filters of warnings belong to all threads.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(path)
-        except RasterioIOError as error:
-            raise InvalidImageError(
-                f"{name!r} cannot be opened as an image ({error}). It must be a raster such as GeoTIFF, PNG, JPEG or "
-                "WebP, and whole."
-            ) from error
-        with dataset:
-            if dataset.count == 0:
-                parts = ", ".join(dataset.subdatasets[:5]) or "none"
-                raise InvalidImageError(
-                    f"{name!r} is a container without bands of its own. Name one of its parts instead: {parts}."
-                )
-            try:
-                yield dataset
-            except RasterioIOError as error:
-                raise damaged(name, error.__cause__ or error) from error
+            with header_of(name):
+                _check_header(handle.dataset, name)
+            yield handle
+        finally:
+            handle.close()
+
+
+def _check_file(name: str) -> None:
+    """Refuse what no file of this machine's can be."""
+    try:
+        is_there, is_empty = os.path.exists(name), os.path.isfile(name) and os.path.getsize(name) == 0
+    except OSError:
+        is_there, is_empty = False, False
+    if not is_there:
+        raise DataNotFoundError(f"The image {name!r} is not there. Check the path; folders are not searched.")
+    refuse_special_file("image", name, InvalidImageError)
+    if is_empty:
+        raise InvalidImageError(f"The image {name!r} is empty (0 bytes). Fetch it again.")
+
+
+def _opened(name: str) -> DatasetReader:
+    """Open a file; any exception becomes ours, since broken headers cause exceptions of nearly any kind."""
+    try:
+        # Only around the opening: filters of warnings belong to all threads.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(name)
+    except Exception as error:
+        raise fault(
+            name,
+            error,
+            "cannot be opened as an image ({reason}). It must be a raster such as GeoTIFF, PNG, JPEG or WebP, and "
+            "whole.",
+        ) from error
+
+
+def _check_header(dataset: DatasetReader, name: str) -> None:
+    """Refuse files without bands, and those of which GDAL would need more memory for one block than a run has."""
+    if dataset.count == 0:
+        parts = ", ".join(dataset.subdatasets[:5]) or "none"
+        raise InvalidImageError(
+            f"{name!r} is a container without bands of its own. Name one of its parts instead: {parts}."
+        )
+    height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
+    num_bytes = (
+        height * width * 8 if _is_odd(dataset.dtypes[0]) else height * width * np.dtype(dataset.dtypes[0]).itemsize
+    )
+    if num_bytes > MOST_BLOCK_BYTES:
+        raise InvalidImageError(
+            f"A block of an image must fit in memory, up to {MOST_BLOCK_BYTES:,} bytes, but one of {name!r} is of "
+            f"{width:,} x {height:,} pixels, {num_bytes:,} bytes a band. Write it again in tiles "
+            "(`gdal_translate -co TILED=YES`)."
+        )
+
+
+def _is_odd(dtype: str) -> bool:
+    """Whether numpy has no such type; GDAL's complex integers."""
+    return dtype.startswith("complex_")
 
 
 def check_utf8(what: str, text: str) -> None:
     """Refuse text that no result could hold: Python reads bytes of a name that are not UTF-8 as lone surrogates.
 
     Raises:
-        InvalidInputError: when the text cannot be written as UTF-8.
+        InvalidInputError: when the text cannot be written as UTF-8, or has a NUL, which ends names for GDAL.
     """
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InvalidInputError(f"The {what} must be UTF-8, but it is {text!a}. Give it another.") from error
-
-
-def damaged(name: str, reason: BaseException) -> InvalidImageError:
-    """The error for a file whose pixels cannot be read."""
-    return InvalidImageError(
-        f"{name!r} is damaged or cut short: its header can be read, its pixels cannot ({reason}). "
-        "Fetch or write it again."
-    )
-
-
-def choose_bands(dataset: DatasetReader, asked: tuple[int, ...] | None) -> tuple[int, ...]:
-    """1-based bands to read: as asked, else by colour interpretation, else the first three or the first."""
-    if asked is not None:
-        wrong = [band for band in asked if not 1 <= band <= dataset.count]
-        if wrong:
-            raise InvalidInputError(
-                f"Bands are counted from 1, and {dataset.name} has {dataset.count}, but `bands` names "
-                f"{', '.join(map(str, wrong))}."
-            )
-        return asked if len(asked) == 3 else asked * 3
-    meaning = dataset.colorinterp
-    if ColorInterp.cyan in meaning and dataset.count >= 4:
-        return (1, 2, 3, 4)
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in meaning for colour in colours):
-        return tuple(meaning.index(colour) + 1 for colour in colours)
-    data = [index for index, kind in enumerate(meaning, start=1) if kind != ColorInterp.alpha] or [1]
-    if len(data) < 3:
-        return (data[0],) * 3
-    if len(data) > 3:
-        _LOGGER.warning(
-            "%s has %d bands and does not say which are red, green and blue: taking 1, 2, 3. Name others with --bands.",
-            dataset.name,
-            dataset.count,
-        )
-    return tuple(data[:3])
-
-
-def georeference_of(dataset: DatasetReader) -> Georeference:
-    """Transform and CRS, or the ground control points of a dataset that has these instead."""
-    points, points_crs = dataset.gcps
-    if points and dataset.transform.is_identity:
-        return Georeference(dataset.transform, points_crs, tuple(points))
-    return Georeference(dataset.transform, dataset.crs)
-
-
-def colormap_of(dataset: DatasetReader) -> NDArray[np.uint8] | None:
-    """(entries, 4) uint8 RGBA of a palette image, or None."""
-    if dataset.colorinterp[0] != ColorInterp.palette:
-        return None
-    table = np.zeros((np.iinfo(dataset.dtypes[0]).max + 1, 4), dtype=np.uint8)
-    for index, colour in dataset.colormap(1).items():
-        table[index] = colour
-    return table
-
-
-def cmyk_to_rgb(inks: Pixels) -> Pixels:
-    """(4, h, w) inks in [0, 255] to (3, h, w) light."""
-    light = 255 - inks.astype(np.uint16)
-    return (light[:3] * light[3:] // 255).astype(np.uint8)
+    if "\0" in text:
+        raise InvalidInputError(f"The {what} must not hold a NUL, but it is {text!a}. Give it another.")
 
 
 def exif_orientation(path: str | Path) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.stretch import Limits, Stretch
 
 BoolArray = NDArray[np.bool_]
+
+# One letter before a colon is a drive; before `://` stands the scheme of a URL.
+_PART = re.compile(r"[A-Za-z][A-Za-z0-9_]+:(?!//)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,7 @@ class SceneFacts:
         nodata: the value that marks invalid pixels, if one does.
         stretch: how values become 8 bit.
         limits: the values that become 0 and 255, per band shown; empty where no pixel is valid.
+        warnings: what was doubtful and how it was decided, a line each.
     """
 
     georeference: Georeference
@@ -42,6 +48,7 @@ class SceneFacts:
     nodata: float | None
     stretch: Stretch
     limits: Limits
+    warnings: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -94,13 +101,34 @@ class Scene(SceneFacts):
 
 
 def is_local(source: str) -> bool:
-    """Whether a source is a path of the file system, not a URL or a `/vsi` path."""
-    return "://" not in source and not source.startswith("/vsi")
+    """Whether a source is a path of the file system, not a URL, a `/vsi` path or a part of a container."""
+    return "://" not in source and not source.startswith("/vsi") and not is_part(source)
+
+
+def is_part(source: str) -> bool:
+    """Whether a source is a name that GDAL understands, of a part of a file: `netcdf:a.nc:Band1`, `GTIFF_DIR:1:a.tif`.
+
+    A file that has such a name is meant itself.
+    """
+    return _PART.match(source) is not None and not os.path.lexists(source)
 
 
 def scene_stem(source: str) -> str:
-    """File name of a path or URL without folder and last suffix; a `?` begins a query in a URL or `/vsi` path only."""
+    """File name of a path or URL without folder and last suffix; a `?` begins a query in a URL or `/vsi` path only.
+
+    Of a part of a container: that of the file, and after it what names the part, `a_Band1`.
+    """
+    if is_part(source):
+        return _stem_of_part(source)
     return Path((source if is_local(source) else source.partition("?")[0]).rstrip("/")).stem
+
+
+def _stem_of_part(source: str) -> str:
+    """The container's name without folder and suffix, and after it what names the part."""
+    _, *parts = (part.strip("\"'") for part in source.split(":"))
+    file = next((part for part in parts if Path(part).suffix or "/" in part), parts[0])
+    named = [Path(file).stem, *(part.strip("/") for part in parts if part is not file)]
+    return re.sub(r"[^\w.-]+", "_", "_".join(part for part in named if part)).strip("_")
 
 
 def shrink_to(gsd_m: float, pixel_m: tuple[float, float], size_hw: tuple[int, int]) -> float:

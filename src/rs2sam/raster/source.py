@@ -1,54 +1,43 @@
 """An open scene that is read in windows: bands, validity and stretch of any piece, whatever the scene's size.
 
 What belongs to the scene as a whole (bands, limits of the stretch, georeferencing) is found once, from the header and
-from one decimated read; every window is then read alike.
+from one decimated read; every window is then read alike. What is doubtful is decided here for every command, and said.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
-from rasterio.errors import RasterioIOError
-from rasterio.io import DatasetReader
+from rasterio.enums import ColorInterp, Interleaving, Resampling
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.raster.arrays import alpha_lines
+from rs2sam.raster.bands import choose_bands, cmyk_to_rgb, look_up, palette_of, pixel_type
+from rs2sam.raster.faults import header_of
 from rs2sam.raster.georeference import Georeference
-from rs2sam.raster.opening import (
-    Pixels,
-    choose_bands,
-    cmyk_to_rgb,
-    colormap_of,
-    damaged,
-    exif_orientation,
-    georeference_of,
-    open_dataset,
-)
+from rs2sam.raster.opening import Handle, Pixels, exif_orientation, open_handle
+from rs2sam.raster.place import place_of
+from rs2sam.raster.sampling import decimated, sample_of_pieces
 from rs2sam.raster.scene import SceneInfo, shrink_to
 from rs2sam.raster.stretch import Limits, Stretch, to_uint8
 from rs2sam.raster.tiling import Window
+from rs2sam.raster.validity import Alpha, BoolArray, Validity, is_lossy
 
 _LOGGER = logging.getLogger(__name__)
 
 PHOTO_DRIVERS = frozenset({"BMP", "GIF", "JPEG", "PNG", "WEBP"})
 
-# Longer side of the decimated read from which the limits of a stretch are found.
-_SAMPLE_SIDE = 1024
-# Pixels that are enough for limits where the decimated read meets none that is valid.
-_SAMPLE_PIXELS = 1_000_000
-_STRIP_ROWS = 512
 # Part of a ground resolution that makes no difference.
 _ABOUT = 0.01
-
-BoolArray = NDArray[np.bool_]
+_NO_ALPHA = "Where that band is none (near-infrared is often tagged so), have it left out with --alpha ignore"
 
 
 @dataclass(frozen=True)
@@ -60,13 +49,18 @@ class ReadOptions:
             interpretation, else the first three (or the only) band.
         stretch: values to 8 bit; None: none for 8-bit files, percentiles 2 to 98 for all others.
         nodata: pixels whose bands all have this value are invalid, instead of what the file says.
+        nodata_tolerance: values so near to nodata count as it, as lossy compression needs it.
+        alpha: `use` or `ignore` an alpha band; what is called so may be near-infrared.
         gsd_m: ground resolution to read at [m/px] where the file's own is finer: overviews where it has them, means of
-            its pixels elsewhere. Palettes, and files with a `nodata` given here, are read at the nearest pixel.
+            its pixels elsewhere. Palettes, and files with a `nodata` or tolerance given here, are read at the nearest
+            pixel.
     """
 
     bands: tuple[int, ...] | None = None
     stretch: Stretch | None = None
     nodata: float | None = None
+    nodata_tolerance: float = 0.0
+    alpha: Alpha = "use"
     gsd_m: float | None = None
 
     def __post_init__(self) -> None:
@@ -74,76 +68,121 @@ class ReadOptions:
             raise InvalidInputError(
                 f"`bands` names three bands (red, green, blue) or one (grey), but it is {list(self.bands)}."
             )
+        if not 0 <= self.nodata_tolerance < math.inf:
+            raise InvalidInputError(
+                f"`nodata_tolerance` is a finite number of at least 0, but it is {self.nodata_tolerance:g}. "
+                "For JPEG try 8."
+            )
+        if self.alpha not in ("use", "ignore"):
+            raise InvalidInputError(f"`alpha` is `use` or `ignore`, but it is {self.alpha!r}.")
 
 
 @contextmanager
-def open_source(path: str | Path, options: ReadOptions | None = None, limits: Limits | None = None) -> Iterator[Source]:
+def open_source(
+    path: str | Path,
+    options: ReadOptions | None = None,
+    limits: Limits | None = None,
+    *,
+    upright: bool = True,
+    before_sampling: Callable[[Source], object] | None = None,
+) -> Iterator[Source]:
     """Open an image of any size, pixel type and georeferencing for reading in windows.
 
     EXIF orientation is applied to images without georeferencing.
 
     Args:
-        path: a file, a URL (`https://`, `s3://`, ...) or a GDAL `/vsi` path.
+        path: a file, a URL (`https://`, `s3://`, ...), a GDAL `/vsi` path, or the name of a part of a container
+            (`netcdf:file.nc:band`).
         options: bands, stretch, nodata.
         limits: those of the stretch where they are known already, so that a second opening need not find them again.
+        upright: False leaves EXIF orientation alone, for images whose masks know nothing of it.
+        before_sampling: called when the header is known and no pixel has been read, to refuse what is too large;
+            `info` has no limits then.
 
     Raises:
         DataNotFoundError: when there is no such file.
         InvalidImageError: when it is no image or none of its pixels can be read.
         InvalidInputError: when an option does not fit the image.
     """
-    with open_dataset(path) as dataset:
-        yield Source(dataset, path, options or ReadOptions(), limits)
+    with open_handle(path) as handle:
+        with header_of(handle.name):
+            source = Source(handle, options or ReadOptions(), upright=upright)
+        if before_sampling is not None:
+            before_sampling(source)
+        source.settle(limits)
+        yield source
 
 
 class Source:
     """An open scene; use it in one thread at a time, and through `open_source`.
 
     Args:
-        dataset: the open file.
-        path: as the caller named it.
+        handle: the open file.
         options: bands, stretch, nodata.
-        limits: of the stretch, where they are known already.
+        upright: whether EXIF orientation is applied.
     """
 
-    def __init__(
-        self, dataset: DatasetReader, path: str | Path, options: ReadOptions, limits: Limits | None = None
-    ) -> None:
-        self._dataset = dataset
-        self._path = str(path)
-        self._nodata = options.nodata
-        self._bands = choose_bands(dataset, options.bands)
-        first = self._bands[0]
-        self._colormap = colormap_of(dataset) if options.bands is None else None
+    def __init__(self, handle: Handle, options: ReadOptions, *, upright: bool = True) -> None:
+        self._handle = handle
+        self._path = handle.name
+        dataset = handle.dataset
+        said: list[str] = []
+        self._bands = choose_bands(dataset, options.bands, said.append)
+        self._dtype = pixel_type(dataset, self._bands)
+        self._palette = palette_of(dataset, said.append) if options.bands is None else None
         self._is_cmyk = options.bands is None and ColorInterp.cyan in dataset.colorinterp
-        dtype = np.dtype(dataset.dtypes[first - 1])
-        if dtype.kind not in "uif":
-            raise InvalidImageError(
-                f"Pixels must be real numbers, but those of {dataset.name} are {dtype}. Convert them first."
+        self._validity = Validity.of(dataset, self._bands, options.nodata, options.nodata_tolerance, options.alpha)
+        nodata = dataset.nodata if options.nodata is None else options.nodata
+        if nodata is not None and not options.nodata_tolerance and is_lossy(dataset):
+            said.append(
+                f"its compression is lossy, so pixels without data are not exactly {nodata:g} and may be taken for "
+                "ground. Name how far they are off, e.g. --nodata-tolerance 8"
             )
-        self._is_all_valid = dtype.kind != "f" and all(
-            dataset.mask_flag_enums[band - 1] == [MaskFlags.all_valid] for band in self._bands
-        )
-        georeference = georeference_of(dataset)
-        self._orientation = 1 if georeference.is_located else exif_orientation(path)
+        georeference, about_place = place_of(dataset)
+        is_placed = georeference.is_located or georeference.rpcs is not None
+        self._orientation = 1 if is_placed or not upright else exif_orientation(self._path)
         height, width = _size_at(options.gsd_m, georeference, dataset.shape)
         # Pixels of the file along one of the scene, down and across.
         self._shrink_hw = dataset.height / height, dataset.width / width
-        mixes = self._colormap is None and self._nodata is None
+        mixes = self._palette is None and self._validity.values is None
         self._resampling = Resampling.average if mixes else Resampling.nearest
-        stretch = options.stretch or self._default_stretch(dtype)
         self.info = SceneInfo(
             size_hw=(width, height) if self._orientation >= 5 else (height, width),
             georeference=georeference.resampled(dataset.shape, (height, width)),
             source=self._path,
-            is_photo=dataset.driver in PHOTO_DRIVERS and not georeference.is_located,
+            is_photo=dataset.driver in PHOTO_DRIVERS and not is_placed,
             bands=self._bands,
             num_bands=dataset.count,
-            dtype=str(dtype),
-            nodata=dataset.nodata if options.nodata is None else options.nodata,
-            stretch=stretch,
-            limits=self._find_limits(stretch, dtype) if limits is None else limits,
+            dtype=str(self._dtype),
+            nodata=nodata,
+            stretch=options.stretch or self._default_stretch(),
+            limits=(),
+            warnings=(*said, *about_place),
         )
+
+    def settle(self, limits: Limits | None = None) -> None:
+        """Find what takes pixels: the limits of the stretch, unless they are known, and how much alpha takes away."""
+        if limits is not None:
+            self.info = replace(self.info, limits=limits)
+            return
+        said: tuple[str, ...] = ()
+        stretch = self.info.stretch
+        eight_bit = self._dtype == np.uint8 or self._palette is not None or self._is_cmyk
+        is_known = stretch.kind == "fixed" or (stretch.kind == "none" and eight_bit)
+        if self._validity.is_alpha or not is_known:
+            sample = decimated(self._read, self._handle.dataset.shape)
+            if sample is not None and self._validity.is_alpha:
+                said = alpha_lines(1 - float(sample[1].mean()), _NO_ALPHA)
+        if is_known:
+            limits = ((stretch.low, stretch.high),) * 3
+        else:
+            pixels = np.zeros((3, 0)) if sample is None else sample[0][:, sample[1]]
+            if pixels.shape[1] == 0:
+                pixels = sample_of_pieces(self._read, self._handle.dataset.shape)
+            limits = stretch.limits(pixels) if pixels.shape[1] else ()
+        self.info = replace(self.info, limits=limits, warnings=(*self.info.warnings, *said))
+        for line in self.info.warnings:
+            _LOGGER.warning("%s: %s.", self._path, line)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], BoolArray]:
         """Read a window.
@@ -159,11 +198,7 @@ class Source:
         """
         if not self.info.limits:
             return np.zeros((window.height, window.width, 3), np.uint8), np.zeros((window.height, window.width), bool)
-        try:
-            pixels, valid = self._read(self._file_window(window), self._file_shape(window))
-        except RasterioIOError as error:
-            raise damaged(self._path, error.__cause__ or error) from error
-        return self._shown(pixels, valid)
+        return self._shown(*self._read(self._file_window(window), self._file_shape(window)))
 
     def read_what_can_be(self, window: Window) -> tuple[NDArray[np.uint8], BoolArray, tuple[Window, ...]]:
         """Read a window, and say which parts of it are lost.
@@ -196,85 +231,44 @@ class Source:
 
     def close(self) -> None:
         """Let go of the file and of what GDAL keeps of it in memory; `info` stays."""
-        self._dataset.close()
+        self._handle.close()
 
     def cache_bytes(self, rows: int) -> int:
         """Memory that holds the blocks of `rows` rows over the whole width, so that none is decoded twice [bytes]."""
+        dataset = self._handle.dataset
         shrink = max(1.0, min(self._shrink_hw))
-        levels = self._dataset.overviews(self._bands[0]) if shrink > 1 else []
+        levels = dataset.overviews(self._bands[0]) if shrink > 1 else []
         # Pixels of the overview that is read along one of the scene.
         rest = shrink / max([1, *(level for level in levels if level <= shrink)])
-        block_h, block_w = self._dataset.block_shapes[self._bands[0] - 1]
+        block_h, block_w = dataset.block_shapes[self._bands[0] - 1]
         # One more block than rows that begin inside of one touch: GDAL counts what it notes about blocks too, and a
         # cache that is a few bytes short drops every block just before it is needed again.
         height = (-(-int(rows * rest) // block_h) + 2) * block_h
         width = -(-int(self.info.size_hw[1 if self._orientation < 5 else 0] * rest) // block_w) * block_w
-        interleaved = self._dataset.interleaving == Interleaving.pixel
-        num_bands = self._dataset.count if interleaved else len(set(self._bands))
-        item = np.dtype(self._dataset.dtypes[self._bands[0] - 1]).itemsize
-        return int(height * width * (num_bands * item + (0 if self._is_all_valid else 1)))
+        interleaved = dataset.interleaving == Interleaving.pixel
+        num_bands = dataset.count if interleaved else len(set(self._bands))
+        has_masks = self._validity.has_masks or self._dtype.kind == "f"
+        return int(height * width * (num_bands * self._dtype.itemsize + has_masks))
 
-    def _default_stretch(self, dtype: np.dtype[np.generic]) -> Stretch:
+    def _default_stretch(self) -> Stretch:
         """None for what is 8 bit already, see `Stretch.default_for`."""
-        if self._colormap is not None or self._is_cmyk:
+        if self._palette is not None or self._is_cmyk:
             return Stretch("none")
-        num_bits = int(self._dataset.tags(self._bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
-        return Stretch.default_for(dtype, num_bits)
-
-    def _find_limits(self, stretch: Stretch, dtype: np.dtype[np.generic]) -> Limits:
-        """Limits of the stretch from a decimated read; from pieces of the scene where that meets no valid pixel."""
-        eight_bit = dtype == np.uint8 or self._colormap is not None or self._is_cmyk
-        if stretch.kind == "fixed" or (stretch.kind == "none" and eight_bit):
-            return ((stretch.low, stretch.high),) * 3
-        height, width = self._dataset.shape
-        shrink = max(1.0, max(height, width) / _SAMPLE_SIDE)
-        try:
-            pixels, valid = self._read(None, (max(1, round(height / shrink)), max(1, round(width / shrink))))
-            sample = pixels[:, valid]
-        except RasterioIOError:
-            sample = np.zeros((3, 0))
-        if sample.shape[1] == 0:
-            sample = self._sample_of_strips()
-        return stretch.limits(sample) if sample.shape[1] else ()
-
-    def _sample_of_strips(self) -> Pixels:
-        """(3, n) valid pixels, the first of the scene's strips that have any and can be read."""
-        height, width = self._dataset.shape
-        found: list[Pixels] = []
-        for row in range(0, height, _STRIP_ROWS):
-            rows = min(_STRIP_ROWS, height - row)
-            try:
-                pixels, valid = self._read(FileWindow(0, row, width, rows), (rows, width))
-            except RasterioIOError:
-                continue
-            if valid.any():
-                found.append(pixels[:, valid][:, :_SAMPLE_PIXELS])
-                if sum(part.shape[1] for part in found) >= _SAMPLE_PIXELS:
-                    break
-        return np.concatenate(found, axis=1) if found else np.zeros((3, 0))
+        said = self._handle.dataset.tags(self._bands[0], ns="IMAGE_STRUCTURE").get("NBITS", "8")
+        return Stretch.default_for(self._dtype, int(said) if said.isdecimal() else 8)
 
     def _read(self, window: FileWindow | None, shape: tuple[int, int]) -> tuple[Pixels, BoolArray]:
         """(3, h, w) pixels and (h, w) validity of a window of the file at a resolution."""
-        size = (len(self._bands), *shape)
         # A decimated read of the whole file is a sample for the stretch.
         resampling = Resampling.nearest if window is None else self._resampling
-        pixels = self._dataset.read(list(self._bands), window=window, out_shape=size, resampling=resampling)
-        if self._nodata is not None and not np.isnan(self._nodata):
-            valid = (pixels != self._nodata).any(axis=0)
-        elif self._is_all_valid or self._nodata is not None:
-            valid = np.ones(shape, dtype=np.bool_)
-        else:
-            masks = self._dataset.read_masks(list(self._bands), window=window, out_shape=size, resampling=resampling)
-            valid = masks.any(axis=0)
-        if pixels.dtype.kind == "f":
-            valid &= np.isfinite(pixels).all(axis=0)
-        if self._colormap is not None:
-            coloured = self._colormap[pixels[0]]
-            valid &= coloured[..., 3] > 0
-            return coloured[..., :3].transpose(2, 0, 1), valid
-        if self._is_cmyk:
-            return cmyk_to_rgb(pixels), valid
-        return pixels, valid
+        how = {"window": window, "out_shape": (len(self._bands), *shape), "resampling": resampling}
+        is_mixed = len({self._handle.dataset.dtypes[band - 1] for band in self._bands}) > 1
+        pixels = self._handle.read(self._bands, **how, **({"out_dtype": self._dtype} if is_mixed else {}))
+        valid = self._validity(pixels, lambda: self._handle.read_masks(self._bands, **how))
+        if self._palette is not None:
+            pixels, has_colour = look_up(self._palette, pixels[0])
+            return pixels, valid & has_colour
+        return cmyk_to_rgb(pixels) if self._is_cmyk else pixels, valid
 
     def _shown(self, pixels: Pixels, valid: BoolArray) -> tuple[NDArray[np.uint8], BoolArray]:
         """Stretched, black where invalid, upright, colours last."""
@@ -314,7 +308,7 @@ class Source:
             yield window, window
             return
         height, width = self.info.size_hw
-        in_file = self._dataset.block_shapes[self._bands[0] - 1]
+        in_file = self._handle.dataset.block_shapes[self._bands[0] - 1]
         block_h, block_w = (math.ceil(side / shrink) for side, shrink in zip(in_file, self._shrink_hw, strict=True))
         for row in range(window.row // block_h * block_h, window.row + window.height, block_h):
             for col in range(window.col // block_w * block_w, window.col + window.width, block_w):

@@ -9,6 +9,7 @@ tiles.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from rs2sam.errors import InvalidInputError
 
 FloatArray = NDArray[np.float32]
+
+MOST_TILES = 1_000_000
+"""Of one image: 380,000 x 380,000 px at 512 px a tile, days for any model."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,13 @@ class TileGrid:
                 f"read many times over, but it is {self.overlap} for a tile of {self.tile}. Choose at most "
                 f"{self.tile // 2}."
             )
+        num_rows, num_cols = (_num_tiles(side, self.tile, self.overlap) for side in self.size_hw)
+        if num_rows * num_cols > MOST_TILES:
+            raise InvalidInputError(
+                f"An image is cut into up to {MOST_TILES:,} tiles, but {self.size_hw[0]:,} x {self.size_hw[1]:,} px "
+                f"make {num_rows * num_cols:,} of {self.tile} px. Cut it into scenes (`rs2sam batch`), or choose "
+                "larger tiles or a coarser ground resolution (`--tile`, `--gsd`)."
+            )
 
     def __len__(self) -> int:
         return len(self.offsets_hw[0]) * len(self.offsets_hw[1])
@@ -96,17 +107,11 @@ class TileGrid:
 
     def weights(self, window: Window, out: FloatArray | None = None) -> FloatArray:
         """Blend weights of one tile, (height, width) float32 in (0, 1]; over all tiles they sum to one everywhere."""
-        by_row, by_col = self._axis_weights
-        weights: FloatArray = np.multiply.outer(by_row[window.row], by_col[window.col], out=out)
+        (height, width), (rows, cols) = self.size_hw, self.offsets_hw
+        by_row = _normalised_weights(min(height, self.tile), rows, window.row)
+        by_col = _normalised_weights(min(width, self.tile), cols, window.col)
+        weights: FloatArray = np.multiply.outer(by_row, by_col, out=out)
         return weights
-
-    @cached_property
-    def _axis_weights(self) -> tuple[dict[int, FloatArray], dict[int, FloatArray]]:
-        """Per axis: the weights of the tiles that start at an offset."""
-        height, width = self.size_hw
-        by_row = _normalised_weights(height, self.tile, self.offsets_hw[0])
-        by_col = _normalised_weights(width, self.tile, self.offsets_hw[1])
-        return by_row, by_col
 
 
 class Blend:
@@ -129,20 +134,29 @@ class Blend:
         return np.clip(self._sum, 0.0, 1.0)
 
 
+def _num_tiles(length: int, tile: int, overlap: int) -> int:
+    """The fewest tiles that cover `length`."""
+    return 1 if length <= tile else 1 + -(-(length - tile) // (tile - overlap))
+
+
 def _offsets(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     """First pixels of the fewest tiles that cover `length`, evenly spaced to within one pixel."""
-    if length <= tile:
+    num_strides = _num_tiles(length, tile, overlap) - 1
+    if not num_strides:
         return (0,)
-    num_strides = -(-(length - tile) // (tile - overlap))
     return tuple(index * (length - tile) // num_strides for index in range(num_strides + 1))
 
 
-def _normalised_weights(length: int, tile: int, offsets: tuple[int, ...]) -> dict[int, FloatArray]:
-    """Raised cosines of the tiles along one axis, divided by their sum at each pixel."""
-    side = min(length, tile)
+def _normalised_weights(side: int, offsets: tuple[int, ...], offset: int) -> FloatArray:
+    """The raised cosine of the tile at an offset along one axis, divided by the sum of all tiles' at each pixel.
+
+    Only neighbours are added up, so that no axis is ever in memory whole.
+    """
     # Half a pixel inside the cosine's zeros, so that no weight vanishes where only one tile covers a pixel.
     cosine = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
-    total = np.zeros(length)
-    for offset in offsets:
-        total[offset : offset + side] += cosine
-    return {offset: (cosine / total[offset : offset + side]).astype(np.float32) for offset in offsets}
+    total = np.zeros(side)
+    for other in offsets[bisect_right(offsets, offset - side) : bisect_left(offsets, offset + side)]:
+        shift = other - offset
+        total[max(0, shift) : side + min(0, shift)] += cosine[max(0, -shift) : side - max(0, shift)]
+    weights: FloatArray = (cosine / total).astype(np.float32)
+    return weights

@@ -6,6 +6,8 @@ last, so an interrupted run leaves nothing half-written.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import tempfile
@@ -16,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
@@ -189,6 +190,8 @@ def mask_file(
         profile.update(gcps=list(place.gcps), crs=place.crs)
     elif place.is_located:
         profile.update(transform=place.transform, crs=place.crs)
+    if place.rpcs is not None:
+        profile.update(rpcs=place.rpcs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(path, "w", **profile)
@@ -220,6 +223,20 @@ def copy_as(source: Path, path: Path, driver: str, **options: str) -> None:
         rasterio.shutil.copy(source, path, driver=driver, **options)
 
 
+def json_text(content: Any) -> str:
+    """JSON that every reader takes: what is no finite number is written as text, `"nan"`, `"inf"` or `"-inf"`."""
+    return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(content: Any) -> Any:
+    """The same content with text in place of numbers that JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [plain(value) for value in content]
+    return str(float(content)) if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def describe_scene(info: SceneInfo, num_valid: int) -> dict[str, Any]:
     """The source as plain values for `result.json`."""
     metres = info.georeference.pixel_size_m(info.size_hw)
@@ -232,8 +249,7 @@ def describe_scene(info: SceneInfo, num_valid: int) -> dict[str, Any]:
         "dtype": info.dtype,
         "num_bands": info.num_bands,
         "bands": list(info.bands),
-        # JSON has no not-a-number.
-        "nodata": "nan" if info.nodata is not None and np.isnan(info.nodata) else info.nodata,
+        "nodata": info.nodata,
         "valid_pixels": num_valid,
         "stretch": {"kind": info.stretch.kind, "limits": [list(pair) for pair in info.limits]},
     }

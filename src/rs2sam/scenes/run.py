@@ -17,13 +17,14 @@ from typing import Any, Protocol
 
 import rasterio
 
-from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
 from rs2sam.processing import FirstPass
+from rs2sam.raster.faults import GDAL_FAULTS
 from rs2sam.raster.opening import check_utf8
 from rs2sam.raster.scene import SceneInfo, scene_stem
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.thumbnail import ThumbnailGrid
-from rs2sam.scenes.budget import budget
+from rs2sam.scenes.budget import Budget, budget
 from rs2sam.scenes.finding import Finder, Plan
 from rs2sam.scenes.first_pass import OverviewGrid, Screening
 from rs2sam.scenes.job import Job, key_of
@@ -136,15 +137,19 @@ def run_scene(
     """
     request.check()
     request = with_model_options(request, segmenter)
-    with open_source(request.image, request.reading) as source:
+
+    def check(source: Source) -> None:
+        memory_of(request, source, plan_tiles(request, source.info, segmenter.image_size))
+
+    with open_source(request.image, request.reading, before_sampling=check) as source:
         run = _Run(request, segmenter, source, time.perf_counter())
         finished = run.finished_before()
         if finished is not None:
             return finished
         try:
             return run.execute(answers or local_answers(source, segmenter), progress)
-        except (OSError, sqlite3.Error) as error:
-            if isinstance(error, InvalidInputError):
+        except (OSError, sqlite3.Error, *GDAL_FAULTS) as error:
+            if isinstance(error, RS2SAMError):
                 raise
             raise InvalidInputError(
                 f"The results could not be written to {str(request.folder)!r} ({error}). Nothing was left behind; free "
@@ -212,6 +217,19 @@ def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJ
     )
 
 
+def memory_of(request: SceneRequest, source: Source, task: TileJob) -> Budget:
+    """What a run needs in memory; no pixel is read.
+
+    Raises:
+        InvalidInputError: when it is more than it may use.
+    """
+    screening = task.screening
+    # Rows of the scene that are read before the reader moves on to lower ones.
+    rows = task.grid.tile if screening is None else screening.views.side
+    cache, memory = source.cache_bytes(rows), request.options.memory
+    return budget(task.grid, len(task.sentences), task.batch_size, cache, memory, screening)
+
+
 class _Run:
     """A request on its open scene."""
 
@@ -246,14 +264,7 @@ class _Run:
     def execute(self, answers: Answers, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
         """Scan, choose, write."""
         options = self._request.options
-        plan = budget(
-            self._task.grid,
-            len(self._task.sentences),
-            self._task.batch_size,
-            self._source.cache_bytes(self._rows_read),
-            options.memory,
-            self._task.screening,
-        )
+        plan = memory_of(self._request, self._source, self._task)
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
             opened_at = time.perf_counter()
             scanned = scan(self._task, options, job, answers, progress)
@@ -275,12 +286,6 @@ class _Run:
                 info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
             )
             return files.write(found, self._details(seconds))
-
-    @property
-    def _rows_read(self) -> int:
-        """Rows of the scene that are read before the reader moves on to lower ones."""
-        screening = self._task.screening
-        return self._task.grid.tile if screening is None else screening.views.side
 
     def _job(self) -> Job:
         """The folder of this run."""

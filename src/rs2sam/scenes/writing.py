@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,7 +26,9 @@ from rs2sam.scenes.outputs import (
     OutputPaths,
     copy_as,
     describe_scene,
+    json_text,
     mask_file,
+    plain,
     plain_file,
     publish,
 )
@@ -81,30 +82,32 @@ class SceneFiles:
                 self._make_cog(name)
         self._write_polygons(found)
         self._draw(found, masks)
-        report = {
-            "source": describe_scene(self.info, self.scan.num_valid),
-            "sentences": [self._describe(one) for one in found],
-            "tiles": {
-                "read": self.scan.num_tiles,
-                "skipped_empty": self.scan.num_empty,
-                "skipped_first_pass": self.scan.num_tiles - self.scan.num_empty - self.scan.num_run,
-                "run": self.scan.num_run,
-            },
-            "lost": [[lost.row, lost.col, lost.height, lost.width] for lost in self.scan.lost],
-            **details,
-            "outputs": {
-                "folder": str(self.paths.folder.resolve()),
-                "mask": self.paths.mask,
-                "mask_png": pngs,
-                "classes": classes[0] if classes else None,
-                "polygons": self.paths.polygons,
-                "layers": self._layers(found),
-                "preview": self.paths.preview,
-                "result": self.paths.result,
-            },
-        }
-        text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-        (self.folder / self.paths.result).write_text(text, encoding="utf-8")
+        report: dict[str, Any] = plain(
+            {
+                "source": describe_scene(self.info, self.scan.num_valid),
+                "sentences": [self._describe(one) for one in found],
+                "tiles": {
+                    "read": self.scan.num_tiles,
+                    "skipped_empty": self.scan.num_empty,
+                    "skipped_first_pass": self.scan.num_tiles - self.scan.num_empty - self.scan.num_run,
+                    "run": self.scan.num_run,
+                },
+                "lost": [[lost.row, lost.col, lost.height, lost.width] for lost in self.scan.lost],
+                "warnings": list(self.info.warnings),
+                **details,
+                "outputs": {
+                    "folder": str(self.paths.folder.resolve()),
+                    "mask": self.paths.mask,
+                    "mask_png": pngs,
+                    "classes": classes[0] if classes else None,
+                    "polygons": self.paths.polygons,
+                    "layers": self._layers(found),
+                    "preview": self.paths.preview,
+                    "result": self.paths.result,
+                },
+            }
+        )
+        (self.folder / self.paths.result).write_text(json_text(report), encoding="utf-8")
         names = [self.paths.mask, *pngs, *classes, self.paths.polygons, self.paths.preview, self.paths.result]
         publish(self.folder, self.paths, names)
         return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,6 +17,8 @@ from rs2sam.vector.vectorize import Region, fill, mask_regions, trace
 from rs2sam.views.assembly import Assembler, Carry, Tally
 from rs2sam.views.options import MinArea, SceneOptions, SentenceResult, ViewSegmenter, check_sentences
 from rs2sam.views.streaming import SceneReader, WindowReader, answer_tiles, read_tiles
+
+_LOGGER = logging.getLogger(__name__)
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
@@ -65,6 +68,10 @@ def segment_scene(
         assembler.forget_finished_rows()
         if progress is not None:
             progress((tile.number + 1) * len(sentences), len(grid) * len(sentences))
+    if assembler.lost:
+        _LOGGER.warning(
+            "%s: %d blocks cannot be read and have no data in the results.", info.source, len(assembler.lost)
+        )
     return [
         _result(info, options, sentence, tally, probability, blended.valid)
         for sentence, tally, probability in zip(sentences, assembler.tallies, blended.take(), strict=True)

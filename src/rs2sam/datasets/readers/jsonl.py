@@ -33,6 +33,7 @@ from rs2sam.datasets.readers.coco import sentence_text
 from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask, check_segmentation
 from rs2sam.datasets.readers.run_lengths import encode_runs
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.files import refuse_special_file
 
 ImageMode: TypeAlias = Literal["copy", "link", "reference"]
 """What becomes of the images of a written data set: copied, linked to (symbolically), or left where they are."""
@@ -221,6 +222,7 @@ class _ImageWriter:
 
 def _lines(file: Path) -> list[str]:
     """Lines of a text file; a byte order mark is dropped."""
+    refuse_special_file("file of JSON lines", file)
     try:
         return file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
