@@ -21,8 +21,17 @@ CATEGORIES: tuple[str, ...] = (
     "land",
     "field",
     "tree",
+    "large_vehicle",
+    "golf_field",
+    "park",
+    "soccer_field",
+    "roundabout",
+    "helicopter",
 )
 """Every category of every source, in the order of the semantic label stack. Append only: weights depend on it."""
+
+WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park": "vegetation"}
+"""Category -> the category that all of it belongs to as well: a truck is a vehicle."""
 
 COLOURS: tuple[str, ...] = ("white", "black", "grey", "red", "blue", "green", "brown", "yellow", "orange")
 """Colour names that an instance's `colour` attribute may hold."""
