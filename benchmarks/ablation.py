@@ -22,12 +22,12 @@ import torch
 from machine import describe_machine
 
 from rs2sam.evaluation.campaign import spread_evenly
-from rs2sam.training.ablation import EVALUATION_SEED, Run, count_rows, plan
-from rs2sam.training.ablation_runs import EvaluationSettings, do_run
-from rs2sam.training.ablation_table import Outcome, as_markdown, summarize
-from rs2sam.training.draws import examples_of, validation_samples
-from rs2sam.training.examples import Examples
-from rs2sam.training.recipe import Recipe, load_recipe
+from rs2sam.training.ablation.runs import EvaluationSettings, do_run
+from rs2sam.training.ablation.table import Outcome, as_markdown, summarize
+from rs2sam.training.ablation.variants import EVALUATION_SEED, Run, count_rows, plan
+from rs2sam.training.examples.draws import examples_of, validation_samples
+from rs2sam.training.examples.examples import Examples
+from rs2sam.training.recipes.recipe import Recipe, load_recipe
 from rs2sam.training.trainer import train
 
 ROWS = "full,published-recipe,no-boundary,one-directional,linear,no-decoder-fusion,no-in-encoder,bhfm"

@@ -37,7 +37,7 @@ from rasterio.windows import Window
 from rs2sam.batch.finishing import Finisher, ModelFacts
 from rs2sam.batch.inputs import find_scenes
 from rs2sam.batch.stages import Answerer, columns_of, parcels_of, plan_scene, read_rows, scene_row
-from rs2sam.scene_run import SceneRequest, with_model_options
+from rs2sam.scenes.run import SceneRequest, with_model_options
 
 RESULTS = Path(__file__).parent / "results" / "batch.json"
 READERS = 1

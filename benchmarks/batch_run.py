@@ -23,9 +23,10 @@ from benchmarks.scenes import FreeSegmenter
 from rs2sam.batch.engine import BatchSettings, run_local
 from rs2sam.batch.inputs import find_scenes
 from rs2sam.batch.run import BatchPlan, run_batch
-from rs2sam.raster import ReadOptions, SceneOptions
-from rs2sam.raster.outputs import OutputOptions
+from rs2sam.raster import ReadOptions
+from rs2sam.scenes.outputs import OutputOptions
 from rs2sam.segmenter import Segmenter
+from rs2sam.views import SceneOptions
 
 SENTENCE = "all buildings"
 FREE = "free"
@@ -74,7 +75,7 @@ def main() -> None:
 
     def engine(schedule: Any, watcher: Any) -> None:
         if not arguments.actors:
-            from rs2sam.scene_run import run_scene
+            from rs2sam.scenes.run import run_scene
 
             segmenter = load()
             run_local(schedule, lambda scene, show: run_scene(settings.request(scene), segmenter, show), watcher)

@@ -29,14 +29,14 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.jsonl import write_jsonl
-from rs2sam.datasets.reading import open_dataset
+from rs2sam.datasets.readers.jsonl import write_jsonl
+from rs2sam.datasets.readers.reading import open_dataset
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.models import RS2SamConfig
 from rs2sam.processing import Processor
-from rs2sam.training.draws import DatasetDraw
-from rs2sam.training.examples import ReferringDataset
-from rs2sam.training.recipe import DataRecipe
+from rs2sam.training.examples.draws import DatasetDraw
+from rs2sam.training.examples.examples import ReferringDataset
+from rs2sam.training.recipes.recipe import DataRecipe
 
 RESULTS = Path(__file__).parent / "results"
 TRAIN_STEP = RESULTS / "train_step.json"

@@ -28,15 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.backends import Backend, BackendOutput, load_backend
-from rs2sam.datasets.augment import crop
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.mosaic import mosaic
-from rs2sam.datasets.nouns import NOUNS
-from rs2sam.datasets.sources import read_sources
-from rs2sam.hub import resolve_model
+from rs2sam.datasets.english.nouns import NOUNS
+from rs2sam.datasets.mixing.augment import crop
+from rs2sam.datasets.mixing.mosaic import mosaic
+from rs2sam.datasets.readers.sources import read_sources
+from rs2sam.models.weights.hub import resolve_model
 from rs2sam.processing import CONFIG_FILE, FirstPass, Processor
 from rs2sam.raster import Blend, TileGrid, Window
-from rs2sam.raster.first_pass import OverviewGrid, Screening, score
+from rs2sam.scenes.first_pass import OverviewGrid, Screening, score
 from rs2sam.segmenter import Segmentation, Segmenter
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -369,7 +369,7 @@ def loading(place: Place) -> Found:
     import torch
 
     from rs2sam.benchmarking.timing import forget_peak, peak_memory_mib
-    from rs2sam.models.loading import WEIGHTS_FILE, load_weights
+    from rs2sam.models.weights.loading import WEIGHTS_FILE, load_weights
 
     file = place.model / WEIGHTS_FILE
     torch.zeros(1, device=place.device)

@@ -26,13 +26,13 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.sources import read_sources
+from rs2sam.datasets.readers.sources import read_sources
 from rs2sam.evaluation.analysis import reliability
 from rs2sam.evaluation.charts import Line, chart, unit_axis
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
-from rs2sam.raster.scene import Scope
 from rs2sam.segmenter import Segmenter
+from rs2sam.views.options import Scope
 
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe_machine

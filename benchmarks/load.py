@@ -90,7 +90,7 @@ def _reader(folder: Path) -> Any:
 def _loader(folder: Path, dtype: str) -> Any:
     import torch
 
-    from rs2sam.models.loading import load_weights
+    from rs2sam.models.weights.loading import load_weights
 
     if dtype == AS_STORED:
         return lambda: load_weights(folder, torch.float32, as_stored=True)

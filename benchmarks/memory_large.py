@@ -25,9 +25,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rs2sam.models import RS2SamConfig, RS2SamModel
-from rs2sam.training.losses import LossSettings
-from rs2sam.training.objective import TrainingModel
-from rs2sam.training.recipe import DataRecipe, Recipe
+from rs2sam.training.objective.objective import TrainingModel
+from rs2sam.training.recipes.loss_settings import LossSettings
+from rs2sam.training.recipes.recipe import DataRecipe, Recipe
 
 RESULTS = Path(__file__).parent / "results" / "memory_large.json"
 NUM_TOKENS = 20

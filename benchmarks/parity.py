@@ -21,8 +21,8 @@ from tests.parity.golden import SAMPLES, TOLERANCE, as_stored, compared_stages, 
 from tests.parity.stages import relative_l2, run_stages
 from torch import Tensor
 
-from rs2sam.models.key_map import KeyMap
-from rs2sam.training.losses import rs2sam_loss
+from rs2sam.models.weights.key_map import KeyMap
+from rs2sam.training.objective.losses import rs2sam_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "parity.json"

@@ -116,10 +116,10 @@ def write_scene(path: Path, cells: Sequence[NDArray[np.uint8]], side: int) -> Pa
 
 def run_here(scene: Path, model: str, out: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Segment one scene in this process; what is printed is for the process that measures."""
-    from rs2sam.raster.outputs import OutputOptions
-    from rs2sam.raster.scene import SceneOptions
-    from rs2sam.scene_run import SceneRequest, run_scene
+    from rs2sam.scenes.outputs import OutputOptions
+    from rs2sam.scenes.run import SceneRequest, run_scene
     from rs2sam.segmenter import Segmenter
+    from rs2sam.views.options import SceneOptions
 
     segmenter: Any = FreeSegmenter() if model == "free" else Segmenter.load(model, threads=options.pop("threads"))
     options.pop("threads", None)

@@ -69,8 +69,8 @@ LOSS_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-2, TOY: 3e-2}
 
 def recipe_of(case: dict[str, Any], steps: int) -> Any:
     """The recipe of a case: the published loss and rates."""
-    from rs2sam.training.losses import LossSettings
-    from rs2sam.training.recipe import DataRecipe, OptimizerRecipe, Recipe
+    from rs2sam.training.recipes.loss_settings import LossSettings
+    from rs2sam.training.recipes.recipe import DataRecipe, OptimizerRecipe, Recipe
 
     given = {"batch_size": 1, "precision": "float32"} | case
     side = given.pop("side")
@@ -88,7 +88,7 @@ def recipe_of(case: dict[str, Any], steps: int) -> Any:
 
 def ready_made(side: int, count: int) -> Callable[[int], Any]:
     """Draws that cost nothing, from a few examples of noise."""
-    from rs2sam.training.examples import TrainingDraw
+    from rs2sam.training.examples.examples import TrainingDraw
 
     rng = np.random.default_rng(0)
     examples = []
@@ -105,9 +105,9 @@ def prepared(case: dict[str, Any], steps: int) -> tuple[Any, Any, Any]:
     import torch
 
     from rs2sam.processing import Processor
-    from rs2sam.training.examples import ReferringDataset
+    from rs2sam.training.examples.examples import ReferringDataset
     from rs2sam.training.initial import starting_point
-    from rs2sam.training.objective import TrainingModel
+    from rs2sam.training.objective.objective import TrainingModel
 
     recipe = recipe_of(case, steps)
     torch.manual_seed(recipe.seed)
@@ -142,7 +142,7 @@ def eager(
     """A loop as one would write it: forward, backward, clip, step. Seconds of every step, and the last loss."""
     import torch
 
-    from rs2sam.training.optimization import make_optimizer, make_schedule
+    from rs2sam.training.objective.optimization import make_optimizer, make_schedule
 
     recipe, training, dataset = prepared(case, steps)
     training.to(device).train()

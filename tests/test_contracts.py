@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -17,25 +18,52 @@ from rs2sam import errors
 
 SOURCE = Path(rs2sam.__file__).parent
 
-# Lower never imports higher. A module belongs to the longest prefix that fits it.
+# The floors of the house, lowest first; on one floor stand those that do not need each other, or the files of one
+# subject. Lower never imports higher, neither at once nor inside a function. A module belongs to the longest prefix
+# that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam._download", "rs2sam.versions", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics"},
-    {"rs2sam.tokenizer"},
-    {"rs2sam.processing", "rs2sam.hub"},
+    {"rs2sam.versions", "rs2sam.drawing", "rs2sam.imaging", "rs2sam.metrics", "rs2sam.tokenizer"},
+    {"rs2sam.processing"},
     {"rs2sam.pictures"},
-    {"rs2sam.models", "rs2sam.raster"},
-    # The export checks its graph against both backends, so it stands above them.
-    {"rs2sam.backends", "rs2sam.models.exported", "rs2sam.models.onnx_export"},
-    {"rs2sam.segmenter", "rs2sam.mirror", "rs2sam.export"},
-    {"rs2sam.scene_run"},
+    {"rs2sam.language", "rs2sam.raster", "rs2sam.models"},
+    {"rs2sam.vector", "rs2sam.backends"},
+    {"rs2sam.views"},
+    {"rs2sam.segmenter"},
+    {"rs2sam.mirror", "rs2sam.scenes", "rs2sam.export"},
     {"rs2sam.batch"},
     {"rs2sam", "rs2sam.datasets"},
     {"rs2sam.evaluation", "rs2sam.benchmarking"},
     {"rs2sam.training"},
     {"rs2sam.cli", "rs2sam.__main__"},
 ]
-COMMAND_LAYER = len(LAYERS)
+
+# Inside the large packages, the folders of each from the lowest to the highest; files beside them stand on the floor of
+# the longest prefix that fits.
+INSIDE: list[list[str]] = [
+    [
+        "rs2sam.datasets.base",
+        "rs2sam.datasets.english",
+        "rs2sam.datasets.readers",
+        "rs2sam.datasets.checks",
+        "rs2sam.datasets.mixing",
+        "rs2sam.datasets.synthetic",
+        "rs2sam.datasets.making",
+    ],
+    [
+        "rs2sam.training.recipes",
+        "rs2sam.training.examples",
+        "rs2sam.training.objective",
+        "rs2sam.training.keeping",
+        "rs2sam.training.reporting",
+        "rs2sam.training.initial",
+        "rs2sam.training.trainer",
+        "rs2sam.training.ablation",
+    ],
+]
+
+MOST_MODULES = 15
+"""In one folder, `__init__` aside: what a reader takes in at a glance."""
 
 # Libraries and the only packages that may import them, at any depth of indentation.
 ONLY_IN = {
@@ -45,14 +73,14 @@ ONLY_IN = {
         "rs2sam.backends.torch",
         "rs2sam.export",
         "rs2sam.benchmarking.torch_side",
-        "rs2sam.cli_",
+        "rs2sam.cli",
     ),
-    "transformers": ("rs2sam.models", "rs2sam.training", "rs2sam.backends.torch", "rs2sam.cli_"),
-    "onnxruntime": ("rs2sam.backends.onnx", "rs2sam.models.onnx_export"),
+    "transformers": ("rs2sam.models", "rs2sam.training", "rs2sam.backends.torch", "rs2sam.export", "rs2sam.cli"),
+    "onnxruntime": ("rs2sam.backends.onnx", "rs2sam.export.onnx_export"),
     "ray": ("rs2sam.batch.ray_engine",),
     "pystac": ("rs2sam.batch",),
-    "sentencepiece": ("rs2sam.tokenizer", "rs2sam.models.published_tokenizer"),
-    "huggingface_hub": ("rs2sam._download", "rs2sam.hub"),
+    "sentencepiece": ("rs2sam.tokenizer", "rs2sam.models.weights.published_tokenizer"),
+    "huggingface_hub": ("rs2sam.models.weights.download", "rs2sam.models.weights.hub"),
     "tokenizers": (),
     "torchvision": (),
     "timm": (),
@@ -62,9 +90,15 @@ ONLY_IN = {
 NEVER = [
     ("rs2sam.models", "rs2sam.datasets"),
     ("rs2sam.models", "rs2sam.raster"),
-    ("rs2sam.raster", "rs2sam.models"),
-    ("rs2sam.raster", "rs2sam.backends"),
-    ("rs2sam.raster", "rs2sam.datasets"),
+    ("rs2sam.models", "rs2sam.language"),
+    ("rs2sam.language", "rs2sam.raster"),
+    ("rs2sam.language", "rs2sam.models"),
+    ("rs2sam.raster", "rs2sam.language"),
+    *(
+        (importer, imported)
+        for importer in ("rs2sam.raster", "rs2sam.vector", "rs2sam.views")
+        for imported in ("rs2sam.models", "rs2sam.backends", "rs2sam.datasets")
+    ),
     ("rs2sam.datasets", "rs2sam.models"),
 ]
 
@@ -86,35 +120,36 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def imports_of(path: Path, *, at_import_time: bool) -> set[str]:
-    """Dotted names that a module imports: `from a import b` counts as `a` and `a.b`."""
+def imports_of(path: Path) -> set[str]:
+    """Modules that a module imports: `from a import b` counts as `a.b` where that is one of ours, else as `a`."""
     found: set[str] = set()
     pending: list[ast.AST] = [tree_of(path)]
     while pending:
         node = pending.pop()
         if is_type_checking(node):
             continue
-        if at_import_time and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             assert node.module is not None
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found.update(name if name in MODULES else node.module for name in named)
         pending.extend(ast.iter_child_nodes(node))
     return found
 
 
+def modules_of(name: str) -> set[str]:
+    """Our own modules that a module imports, at once or inside a function."""
+    return imports_of(MODULES[name]) & set(MODULES) - {name}
+
+
 def within(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".") or (package.endswith("_") and name.startswith(package))
+    return name == package or name.startswith(package + ".")
 
 
 def layer_of(name: str) -> int | None:
     """Number of a module's layer; None for what is none of ours."""
-    if within(name, "rs2sam.cli_"):
-        return COMMAND_LAYER
     fitting = [
         (len(package), number)
         for number, packages in enumerate(LAYERS)
@@ -124,6 +159,11 @@ def layer_of(name: str) -> int | None:
     return max(fitting)[1] if fitting else None
 
 
+def folder_of(name: str, order: list[str]) -> int | None:
+    """Number of a module's folder among those of its package; None for what is in none of them."""
+    return next((number for number, folder in enumerate(order) if within(name, folder)), None)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_has_a_layer(name):
     assert layer_of(name) is not None
@@ -131,16 +171,44 @@ def test_every_module_has_a_layer(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_lower_layers_do_not_import_higher_ones(name):
-    own = layer_of(name)
-    for imported in imports_of(MODULES[name], at_import_time=True):
-        # `from rs2sam.x import Y` also yields the name of a class; only modules have layers.
-        if imported in MODULES:
-            assert layer_of(imported) <= own, f"{name} imports {imported}"
+    for imported in modules_of(name):
+        assert layer_of(imported) <= layer_of(name), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_lower_folders_of_a_package_do_not_import_higher_ones(name):
+    for order in INSIDE:
+        own = folder_of(name, order)
+        for imported in modules_of(name) if own is not None else ():
+            assert (folder_of(imported, order) or 0) <= own, f"{name} imports {imported}"
+
+
+def test_no_imports_go_in_a_circle():
+    imports = {name: modules_of(name) for name in MODULES}
+    while leaves := {name for name, imported in imports.items() if not imported & set(imports)}:
+        imports = {name: imported for name, imported in imports.items() if name not in leaves}
+    # Those above a circle are left too; what nothing left imports is not in it.
+    while idle := set(imports) - set().union(*imports.values()):
+        imports = {name: imported for name, imported in imports.items() if name not in idle}
+    assert not imports, f"a circle among {sorted(imports)}"
+
+
+def test_a_folder_holds_no_more_than_a_reader_takes_in():
+    folders = Counter(path.parent for path in MODULES.values() if path.name != "__init__.py")
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def test_tests_mirror_the_source():
+    """A folder of tests that has no folder in the source is one that a move has left behind."""
+    tests = Path(__file__).parent
+    own = {"parity", "fixtures"}
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert {str(folder) for folder in folders if not (SOURCE / folder).is_dir()} <= own
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_heavy_libraries_are_imported_where_they_belong(name):
-    for imported in imports_of(MODULES[name], at_import_time=False):
+    for imported in imports_of(MODULES[name]):
         library = imported.partition(".")[0]
         if library in ONLY_IN:
             assert any(within(name, package) for package in ONLY_IN[library]), f"{name} imports {library}"
@@ -150,13 +218,13 @@ def test_heavy_libraries_are_imported_where_they_belong(name):
 def test_packages_that_meet_through_a_door_do_not_import_each_other(name):
     for importer, imported in NEVER:
         if within(name, importer):
-            guilty = [target for target in imports_of(MODULES[name], at_import_time=False) if within(target, imported)]
+            guilty = [target for target in imports_of(MODULES[name]) if within(target, imported)]
             assert not guilty, f"{name} imports {guilty}"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_no_module_prints_or_reads_the_environment(name):
-    if within(name, "rs2sam.cli") or within(name, "rs2sam.cli_"):
+    if within(name, "rs2sam.cli"):
         return
     for node in ast.walk(tree_of(MODULES[name])):
         if isinstance(node, ast.Name):
@@ -165,7 +233,7 @@ def test_no_module_prints_or_reads_the_environment(name):
             assert node.attr not in {"environ", "getenv"}, f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("name", ["rs2sam", "rs2sam.raster"])
+@pytest.mark.parametrize("name", ["rs2sam", "rs2sam.raster", "rs2sam.views"])
 def test_all_is_exactly_what_the_package_offers(name):
     package = importlib.import_module(name)
     assert list(package.__all__) == sorted(package.__all__)
@@ -183,7 +251,7 @@ def test_every_error_is_offered_by_the_package():
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
-    for name in ("rs2sam", "rs2sam.raster"):
+    for name in ("rs2sam", "rs2sam.raster", "rs2sam.views"):
         with pytest.raises(AttributeError, match="nothing_of_this_name"):
             _ = importlib.import_module(name).nothing_of_this_name
 
@@ -213,6 +281,8 @@ def loaded_after(statement: str) -> set[str]:
             "from rs2sam.cli import main; main(['batch', '--help'])",
             {"torch", "transformers", "onnxruntime", "rasterio", "ray", "pystac", "pyarrow"},
         ),
+        ("import rs2sam.language.scope", {"torch", "transformers", "onnxruntime", "rasterio", "shapely", "PIL"}),
+        ("import rs2sam.training.recipes.recipe", {"onnxruntime", "rasterio"}),
         ("import rs2sam.raster.tiling", {"torch", "onnxruntime", "rasterio", "shapely"}),
         ("from rs2sam.segmenter import Segmenter", {"torch", "transformers"}),
         (
@@ -220,7 +290,7 @@ def loaded_after(statement: str) -> set[str]:
             {"torch", "transformers", "accelerate", "onnxruntime"},
         ),
         (
-            "from rs2sam.raster import read_scene, segment_scene; import rs2sam.scene_run",
+            "from rs2sam.raster import read_scene; from rs2sam.views import segment_scene; import rs2sam.scenes.run",
             {"torch", "transformers", "onnxruntime"},
         ),
     ],

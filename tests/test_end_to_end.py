@@ -66,8 +66,8 @@ def test_the_shipped_model_skips_tiles_that_show_nothing_from_afar(tmp_path):
     from rs2sam import Segmenter
     from rs2sam.datasets.synthetic.showcase import showcase
     from rs2sam.processing import FirstPass
-    from rs2sam.raster import SceneOptions
-    from rs2sam.scene_run import SceneRequest, run_scene
+    from rs2sam.scenes.run import SceneRequest, run_scene
+    from rs2sam.views import SceneOptions
 
     rgb = np.full((400, 1100, 3), 110, dtype=np.uint8)
     rgb[:, :580] = showcase().pixels()[120:520, :580]

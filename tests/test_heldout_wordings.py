@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rs2sam.datasets import nouns, phrasing, vocabulary
+from rs2sam.datasets.english import nouns, phrasing, vocabulary
 
 ROOT = Path(__file__).parents[1]
 LISTS = ROOT / "benchmarks" / "heldout"

@@ -14,7 +14,7 @@ from PIL import Image
 from rs2sam import Segmenter
 from rs2sam.backends import BackendOutput
 from rs2sam.cli import main
-from rs2sam.mirror import mirrors_well
+from rs2sam.mirror import MirroringSegmenter, mirrors_well
 from rs2sam.pictures import one_per_sentence
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
@@ -56,7 +56,7 @@ def half_bright():
 
 
 def test_probability_presence_and_score_are_the_means_of_view_and_mirror_image():
-    segmenter = Segmenter(small_processor(), LeftBackend()).mirroring()
+    segmenter = MirroringSegmenter(Segmenter(small_processor(), LeftBackend()))
     (found,) = segmenter.segment_views([(half_bright(), "the roof")])
     # Left: 0.95 from the view and 1 - 0.95 = sigmoid(-3) from the mirror image, whose left is the view's right.
     assert found.probability[:, 0] == pytest.approx((SHARE + 1 - SHARE) / 2, abs=1e-3)
@@ -70,7 +70,7 @@ def test_a_sentence_of_sides_is_asked_of_the_view_alone():
     plain = Segmenter(small_processor(), backend)
     pairs = [(half_bright(), "the roof on the left"), (half_bright(), "the roof")]
     first, _ = plain.segment_views(pairs)
-    mirrored, _ = plain.mirroring().segment_views(pairs)
+    mirrored, _ = MirroringSegmenter(plain).segment_views(pairs)
     assert np.array_equal(mirrored.probability, first.probability)
     assert mirrored.presence == first.presence
     assert backend.batches == [2, 2, 1]
@@ -102,7 +102,7 @@ def test_other_words_may_be_mirrored(sentence: str):
 
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_the_mean_over_mirror_images_is_mirrored_with_the_view(height: int, width: int):
-    segmenter = Segmenter(small_processor(), LeftBackend()).mirroring()
+    segmenter = MirroringSegmenter(Segmenter(small_processor(), LeftBackend()))
     rgb = np.random.default_rng(height * 41 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     straight, turned = (segmenter.segment_views([(view, "the roof")])[0] for view in (rgb, rgb[:, ::-1].copy()))
     assert straight.probability == pytest.approx(turned.probability[:, ::-1], abs=1e-6)

@@ -17,11 +17,12 @@ from rs2sam.errors import (
     MissingDependencyError,
     WeightsNotFoundError,
 )
+from rs2sam.mirror import MirroringSegmenter
 from rs2sam.pictures import one_per_sentence
 from rs2sam.processing import Processor
 from rs2sam.raster import read as reading
-from rs2sam.raster.in_memory import segment_scene
-from rs2sam.raster.scene import SceneOptions
+from rs2sam.views.in_memory import segment_scene
+from rs2sam.views.options import SceneOptions
 from tests.small_model import IMAGE_SIZE, small_processor, write_small_model
 
 CELLS = IMAGE_SIZE // 4
@@ -253,7 +254,7 @@ def test_a_tile_of_more_sentences_than_fit_a_batch_is_prepared_once(segmenter, b
 
 def test_mirror_images_are_prepared_once_too(segmenter, prepared):
     image = half_bright(40, 60)
-    segmenter.mirroring().segment_views([(image, f"roof {number}") for number in range(4)], batch_size=2)
+    MirroringSegmenter(segmenter).segment_views([(image, f"roof {number}") for number in range(4)], batch_size=2)
     assert prepared == [(40, 60)] * 2
 
 

@@ -134,7 +134,7 @@ class TestPublished:
 
     @pytest.fixture
     def load(self):
-        return pytest.importorskip("rs2sam.models.published_tokenizer").load_published_tokenizer
+        return pytest.importorskip("rs2sam.models.weights.published_tokenizer").load_published_tokenizer
 
     @pytest.fixture
     def small(self, load, tmp_path):
@@ -188,7 +188,7 @@ class TestPublished:
         assert [line for line, one, other in zip(lines, found, expected, strict=True) if one != other] == []
 
     def test_padding_and_unknown_tokens_are_not_attended_to(self, small):
-        from rs2sam.models.published_tokenizer import published_processing_config
+        from rs2sam.models.weights.published_tokenizer import published_processing_config
         from rs2sam.processing import Processor
 
         inputs = Processor(published_processing_config(), small).sentences(["the ship", "the 飞 ship"])
@@ -197,7 +197,7 @@ class TestPublished:
 
     def test_the_sentence_limit_is_1022_tokens(self, small):
         from rs2sam.errors import InvalidInputError
-        from rs2sam.models.published_tokenizer import published_processing_config
+        from rs2sam.models.weights.published_tokenizer import published_processing_config
         from rs2sam.processing import Processor
 
         processor = Processor(published_processing_config(), small)

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from rs2sam.models.checkpoint_writing import follow_umask
+from rs2sam.models.weights.writing import follow_umask
 
 WEIGHTS = "model.safetensors"
 

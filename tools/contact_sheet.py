@@ -11,10 +11,10 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from rs2sam.datasets.expressions import KIND_WEIGHTS, KINDS
-from rs2sam.datasets.mixture import ReferringMixture, of_split
-from rs2sam.datasets.sheet import TARGET_COLOUR, Tile, draw_sheet
-from rs2sam.datasets.sources import READERS
+from rs2sam.datasets.checks.sheet import TARGET_COLOUR, Tile, draw_sheet
+from rs2sam.datasets.english.expressions import KIND_WEIGHTS, KINDS
+from rs2sam.datasets.mixing.mixture import ReferringMixture, of_split
+from rs2sam.datasets.readers.sources import READERS
 
 
 def training(arguments: argparse.Namespace) -> Iterator[Tile]:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.mixture import evaluation_samples, of_split
-from rs2sam.datasets.sources import read_sources
+from rs2sam.datasets.mixing.mixture import evaluation_samples, of_split
+from rs2sam.datasets.readers.sources import read_sources
 from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
 from rs2sam.evaluation.gallery import against_target
 from rs2sam.segmenter import Segmenter

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.sources import READERS
+from rs2sam.datasets.readers.sources import READERS
 from rs2sam.drawing import FAINT, INK, PAPER, font_for, mask_at, overlay, shorten
 from rs2sam.evaluation.gallery import TARGET_COLOUR, against_target
 from rs2sam.metrics import PixelCounts

@@ -1,7 +1,7 @@
 """Wordings of the second held-out list: as analysts, captions and searches would put it.
 
 Everything here was written without looking at what a model or the sentence reader makes of it, and nothing was changed
-after the first measurement. `tests/test_heldout_wordings.py` holds that the training grammar (`datasets.phrasing`)
+after the first measurement. `tests/test_heldout_wordings.py` holds that the training grammar (`english.phrasing`)
 cannot produce the sentences and that the first list shares no template.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rs2sam.datasets.nouns import NOUNS
-from rs2sam.datasets.phrasing import Description
-from rs2sam.datasets.properties import Property
-from rs2sam.datasets.vocabulary import NUMBER_WORDS, PLURAL_REGIONS
+from rs2sam.datasets.english.nouns import NOUNS
+from rs2sam.datasets.english.phrasing import Description
+from rs2sam.datasets.english.properties import Property
+from rs2sam.datasets.english.vocabulary import NUMBER_WORDS, PLURAL_REGIONS
 
 NEW_NOUN_SHARE, TYPO_SHARE, SEARCH_SHARE = 0.6, 0.05, 0.12
 LEAST_TYPO_LETTERS = 6

@@ -4,7 +4,7 @@
     python tools/make_heldout.py ../shared/data benchmarks/heldout/analysts.jsonl --wording analysts --seed 41
 
 What is said comes from the annotation of the images that are in no training split (`val` and `test`), as in training;
-how it is said comes from the nouns, clauses and frames below, none of which `datasets.phrasing` knows. Half of the
+how it is said comes from the nouns, clauses and frames below, none of which `english.phrasing` knows. Half of the
 sentences keep a noun that training uses, so that unknown words and unknown frames are measured apart. Images that look
 like a training image are left out. A list is made once and committed; `benchmarks/heldout.py` measures with it. The
 second list is worded by `heldout_wordings`, since the sentence reader was developed against the first.
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.expressions import KINDS, descriptions
-from rs2sam.datasets.nouns import NOUNS
-from rs2sam.datasets.phrasing import Description
-from rs2sam.datasets.properties import Property
-from rs2sam.datasets.sources import read_sources
-from rs2sam.datasets.vocabulary import NUMBER_WORDS, PLURAL_REGIONS
+from rs2sam.datasets.english.expressions import KINDS, descriptions
+from rs2sam.datasets.english.nouns import NOUNS
+from rs2sam.datasets.english.phrasing import Description
+from rs2sam.datasets.english.properties import Property
+from rs2sam.datasets.english.vocabulary import NUMBER_WORDS, PLURAL_REGIONS
+from rs2sam.datasets.readers.sources import read_sources
 
 NEW_NOUN_SHARE, MISSPELLED_SHARE, TELEGRAM_SHARE = 0.5, 0.05, 0.08
 HASH_SIDE, NEAR_BITS = 16, 24

@@ -33,15 +33,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scope_questions import Mask, Question, questions, scenes, target_of
 
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.sources import nwpu_vhr10
+from rs2sam.datasets.readers.sources import nwpu_vhr10
 from rs2sam.evaluation.gallery import against_target
+from rs2sam.language.scope import Candidate, ScopedSentence, choose, read_sentence
 from rs2sam.metrics import PixelCounts, SegmentationMetrics
-from rs2sam.raster import SceneOptions, TileGrid, segment_scene
+from rs2sam.raster import TileGrid
 from rs2sam.raster.read import scene_of
-from rs2sam.raster.scope import Candidate, ScopedSentence, choose, read_sentence
-from rs2sam.raster.vectorize import fill, trace
 from rs2sam.segmenter import Segmenter
+from rs2sam.vector.vectorize import fill, trace
 from rs2sam.versions import versions
+from rs2sam.views import SceneOptions, segment_scene
 
 LAYOUTS = ((4, 512), (2, 1024))  # images a side, pixels of an image's side
 MODEL_LAYOUT = (2, 640)

@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from rs2sam.backends.torch import load_model
-from rs2sam.datasets.augment import Augmentation
-from rs2sam.datasets.mixture import ReferringMixture, of_split
-from rs2sam.datasets.sources import read_sources
+from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.mixing.augment import Augmentation
+from rs2sam.datasets.mixing.mixture import ReferringMixture, of_split
+from rs2sam.datasets.readers.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
-from rs2sam.datasets.vocabulary import CATEGORIES
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import ProcessingConfig, Processor
-from rs2sam.training.auxiliary import SemanticHead, semantic_loss
-from rs2sam.training.teacher import LEVEL_CHANNELS, EfficientNetLite0
+from rs2sam.training.objective.auxiliary import SemanticHead, semantic_loss
+from rs2sam.training.objective.teacher import LEVEL_CHANNELS, EfficientNetLite0
 
 SHARES = {
     "nwpu_vhr10": 6.0,

@@ -1,9 +1,9 @@
 """Scenes put together from annotated images, and sentences that are true of the whole scene: for `measure_scope.py`.
 
 Scenes are mosaics, so what is where in them is known from the annotation. Sentences are those that the rules of the
-training sentences find true of the whole mosaic (`rs2sam.datasets.expressions`), worded as in training and in other
-words (`tools/make_heldout.py`), plus ranks and combinations that training does not know ("the second largest", "the two
-leftmost", "the largest in the upper left"), whose truth is worked out here.
+training sentences find true of the whole mosaic (`rs2sam.datasets.english.expressions`), worded as in training and in
+other words (`tools/make_heldout.py`), plus ranks and combinations that training does not know ("the second largest",
+"the two leftmost", "the largest in the upper left"), whose truth is worked out here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from make_heldout import Wording
 from numpy.typing import NDArray
 
-from rs2sam.datasets.augment import crop
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.expressions import descriptions
-from rs2sam.datasets.mosaic import mosaic
-from rs2sam.datasets.nouns import NOUNS
-from rs2sam.datasets.phrasing import phrase
-from rs2sam.datasets.properties import Objects, positions
+from rs2sam.datasets.english.expressions import descriptions
+from rs2sam.datasets.english.nouns import NOUNS
+from rs2sam.datasets.english.phrasing import phrase
+from rs2sam.datasets.english.properties import Objects, positions
+from rs2sam.datasets.mixing.augment import crop
+from rs2sam.datasets.mixing.mosaic import mosaic
 
 KINDS = ("count", "position", "size", "relation")
 MIN_OBJECTS = 3

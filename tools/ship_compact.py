@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from rs2sam.export.onnx_export import export_onnx
 from rs2sam.models import RS2SamModel
-from rs2sam.models.onnx_export import export_onnx
 from rs2sam.processing import Processor
 
 FILES = ("config.json", "model.safetensors", "model.onnx")

@@ -2,7 +2,7 @@
 
 The ground is as likely one way round as the other, so a view mirrored sideways is as good a view. A sentence with a
 word of left or right would be false of it and is asked of the view alone; where such words are decided afterwards
-(`rs2sam.raster.scope`) what is asked holds none of them.
+(`rs2sam.language.scope`) what is asked holds none of them.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
 from rs2sam.errors import InvalidInputError
-from rs2sam.hub import resolve_model
 from rs2sam.imaging import RGB, ImageSource
+from rs2sam.models.weights.hub import resolve_model
 from rs2sam.pictures import Picture, as_pictures, one_per_run
 from rs2sam.processing import (
     FirstPass,
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from rasterio.crs import CRS
     from shapely.geometry import Polygon
 
+    from rs2sam.language.scope import ScopedSentence
     from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.scene import Scene, SceneOptions, Scope, SentenceResult
-    from rs2sam.raster.scope import ScopedSentence
+    from rs2sam.raster.scene import Scene
+    from rs2sam.views.options import SceneOptions, Scope, SentenceResult
 
 __all__ = ["Segmentation", "Segmenter"]
 
@@ -86,7 +87,7 @@ class Segmentation:
 
         In the image's CRS where it has one, else in pixels: x = column, y = row, from the upper left corner.
         """
-        from rs2sam.raster.vectorize import mask_polygons
+        from rs2sam.vector.vectorize import mask_polygons
 
         return mask_polygons(self.mask, self.georeference)
 
@@ -129,12 +130,6 @@ class Segmenter:
         folder = resolve_model(name).folder
         processor = Processor.from_folder(folder)
         return cls(processor, load_backend(folder, backend, device, threads, precision))
-
-    def mirroring(self) -> Segmenter:
-        """The same model, asked about the mirror image of every view too: twice the time, see `rs2sam.mirror`."""
-        from rs2sam.mirror import MirroringSegmenter
-
-        return MirroringSegmenter(self)
 
     @property
     def backend_name(self) -> str:
@@ -222,8 +217,8 @@ class Segmenter:
             min_presence: as for `segment`.
             scope: as for `segment`.
         """
-        from rs2sam.raster.in_memory import segment_scene
-        from rs2sam.raster.scene import SceneOptions
+        from rs2sam.views.in_memory import segment_scene
+        from rs2sam.views.options import SceneOptions
 
         batch_size = self.batch_size if batch_size is None else batch_size
         min_presence = self.min_presence if min_presence is None else min_presence
@@ -344,7 +339,7 @@ class _Asked:
     @classmethod
     def of(cls, scene: Scene, picture: Picture, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
         """Read the sentence where regions are to be chosen."""
-        from rs2sam.raster.scope import ScopedSentence, read_sentence
+        from rs2sam.language.scope import ScopedSentence, read_sentence
 
         num_views = len(options.grid(scene.size_hw, image_size))
         scoped = read_sentence(sentence) if options.chooses(num_views) else ScopedSentence(sentence, sentence)
@@ -357,7 +352,7 @@ class _Asked:
 
     def answer(self, found: Sequence[Segmentation]) -> Segmentation:
         """From what the model found of the parts to what the sentence means."""
-        from rs2sam.raster.choosing import chosen
+        from rs2sam.vector.choosing import chosen
 
         first = replace(found[0], sentence=self.scoped.sentence)
         if not self.scoped.claims:

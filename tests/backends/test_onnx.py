@@ -90,7 +90,7 @@ def test_the_shipped_model_equals_torch():
     if not (COMPACT / "model.onnx").is_file():
         pytest.skip("the package has no compact weights yet")
     from rs2sam.backends.torch import load_model
-    from rs2sam.models.onnx_export import TOLERANCE, largest_difference
+    from rs2sam.export.onnx_export import TOLERANCE, largest_difference
 
     assert largest_difference(COMPACT / "model.onnx", load_model(COMPACT)) < TOLERANCE
 
@@ -135,7 +135,7 @@ def test_the_graph_runs_where_torch_is_not_installed(onnx_folder):
 
 
 def test_a_folder_without_graph_says_how_to_make_one(tmp_path):
-    with pytest.raises(InvalidInputError, match=r"python -m rs2sam\.models\.onnx_export"):
+    with pytest.raises(InvalidInputError, match=r"python -m rs2sam\.export\.onnx_export"):
         OnnxBackend.from_folder(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_a_damaged_graph_and_missing_weights_are_reported(onnx_folder, tmp_path)
 
 
 def test_an_export_that_computes_something_else_is_not_kept(onnx_folder, tmp_path, monkeypatch):
-    from rs2sam.models import onnx_export
+    from rs2sam.export import onnx_export
 
     shutil.copytree(onnx_folder, tmp_path / "copy")
     (tmp_path / "copy" / "model.onnx").unlink()

@@ -10,9 +10,10 @@ from rs2sam.batch.engine import BatchSettings, run_local
 from rs2sam.batch.inputs import find_scenes
 from rs2sam.batch.run import BatchPlan, run_batch
 from rs2sam.batch.schedule import RetryPolicy
-from rs2sam.raster import ReadOptions, SceneOptions
-from rs2sam.raster.outputs import OutputOptions
-from rs2sam.scene_run import run_scene
+from rs2sam.raster import ReadOptions
+from rs2sam.scenes.outputs import OutputOptions
+from rs2sam.scenes.run import run_scene
+from rs2sam.views import SceneOptions
 from tests.make_rasters import RedSegmenter, paint, write_tiff
 
 SIZES_HW = {"a": (64, 96), "sub/b": (150, 200), "c": (200, 180), "sub/d": (64, 64)}

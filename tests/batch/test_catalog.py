@@ -10,7 +10,7 @@ import pytest
 from rasterio.crs import CRS
 
 from rs2sam.batch.catalog import footprint
-from rs2sam.batch.inputs import SceneInput, StacOrigin
+from rs2sam.batch.scene_input import SceneInput, StacOrigin
 from rs2sam.errors import InvalidInputError
 from tests.batch.scenes import plan, run_locally, write_scenes
 from tests.make_rasters import write_tiff

@@ -15,7 +15,7 @@ from rs2sam.batch.run import preview_states, run_batch
 from rs2sam.batch.stages import Parcel, parcels_of
 from rs2sam.errors import RS2SAMError
 from rs2sam.processing import FirstPass
-from rs2sam.scene_run import run_scene
+from rs2sam.scenes.run import run_scene
 from tests.batch.scenes import Watcher, plan, run_locally, write_scenes
 from tests.batch.without_ray import answer_scenes, engine_of, without
 from tests.make_rasters import SCENE, RedSegmenter, paint, write_tiff

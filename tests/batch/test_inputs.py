@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs2sam.batch.inputs import SceneInput, Shard, find_scenes, safe_key, url_key
+from rs2sam.batch.inputs import Shard, find_scenes, url_key
+from rs2sam.batch.scene_input import SceneInput, safe_key
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.raster.scene import scene_stem
 

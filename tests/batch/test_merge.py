@@ -5,13 +5,13 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.merge import merge_polygons
 from rs2sam.batch.polygon_reading import ScenePolygons
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.geopackage import geopackage_crs, read_geopackage
-from rs2sam.raster.geoparquet import read_geoparquet
-from rs2sam.raster.polygon_files import polygon_table
+from rs2sam.vector.geopackage import geopackage_crs, read_geopackage
+from rs2sam.vector.geoparquet import read_geoparquet
+from rs2sam.vector.polygon_files import polygon_table
 
 FIELDS = {"sentence_id": np.dtype(np.int32)}
 UTM = CRS.from_epsg(32610)

@@ -5,10 +5,10 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.polygon_reading import ScenePolygons, polygon_crs, read_polygons
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.polygon_files import FIELDS, polygon_table
+from rs2sam.vector.polygon_files import FIELDS, polygon_table
 
 UTM = CRS.from_epsg(32610)
 FORMATS = ["gpkg", "geojson", "fgb", "parquet"]

@@ -18,7 +18,7 @@ import rasterio
 from rs2sam.batch.inputs import Shard
 from rs2sam.batch.run import preview_states
 from rs2sam.errors import InvalidInputError
-from rs2sam.scene_run import run_scene
+from rs2sam.scenes.run import run_scene
 from tests.batch.scenes import SIZES_HW, Watcher, plan, run_locally, write_scenes
 from tests.make_rasters import RedSegmenter, paint, write_tiff
 
@@ -150,7 +150,7 @@ def test_the_merged_file_holds_every_polygon_with_its_scene(base, kind):
         columns = dict(zip(meta["fields"], values, strict=True))
         assert meta["crs"] == "EPSG:26910"
     else:
-        from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
+        from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
 
         (geometry, columns), *more = read_geoparquet(base / "out/polygons.parquet")
         assert more == []
@@ -259,7 +259,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from tests.batch.scenes import plan, run_locally
-from rs2sam.scene_run import run_scene
+from rs2sam.scenes.run import run_scene
 from tests.make_rasters import RedSegmenter
 import time
 base = Path(sys.argv[1])

@@ -5,8 +5,8 @@ import sqlite3
 
 import pytest
 
-from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import open_manifest
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_path
 from rs2sam.batch.stages import Failure
 from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError

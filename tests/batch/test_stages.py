@@ -7,7 +7,7 @@ import numpy as np
 
 from rs2sam.batch.stages import PLAN_FAILED, Failure, parcels_of
 from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
-from rs2sam.raster.assembly import AnsweredTile
+from rs2sam.views.assembly import AnsweredTile
 from tests.batch.scenes import plan, write_scenes
 from tests.batch.without_ray import answer_scenes, columns
 from tests.make_rasters import RedSegmenter

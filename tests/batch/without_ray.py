@@ -10,7 +10,7 @@ import numpy as np
 from rs2sam.batch.finishing import Dispatcher, Finisher, ModelFacts
 from rs2sam.batch.first_pass import Screener, decisions_of, plan_views, read_views
 from rs2sam.batch.stages import Answerer, plan_scene, read_rows, scene_row
-from rs2sam.scene_run import with_model_options
+from rs2sam.scenes.run import with_model_options
 
 NUMBERS = ("scene", "tile", "num_tiles")
 

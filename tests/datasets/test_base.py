@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rs2sam.datasets.base import Instance, LabelRegions, Sample, image_size, load_pixels, resize_mask
-from rs2sam.datasets.components import connected_components
+from rs2sam.datasets.readers.components import connected_components
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 from tests.datasets.scenes import rectangle, scene
 

@@ -7,7 +7,7 @@ import pytest
 
 from rs2sam.datasets.making import source_samples, synthetic_samples
 from rs2sam.errors import DataNotFoundError, InvalidInputError
-from tests.datasets.test_sources import write_coco
+from tests.datasets.readers.test_sources import write_coco
 
 
 def synthetic(number, **options):

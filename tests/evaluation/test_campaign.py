@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rs2sam.datasets.masks import MaskFile, SegmentationMask
+from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.campaign import (
     Campaign,

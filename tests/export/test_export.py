@@ -17,8 +17,8 @@ pytest.importorskip("onnxscript")
 
 from rs2sam.backends.onnx import OnnxBackend
 from rs2sam.backends.torch import TorchBackend
+from rs2sam.export.exported import Shapes
 from rs2sam.export.folder import ExportOptions, export_model, load_export
-from rs2sam.models.exported import Shapes
 from rs2sam.segmenter import Segmenter
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"

@@ -12,13 +12,14 @@ from transformers import Sam2Config, Sam2Model
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.configuration import RS2SamConfig
-from rs2sam.models.pretrained import initialize_from_sam2
 from rs2sam.models.rs2sam import RS2SamModel
-from rs2sam.training.groups import freeze, new_modules, parameter_groups
-from rs2sam.training.losses import LossSettings, rs2sam_loss
-from tests.models.published import published_state, tiny_model
+from rs2sam.models.weights.pretrained import initialize_from_sam2
+from rs2sam.training.objective.groups import freeze, new_modules, parameter_groups
+from rs2sam.training.objective.losses import rs2sam_loss
+from rs2sam.training.recipes.loss_settings import LossSettings
 from tests.models.sizes import small_config, small_inputs, small_model
-from tests.models.test_pretrained import hub_config, sam2_state
+from tests.models.weights.published import published_state, tiny_model
+from tests.models.weights.test_pretrained import hub_config, sam2_state
 
 Changes = dict[str, Any]
 
@@ -119,7 +120,7 @@ def test_switches_remove_the_weights_that_nothing_uses() -> None:
 def test_large_counts_of_every_switch() -> None:
     with torch.device("meta"):
         counts = {name: count(RS2SamModel(RS2SamConfig.preset("large", **SWITCHES[name]))) for name in SWITCHES}
-    new = 35_436_841  # what the paper adds to SAM 2 and BEiT-3, tests/training/test_groups.py
+    new = 35_436_841  # what the paper adds to SAM 2 and BEiT-3, tests/training/objective/test_groups.py
     prompt_embedding = counts["no-trunk-fusion"] + counts["no-decoder-fusion"] + counts["no-prompt"]
     # Taking out each part, and all at once, removes the same weights.
     assert counts["full"] - counts["baseline"] == 3 * counts["full"] - prompt_embedding
@@ -299,7 +300,7 @@ EXPORTED = [
 def test_onnx_graph_equals_torch(changes: Changes, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     from rs2sam.backends.onnx import OnnxBackend
-    from rs2sam.models.onnx_export import export_onnx
+    from rs2sam.export.onnx_export import export_onnx
 
     sizes = {"trunk_blocks": (1, 1, 1, 1), "trunk_global_blocks": (2,), "union_layers": 1, "max_text_positions": 32}
     small_model(**sizes, **changes).save_pretrained(tmp_path)

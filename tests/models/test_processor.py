@@ -10,7 +10,7 @@ from PIL import Image
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamProcessor
 from rs2sam.processing import ProcessingConfig, Processor
-from tests.models.published import tiny_model
+from tests.models.weights.published import tiny_model
 from tests.sentencepiece_files import small_tokenizer
 
 

@@ -12,8 +12,8 @@ import torch
 
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.errors import CheckpointError
-from rs2sam.models.loading import load_weights
 from rs2sam.models.staged import FLOAT32_PARTS, StagedModel
+from rs2sam.models.weights.loading import load_weights
 
 
 @pytest.fixture(scope="module")

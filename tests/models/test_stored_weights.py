@@ -9,8 +9,8 @@ from torch import nn
 
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.models import stored_weights
-from rs2sam.models.loading import load_weights
 from rs2sam.models.stored_weights import StoredEmbedding, StoredLinear, keep_as_stored
+from rs2sam.models.weights.loading import load_weights
 from tests.backends.conftest import batch
 from tests.small_model import write_small_model
 

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rs2sam.models.configuration import RS2SamConfig
-from rs2sam.models.key_map import KeyMap
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.weights.key_map import KeyMap
 
 SAMPLES = {"single0": slice(0, 1), "single1": slice(1, 2), "pad2": slice(0, 2), "unk1": slice(1, 2)}
 """Case -> which of the two images it uses."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rs2sam.training.losses import rs2sam_loss
+from rs2sam.training.objective.losses import rs2sam_loss
 from tests.parity import reproducible
 from tests.parity.golden import SAMPLES, TOLERANCE, as_stored, compared_stages, inputs_of, load_tiny
 from tests.parity.stages import relative_l2, run_stages

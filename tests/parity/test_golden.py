@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rs2sam.models.configuration import RS2SamConfig
-from rs2sam.models.key_map import KeyMap
 from rs2sam.models.rs2sam import RS2SamModel
-from rs2sam.training.groups import parameter_groups
-from rs2sam.training.losses import rs2sam_loss
+from rs2sam.models.weights.key_map import KeyMap
+from rs2sam.training.objective.groups import parameter_groups
+from rs2sam.training.objective.losses import rs2sam_loss
 from tests.parity.golden import (
     NOT_COMPARED,
     SAMPLES,

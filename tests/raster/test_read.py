@@ -322,7 +322,7 @@ def test_no_stretch_on_large_values_says_what_to_do(tmp_path):
 def test_a_scene_too_large_to_be_read_whole_is_refused(tmp_path, monkeypatch):
     path = write_tiff(tmp_path / "a.tif")
     monkeypatch.setattr("rs2sam.raster.read.MOST_PIXELS", 64 * 96 - 1)
-    with pytest.raises(InvalidInputError, match=r"6,143 pixels, but .*64 x 96.*rs2sam\.raster\.segment_scene"):
+    with pytest.raises(InvalidInputError, match=r"6,143 pixels, but .*64 x 96.*rs2sam\.views\.segment_scene"):
         read_scene(path)
     monkeypatch.setattr("rs2sam.raster.read.MOST_PIXELS", 64 * 96)
     assert read_scene(path).size_hw == (64, 96)

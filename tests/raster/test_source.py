@@ -9,10 +9,10 @@ import rasterio.shutil
 from numpy.typing import NDArray
 
 from rs2sam.errors import InvalidImageError
-from rs2sam.raster.scene import SceneOptions
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.tiling import TileGrid, Window
-from rs2sam.scene_run import SceneRequest, run_scene
+from rs2sam.scenes.run import SceneRequest, run_scene
+from rs2sam.views.options import SceneOptions
 from tests.make_rasters import NORTH_UP, SCENE, RedSegmenter, ground_control_points, write_tiff
 from tests.range_server import RangeServer
 

@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
-from rs2sam.models.published_tokenizer import load_published_tokenizer
+from rs2sam.models.weights.published_tokenizer import load_published_tokenizer
 from rs2sam.processing import Processor
 from rs2sam.training.initial import check_start, planned_config, starting_point
-from rs2sam.training.recipe import AuxiliaryRecipe, Recipe
-from tests.models.published import published_folder, published_state, tiny_model
-from tests.models.test_pretrained import beit3_state, sam2_state
+from rs2sam.training.recipes.recipe import AuxiliaryRecipe, Recipe
+from tests.models.weights.published import published_folder, published_state, tiny_model
+from tests.models.weights.test_pretrained import beit3_state, sam2_state
 from tests.small_model import COMPACT
 from tests.training.toy import toy_init, toy_recipe
 

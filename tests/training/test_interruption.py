@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from rs2sam.training.checkpoints import complete_checkpoints
+from rs2sam.training.keeping.checkpoints import complete_checkpoints
 from tests.training.toy import toy_init
 from tests.training.workers import EVENTS, losses, said, start
 

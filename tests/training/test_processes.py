@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from rs2sam.training.checkpoints import complete_checkpoints, num_processes_of
+from rs2sam.training.keeping.checkpoints import complete_checkpoints, num_processes_of
 from tests.training.toy import toy_init
 from tests.training.workers import losses, said, start, start_together
 

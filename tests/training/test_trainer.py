@@ -14,12 +14,12 @@ import torch
 from rs2sam.errors import DataNotFoundError, InvalidInputError, TrainingError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
-from rs2sam.training import watch
-from rs2sam.training.examples import ReferringDataset
+from rs2sam.training.examples.examples import ReferringDataset
 from rs2sam.training.initial import starting_point
-from rs2sam.training.losses import LossSettings
-from rs2sam.training.objective import choose_attention
-from rs2sam.training.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.objective.objective import choose_attention
+from rs2sam.training.recipes.loss_settings import LossSettings
+from rs2sam.training.recipes.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.reporting import watch
 from rs2sam.training.trainer import RS2SamTrainer, _prepared, check_run, train, training_arguments
 from tests.small_model import IMAGE_SIZE
 from tests.training.toy import NUM_CLASSES, TOY, batch, toy_draw, toy_init, toy_recipe, training_model

@@ -27,12 +27,13 @@ import safetensors.torch
 import torch
 
 from rs2sam.errors import RS2SAMError
-from rs2sam.training import safety, watch
-from rs2sam.training.examples import Examples
-from rs2sam.training.objective import TrainingModel
-from rs2sam.training.recipe import Recipe
-from rs2sam.training.record import plain_values
-from rs2sam.training.strict import build
+from rs2sam.training.examples.examples import Examples
+from rs2sam.training.keeping import safety
+from rs2sam.training.keeping.record import plain_values
+from rs2sam.training.objective.objective import TrainingModel
+from rs2sam.training.recipes.recipe import Recipe
+from rs2sam.training.recipes.strict import build
+from rs2sam.training.reporting import watch
 from rs2sam.training.trainer import train
 from tests.conftest import REPOSITORY
 from tests.training.toy import NUM_CLASSES, toy_draw, toy_recipe

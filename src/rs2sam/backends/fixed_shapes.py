@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.backends import BackendOutput
+from rs2sam.backends.protocol import BackendOutput
 from rs2sam.errors import InvalidInputError
 from rs2sam.pictures import one_per_sentence
 

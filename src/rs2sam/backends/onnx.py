@@ -1,6 +1,6 @@
 """ONNX Runtime: the backend of the base install.
 
-The graph reads its large tensors from the folder's `model.safetensors` (see `rs2sam.models.onnx_export`), so the folder
+The graph reads its large tensors from the folder's `model.safetensors` (see `rs2sam.export.onnx_export`), so the folder
 has to stay together.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs2sam.backends import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
+from rs2sam.backends.protocol import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError
 from rs2sam.pictures import as_taken
 
@@ -64,7 +64,7 @@ class OnnxBackend:
         if not file.is_file():
             raise InvalidInputError(
                 f"The backend `onnx` needs a {ONNX_FILE}, but {folder} has none. Use the backend `torch`, or export it "
-                f"with: python -m rs2sam.models.onnx_export {folder}"
+                f"with: python -m rs2sam.export.onnx_export {folder}"
             )
         import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
 

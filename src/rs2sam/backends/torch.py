@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.utils import logging
 
-from rs2sam.backends import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray, Precision
+from rs2sam.backends.protocol import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray, Precision
 from rs2sam.errors import InvalidInputError
 from rs2sam.imaging import RGB
 from rs2sam.models.device_images import device_images
-from rs2sam.models.loading import load_weights
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.sharing import one_per_sentence
 from rs2sam.models.staged import FLOAT32_PARTS, StagedModel
+from rs2sam.models.weights.loading import load_weights
 from rs2sam.processing import ProcessingConfig
 
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -226,7 +226,7 @@ def _joined(first: BackendOutput, second: BackendOutput) -> BackendOutput:
 def load_model(
     folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
 ) -> RS2SamModel:
-    """Load a model folder, every tensor accounted for; see `rs2sam.models.loading.load_weights`."""
+    """Load a model folder, every tensor accounted for; see `rs2sam.models.weights.loading.load_weights`."""
     return load_weights(folder, dtype, device)
 
 

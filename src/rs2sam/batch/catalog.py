@@ -25,7 +25,7 @@ from rasterio.warp import transform_geom
 from shapely.affinity import affine_transform
 from shapely.geometry import mapping, shape
 
-from rs2sam.batch.inputs import SceneInput, safe_key
+from rs2sam.batch.scene_input import SceneInput, safe_key
 from rs2sam.errors import InvalidInputError, require
 
 if TYPE_CHECKING:

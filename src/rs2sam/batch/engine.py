@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from rs2sam.batch.inputs import SceneInput
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import SceneOutcome, Schedule
 from rs2sam.errors import InvalidInputError, RS2SAMError
-from rs2sam.raster import ReadOptions, SceneOptions
-from rs2sam.raster.outputs import OutputOptions
-from rs2sam.scene_run import SceneRequest
+from rs2sam.raster import ReadOptions
+from rs2sam.scenes.outputs import OutputOptions
+from rs2sam.scenes.run import SceneRequest
+from rs2sam.views import SceneOptions
 
 # Options that change how fast a scene is done, or whether, but not what is found in it.
 _NOT_OF_THE_RESULT = frozenset({"batch_size", "memory", "overwrite", "resume", "threads", "workers"})

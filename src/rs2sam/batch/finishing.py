@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rs2sam.batch.engine import Watcher, attempt
-from rs2sam.batch.inputs import SceneInput
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Columns, Failure, Parcel, parcels_of
 from rs2sam.errors import RS2SAMError
 from rs2sam.processing import FirstPass
-from rs2sam.raster.assembly import AnsweredTile
-from rs2sam.raster.scanning import TileJob
-from rs2sam.raster.scene import View
-from rs2sam.scene_run import SceneRequest, run_scene
+from rs2sam.scenes.run import SceneRequest, run_scene
+from rs2sam.scenes.scanning import TileJob
+from rs2sam.views.assembly import AnsweredTile
+from rs2sam.views.options import View
 
 if TYPE_CHECKING:
     from rs2sam.segmenter import Segmenter

@@ -2,7 +2,7 @@
 
     scenes --plan_views--> coarse views --read_views--> pixels --Screener--> decisions --decisions_of--> the driver
 
-It comes to the same decisions as `rs2sam.raster.first_pass` does in one process: each coarse view is asked by itself. A
+It comes to the same decisions as `rs2sam.scenes.first_pass` does in one process: each coarse view is asked by itself. A
 coarse view that cannot be read decides nothing, so its tiles are asked everything.
 """
 
@@ -30,8 +30,8 @@ from rs2sam.batch.stages import (
     row_of,
     rows_of,
 )
-from rs2sam.raster.first_pass import Screening
-from rs2sam.raster.scanning import TileJob
+from rs2sam.scenes.first_pass import Screening
+from rs2sam.scenes.scanning import TileJob
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from typing import IO, Any, Literal
 
 from rs2sam.batch.inputs import Shard
 from rs2sam.errors import InvalidInputError
-from rs2sam.raster.job import make_folder, remove_empty
+from rs2sam.scenes.job import make_folder, remove_empty
 
 State = Literal["pending", "running", "done", "failed"]
 

@@ -21,7 +21,7 @@ from rasterio.warp import transform as warp_points
 from rs2sam.batch.polygon_reading import WGS84, ScenePolygons, polygon_crs, read_polygons
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster.georeference import crs_name, leads_to_earth
-from rs2sam.raster.polygon_files import LAYER, PolygonTable, polygon_table
+from rs2sam.vector.polygon_files import LAYER, PolygonTable, polygon_table
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from rs2sam.batch.inputs import SceneInput
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.errors import InvalidInputError, require
-from rs2sam.raster.geopackage import geopackage_crs, read_geopackage
-from rs2sam.raster.geoparquet import geoparquet_crs, read_geoparquet
-from rs2sam.raster.polygon_files import FIELDS
+from rs2sam.vector.geopackage import geopackage_crs, read_geopackage
+from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
+from rs2sam.vector.polygon_files import FIELDS
 
 Batch = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 """(n,) polygons, and (n,) values of each attribute."""

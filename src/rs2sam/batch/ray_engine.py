@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, cast
 from rs2sam.batch.engine import BrokenEngineError, Watcher
 from rs2sam.batch.finishing import Dispatcher, Finisher, ModelFacts, Report
 from rs2sam.batch.first_pass import Screener, decisions_of, plan_views, read_views
-from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.ray_options import RayOptions
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Answerer, Columns, Decisions, Failure, Load, Parcel, plan_scene, read_rows, scene_row
 from rs2sam.errors import InvalidInputError, RS2SAMError, require
-from rs2sam.scene_run import SceneRequest, with_model_options
+from rs2sam.scenes.run import SceneRequest, with_model_options
 
 if TYPE_CHECKING:
     from rs2sam.segmenter import Segmenter

@@ -18,7 +18,7 @@ from rs2sam.batch.catalog import (
     write_catalog,
 )
 from rs2sam.batch.engine import BatchSettings, Watcher
-from rs2sam.batch.inputs import SceneInput, Shard
+from rs2sam.batch.inputs import Shard
 from rs2sam.batch.manifest import (
     Manifest,
     State,
@@ -30,6 +30,7 @@ from rs2sam.batch.manifest import (
 )
 from rs2sam.batch.merge import merge_polygons
 from rs2sam.batch.polygon_reading import ScenePolygons
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import RetryPolicy, Schedule, is_stale, refuse_foreign_results
 
 Engine = Callable[[Schedule, Watcher], None]

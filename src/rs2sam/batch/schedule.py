@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rs2sam.batch.inputs import SceneInput
 from rs2sam.batch.manifest import Manifest, SceneRecord
+from rs2sam.batch.scene_input import SceneInput
 from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from rs2sam.batch.inputs import RASTER_SUFFIXES, SceneInput, StacOrigin, safe_key
+from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, StacOrigin, safe_key
 from rs2sam.errors import InvalidInputError, require
 from rs2sam.raster.scene import is_local
 

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from rs2sam.batch.schedule import is_fault_of_input
 from rs2sam.errors import InvalidImageError, RS2SAMError
-from rs2sam.raster.assembly import AnsweredTile
-from rs2sam.raster.scanning import TileJob
-from rs2sam.raster.scene import ViewSegmenter
 from rs2sam.raster.source import Source, open_source
-from rs2sam.raster.streaming import Tile, answer_tiles, read_tile
-from rs2sam.scene_run import SceneRequest, plan_tiles
+from rs2sam.scenes.run import SceneRequest, plan_tiles
+from rs2sam.scenes.scanning import TileJob
+from rs2sam.views.assembly import AnsweredTile
+from rs2sam.views.options import ViewSegmenter
+from rs2sam.views.streaming import Tile, answer_tiles, read_tile
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Parcel:
 
 @dataclass(frozen=True, eq=False)
 class TileView:
-    """A `rs2sam.raster.scene.View` that holds no more than what is blended.
+    """A `rs2sam.views.options.View` that holds no more than what is blended.
 
     Args:
         probability: (h, w) float32 in [0, 1].

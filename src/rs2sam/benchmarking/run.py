@@ -9,7 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from rs2sam.backends import ONNX_FILE, Backend, Precision
+from rs2sam.backends import Backend, Precision
+from rs2sam.backends.protocol import ONNX_FILE
 from rs2sam.benchmarking.flops import count_flops
 from rs2sam.benchmarking.machine import describe_machine
 from rs2sam.benchmarking.onnx_side import OnnxCandidate

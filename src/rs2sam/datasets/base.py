@@ -1,8 +1,8 @@
 """Values that every dataset produces: annotated images (what is where) and samples (one sentence, one mask).
 
 An `AnnotatedImage` says what is where, with no sentence. Augmentation changes it first, sentences are made from the
-changed one (`expressions.py`), so a sentence always describes the pixels that the model sees. A `Sample` is the end of
-that path, and the form in which datasets with their own sentences arrive.
+changed one (`english/expressions.py`), so a sentence always describes the pixels that the model sees. A `Sample` is the
+end of that path, and the form in which datasets with their own sentences arrive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from rs2sam.datasets.vocabulary import WIDER
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
 from rs2sam.imaging import read_image
 
@@ -30,6 +29,9 @@ ImageSource: TypeAlias = "Path | Pixels | Callable[[], Pixels]"
 """A file, the pixels themselves, or a function that makes them."""
 MaskSource: TypeAlias = "Mask | Callable[[], Mask] | None"
 """A mask, a function that reads it, or None: there is none."""
+
+WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park": "vegetation"}
+"""Category -> the category that all of it belongs to as well: a truck is a vehicle."""
 
 # RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
 _MAX_MISFIT = 0.02
@@ -44,7 +46,7 @@ class Instance:
     """One object in an image; only the rectangle around it is stored.
 
     Args:
-        category: name from `rs2sam.datasets.vocabulary`, e.g. `storage_tank`.
+        category: name from `rs2sam.datasets.english.vocabulary`, e.g. `storage_tank`.
         mask: (h, w) bool, the object inside its rectangle; at least one pixel is True.
         origin_xy: column and row of `mask[0, 0]` in the image.
         attributes: what is known besides the mask, e.g. `colour` (a name of `vocabulary.COLOURS`, or None

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Sample
-from rs2sam.datasets.expressions import KIND_WEIGHTS, ReferringExpression, draw_expression
-from rs2sam.datasets.mixture import evaluation_samples
-from rs2sam.datasets.sources import READERS
+from rs2sam.datasets.english.expressions import KIND_WEIGHTS, ReferringExpression, draw_expression
+from rs2sam.datasets.mixing.mixture import evaluation_samples
+from rs2sam.datasets.readers.sources import READERS
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.errors import InvalidInputError
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from rs2sam.backends import Precision
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.masks import image_fingerprint, mask_fingerprint
+from rs2sam.datasets.readers.masks import image_fingerprint, mask_fingerprint
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.gallery import Picture, choose, draw_picture
 from rs2sam.evaluation.markdown import as_markdown

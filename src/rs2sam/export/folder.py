@@ -23,12 +23,12 @@ from rs2sam.backends import Backend, BackendOutput, Precision
 from rs2sam.backends.onnx import OnnxBackend
 from rs2sam.backends.torch import DTYPES, TorchBackend, load_model
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from rs2sam.export.exported import INPUT_NAMES, Shapes, difference, output_names
+from rs2sam.export.onnx_export import FREE, export_onnx
 from rs2sam.export.programs import PROGRAM_FILE, ProgramBackend, ProgramFormat, write_program
-from rs2sam.hub import resolve_model
-from rs2sam.models.exported import INPUT_NAMES, Shapes, difference, output_names
-from rs2sam.models.loading import INDEX_FILE, load_weights, weight_files
-from rs2sam.models.onnx_export import FREE, export_onnx
 from rs2sam.models.staged import FLOAT32_PARTS
+from rs2sam.models.weights.hub import resolve_model
+from rs2sam.models.weights.loading import INDEX_FILE, load_weights, weight_files
 from rs2sam.processing import Processor
 from rs2sam.versions import versions
 

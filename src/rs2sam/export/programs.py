@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from rs2sam.backends import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray
+from rs2sam.backends import BackendOutput
 from rs2sam.backends.fixed_shapes import run_fixed
-from rs2sam.models.exported import Arrays, Shapes, TensorsOnly
+from rs2sam.backends.protocol import GPU_BATCH_SIZE, FloatArray, IntArray
+from rs2sam.export.exported import Arrays, Shapes, TensorsOnly
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.pictures import as_taken
 

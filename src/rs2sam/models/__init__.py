@@ -1,4 +1,7 @@
-"""The model of RS2-SAM 2 and what loads it. Everything here needs `rs2sam[torch]`; names are imported on first use."""
+"""The model of RS2-SAM 2. It needs `rs2sam[torch]`; names are imported on first use.
+
+`weights` has what finds, loads and converts its weights; finding and downloading need no torch.
+"""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from transformers import BatchFeature
 from transformers.utils import PushToHubMixin
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.hub import resolve_model
 from rs2sam.imaging import ImageSource, read_image
 from rs2sam.models.rs2sam import RS2SamOutput
+from rs2sam.models.weights.hub import resolve_model
 from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits
 
 TensorType = Literal["pt", "np"]

@@ -23,13 +23,13 @@ from transformers.utils import ModelOutput
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.attention import additive_key_mask
-from rs2sam.models.checkpoint_writing import follow_umask
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import ProductFusion
 from rs2sam.models.initialization import initialize, start_at
 from rs2sam.models.mask_prompt import MaskPromptGenerator
 from rs2sam.models.trunk import Levels, RS2SamNeck, RS2SamTrunk
 from rs2sam.models.union_encoder import UnionEncoder, UnionFeatures
+from rs2sam.models.weights.writing import follow_umask
 
 MASK_INPUT_CELLS = 4
 """Cells of SAM's mask input along one cell of the image embedding; two stride-2 convolutions undo them."""

@@ -1,7 +1,7 @@
-"""Rasters: reading scenes, tiling, stretching, polygons, outputs.
+"""Rasters: scenes opened, read, stretched and placed; the grid of tiles on them.
 
-Nothing here knows a model: `segment_scene` takes any object that answers one view. rasterio and shapely are loaded
-when a name below is first used, so `rs2sam.raster.tiling` costs no more than numpy.
+Nothing here knows a model. rasterio is loaded when a name below is first used, so `rs2sam.raster.tiling` costs no more
+than numpy.
 """
 
 from __future__ import annotations
@@ -11,54 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.in_memory import segment_scene
-    from rs2sam.raster.outputs import OutputPaths
-    from rs2sam.raster.preview import draw_preview
     from rs2sam.raster.read import read_scene
-    from rs2sam.raster.scene import MinArea, Scene, SceneOptions, SentenceResult
+    from rs2sam.raster.scene import Scene
     from rs2sam.raster.source import ReadOptions
     from rs2sam.raster.stretch import Stretch
     from rs2sam.raster.tiling import Blend, TileGrid, Window
-    from rs2sam.raster.vectorize import Region, mask_polygons, mask_regions
 
 __all__ = [
     "Blend",
     "Georeference",
-    "MinArea",
-    "OutputPaths",
     "ReadOptions",
-    "Region",
     "Scene",
-    "SceneOptions",
-    "SentenceResult",
     "Stretch",
     "TileGrid",
     "Window",
-    "draw_preview",
-    "mask_polygons",
-    "mask_regions",
     "read_scene",
-    "segment_scene",
 ]
 
 _HOME = {
     "Blend": "tiling",
     "Georeference": "georeference",
-    "MinArea": "scene",
-    "OutputPaths": "outputs",
     "ReadOptions": "source",
-    "Region": "vectorize",
     "Scene": "scene",
-    "SceneOptions": "scene",
-    "SentenceResult": "scene",
     "Stretch": "stretch",
     "TileGrid": "tiling",
     "Window": "tiling",
-    "draw_preview": "preview",
-    "mask_polygons": "vectorize",
-    "mask_regions": "vectorize",
     "read_scene": "read",
-    "segment_scene": "in_memory",
 }
 
 

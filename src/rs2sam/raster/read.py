@@ -45,8 +45,8 @@ def read_scene(path: str | Path, options: ReadOptions | None = None) -> Scene:
         if height * width > MOST_PIXELS:
             raise InvalidInputError(
                 f"An image that is read whole has up to {MOST_PIXELS:,} pixels, but {str(path)!r} has {height:,} x "
-                f"{width:,}. Use `rs2sam segment` or `rs2sam.scene_run.run_scene`, which write their results while "
-                "they read, or `rs2sam.raster.segment_scene` with an open source, for masks in memory."
+                f"{width:,}. Use `rs2sam segment` or `rs2sam.scenes.run.run_scene`, which write their results while "
+                "they read, or `rs2sam.views.segment_scene` with an open source, for masks in memory."
             )
         rgb = np.zeros((height, width, 3), dtype=np.uint8)
         valid = np.zeros((height, width), dtype=np.bool_)

@@ -13,14 +13,14 @@ import torch
 
 from rs2sam.backends.torch import load_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
-from rs2sam.hub import KNOWN_MODELS, resolve_model
 from rs2sam.models import RS2SamConfig, RS2SamModel
-from rs2sam.models.conversion import load_published, open_published
-from rs2sam.models.pretrained import initialize_from_beit3, initialize_from_sam2
-from rs2sam.models.published_tokenizer import load_published_tokenizer, published_processing_config
+from rs2sam.models.weights.conversion import load_published, open_published
+from rs2sam.models.weights.hub import KNOWN_MODELS, resolve_model
+from rs2sam.models.weights.pretrained import initialize_from_beit3, initialize_from_sam2
+from rs2sam.models.weights.published_tokenizer import load_published_tokenizer, published_processing_config
 from rs2sam.processing import ProcessingConfig, Processor
 from rs2sam.tokenizer import SentenceTokenizer
-from rs2sam.training.recipe import Recipe
+from rs2sam.training.recipes.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 

@@ -16,21 +16,21 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
-from rs2sam.training.checkpoints import checkpoint_step, last_complete_checkpoint
-from rs2sam.training.draws import examples_of
-from rs2sam.training.examples import Examples, ReferringDataset
-from rs2sam.training.failures import raise_failure
-from rs2sam.training.groups import reads_text
+from rs2sam.training.examples.draws import examples_of
+from rs2sam.training.examples.examples import Examples, ReferringDataset
+from rs2sam.training.examples.failures import raise_failure
 from rs2sam.training.initial import check_start, require_present, starting_point
-from rs2sam.training.locking import only_run_in
-from rs2sam.training.objective import TrainingModel, choose_attention
-from rs2sam.training.optimization import make_optimizer, make_schedule
-from rs2sam.training.recipe import Recipe, resolved
-from rs2sam.training.record import has_begun, require_same_recipe
-from rs2sam.training.safety import SafeTrainer, begin, clear_stops
-from rs2sam.training.teacher import EfficientNetLite0
-from rs2sam.training.validation import require_best_again
-from rs2sam.training.watch import save_result, watch_callbacks
+from rs2sam.training.keeping.checkpoints import checkpoint_step, last_complete_checkpoint
+from rs2sam.training.keeping.locking import only_run_in
+from rs2sam.training.keeping.record import has_begun, require_same_recipe
+from rs2sam.training.keeping.safety import SafeTrainer, begin, clear_stops
+from rs2sam.training.objective.groups import reads_text
+from rs2sam.training.objective.objective import TrainingModel, choose_attention
+from rs2sam.training.objective.optimization import make_optimizer, make_schedule
+from rs2sam.training.objective.teacher import EfficientNetLite0
+from rs2sam.training.recipes.recipe import Recipe, resolved
+from rs2sam.training.reporting.validation import require_best_again
+from rs2sam.training.reporting.watch import save_result, watch_callbacks
 
 __all__ = ["RS2SamTrainer", "check_run", "run_recipe", "train", "training_arguments"]
 

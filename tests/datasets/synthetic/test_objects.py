@@ -5,14 +5,14 @@ import pytest
 
 from rs2sam.datasets.base import Instance
 from rs2sam.datasets.synthetic import SEASONS, Stage, set_stage
-from rs2sam.datasets.synthetic.aircraft import AIRFRAMES, airplane
-from rs2sam.datasets.synthetic.buildings import ROOFS, block, house
 from rs2sam.datasets.synthetic.canvas import Material
-from rs2sam.datasets.synthetic.courts import HARD_COURTS, ground_track_field, tennis_court
-from rs2sam.datasets.synthetic.plants import Trees
-from rs2sam.datasets.synthetic.ships import boat, freighter
-from rs2sam.datasets.synthetic.tanks import tank
-from rs2sam.datasets.synthetic.vehicles import car
+from rs2sam.datasets.synthetic.objects.aircraft import AIRFRAMES, airplane
+from rs2sam.datasets.synthetic.objects.buildings import ROOFS, block, house
+from rs2sam.datasets.synthetic.objects.courts import HARD_COURTS, ground_track_field, tennis_court
+from rs2sam.datasets.synthetic.objects.plants import Trees
+from rs2sam.datasets.synthetic.objects.ships import boat, freighter
+from rs2sam.datasets.synthetic.objects.tanks import tank
+from rs2sam.datasets.synthetic.objects.vehicles import car
 
 
 def stage(gsd_m: float = 0.25, seed: int = 0) -> Stage:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rs2sam.datasets.base import AnnotatedImage
+from rs2sam.datasets.english.vocabulary import CATEGORIES, COLOURS
 from rs2sam.datasets.synthetic import THEMES, generate_scene
-from rs2sam.datasets.vocabulary import CATEGORIES, COLOURS
 from rs2sam.errors import InvalidInputError
 
 REGIONS = {"road", "water", "vegetation", "land"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Pixels
-from rs2sam.datasets.synthetic.aircraft import AIRFRAMES, airplane
 from rs2sam.datasets.synthetic.camera import Camera
 from rs2sam.datasets.synthetic.canvas import Material
-from rs2sam.datasets.synthetic.courts import HARD_COURTS, baseball_diamond, basketball_court, tennis_court
 from rs2sam.datasets.synthetic.geometry import blob, place, points
-from rs2sam.datasets.synthetic.grounds import concrete
+from rs2sam.datasets.synthetic.objects.aircraft import AIRFRAMES, airplane
+from rs2sam.datasets.synthetic.objects.courts import HARD_COURTS, baseball_diamond, basketball_court, tennis_court
+from rs2sam.datasets.synthetic.objects.grounds import concrete
+from rs2sam.datasets.synthetic.objects.tanks import SHELLS, tank
 from rs2sam.datasets.synthetic.scene import set_stage
 from rs2sam.datasets.synthetic.stage import SEASONS, Stage
-from rs2sam.datasets.synthetic.tanks import SHELLS, tank
 from rs2sam.errors import InvalidInputError
 
 ABSENT_INLAND = frozenset({"airplane", "ship", "storage_tank", "harbor"})

@@ -9,11 +9,11 @@ from types import MappingProxyType
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Pixels
-from rs2sam.datasets.synthetic import themes_land, themes_sites, themes_town, themes_water
+from rs2sam.datasets.english.vocabulary import CATEGORIES
 from rs2sam.datasets.synthetic.camera import Camera, false_colour
 from rs2sam.datasets.synthetic.canvas import Canvas
 from rs2sam.datasets.synthetic.stage import REGION_CODES, SEASONS, Season, Stage
-from rs2sam.datasets.vocabulary import CATEGORIES
+from rs2sam.datasets.synthetic.themes import land, sites, town, water
 from rs2sam.errors import InvalidInputError
 
 MIN_SIDE = 64
@@ -37,19 +37,19 @@ class Theme:
 
 THEMES: Mapping[str, Theme] = MappingProxyType(
     {
-        "residential": Theme(themes_town.residential, (0.12, 0.8), 1.2),
-        "historic": Theme(themes_town.historic, (0.12, 0.6), 0.5),
-        "city": Theme(themes_town.city, (0.25, 1.2), 0.8),
-        "settlement": Theme(themes_town.settlement, (0.07, 0.35), 0.5),
-        "car_park": Theme(themes_town.parking, (0.12, 0.45), 0.7),
-        "farmland": Theme(themes_land.farmland, (0.3, 1.6), 0.6),
-        "river": Theme(themes_land.river, (0.3, 1.3), 1.0),
-        "nature": Theme(themes_land.nature, (0.25, 2.0), 0.5),
-        "motorway": Theme(themes_land.motorway, (0.2, 1.0), 0.5),
-        "airport": Theme(themes_sites.airport, (0.15, 1.1), 1.1),
-        "harbour": Theme(themes_water.harbour, (0.2, 1.4), 1.1),
-        "industrial": Theme(themes_sites.industrial, (0.25, 1.2), 1.0),
-        "sports": Theme(themes_sites.sports, (0.2, 0.8), 1.2),
+        "residential": Theme(town.residential, (0.12, 0.8), 1.2),
+        "historic": Theme(town.historic, (0.12, 0.6), 0.5),
+        "city": Theme(town.city, (0.25, 1.2), 0.8),
+        "settlement": Theme(town.settlement, (0.07, 0.35), 0.5),
+        "car_park": Theme(town.parking, (0.12, 0.45), 0.7),
+        "farmland": Theme(land.farmland, (0.3, 1.6), 0.6),
+        "river": Theme(land.river, (0.3, 1.3), 1.0),
+        "nature": Theme(land.nature, (0.25, 2.0), 0.5),
+        "motorway": Theme(land.motorway, (0.2, 1.0), 0.5),
+        "airport": Theme(sites.airport, (0.15, 1.1), 1.1),
+        "harbour": Theme(water.harbour, (0.2, 1.4), 1.1),
+        "industrial": Theme(sites.industrial, (0.25, 1.2), 1.0),
+        "sports": Theme(sites.sports, (0.2, 0.8), 1.2),
     }
 )
 """Every theme by name."""

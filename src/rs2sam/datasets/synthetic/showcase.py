@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage
-from rs2sam.datasets.synthetic.buildings import block, house, shed
 from rs2sam.datasets.synthetic.camera import Camera
 from rs2sam.datasets.synthetic.canvas import Label, Material
-from rs2sam.datasets.synthetic.courts import HARD_COURTS, baseball_diamond, swimming_pool, tennis_court
 from rs2sam.datasets.synthetic.geometry import Points, points, rectangle, ribbon, shifted, smooth_line
-from rs2sam.datasets.synthetic.grounds import asphalt, car_park, concrete, field, road, track, water_material
-from rs2sam.datasets.synthetic.plants import Trees, grass, scatter_points, soil, wood
+from rs2sam.datasets.synthetic.objects.buildings import block, house, shed
+from rs2sam.datasets.synthetic.objects.courts import HARD_COURTS, baseball_diamond, swimming_pool, tennis_court
+from rs2sam.datasets.synthetic.objects.grounds import asphalt, car_park, concrete, field, road, track, water_material
+from rs2sam.datasets.synthetic.objects.plants import Trees, grass, scatter_points, soil, wood
+from rs2sam.datasets.synthetic.objects.ships import freighter
+from rs2sam.datasets.synthetic.objects.tanks import berm, tank
+from rs2sam.datasets.synthetic.objects.vehicles import car, traffic
 from rs2sam.datasets.synthetic.scene import annotated, set_stage
-from rs2sam.datasets.synthetic.ships import freighter
 from rs2sam.datasets.synthetic.stage import REGION_CODES, SEASONS, Stage
-from rs2sam.datasets.synthetic.tanks import berm, tank
-from rs2sam.datasets.synthetic.vehicles import car, traffic
 
 SIZE_HW = (768, 1024)
 """Height and width of the scene [px]."""

@@ -1,0 +1,112 @@
+"""The command line: `rs2sam COMMAND`.
+
+This file knows the names of the commands only; a command's module is imported when it is run, so that `rs2sam --help`
+answers at once. Errors of rs2sam end here: one line on stderr and exit code 1, never a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from rs2sam.errors import RS2SAMError
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+EPILOG = """\b
+Exit codes:
+  0    done; an empty result ("nothing found") is a result
+  1    something rs2sam knows about: the line "error: ..." says what to do
+  2    wrong usage of the command line
+  130  interrupted with Ctrl-C
+"""
+
+# name -> (module, one line of help); the line is the first of the command's own help, which a test checks.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "segment": ("rs2sam.cli.segment", "Find what SENTENCE names in IMAGE."),
+    "batch": ("rs2sam.cli.batch", "Find what SENTENCE names in many scenes."),
+    "models": ("rs2sam.cli.models", "List the models: where they are, how large, under which terms."),
+    "convert": ("rs2sam.cli.models", "Convert a published checkpoint to this project's format."),
+    "export": ("rs2sam.cli.export", "Write MODEL into OUT for programs without rs2sam, checked against torch."),
+    "benchmark": (
+        "rs2sam.cli.benchmark",
+        "Measure what MODEL costs on this machine: time, memory, share of its limit, agreement.",
+    ),
+    "demo-scene": ("rs2sam.cli.demo", "Draw a georeferenced aerial scene to try rs2sam on."),
+    "evaluate": ("rs2sam.cli.evaluate", "Measure a model on a dataset; the report is a folder."),
+    "compare": ("rs2sam.cli.compare", "Compare two report folders of `rs2sam evaluate`: B against A."),
+    "data": ("rs2sam.cli.data", "Look at, check, convert and make sets of images, sentences and masks."),
+    "train": ("rs2sam.cli.train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
+    "ablate": ("rs2sam.cli.ablate", "Train a grid of variants of RECIPE and print the paper's table."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed, and the one place where errors become exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None for a name that is not in the table."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command = getattr(import_module(module), cmd_name.replace("-", "_"))
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{cmd_name} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a known error or an interruption becomes one line and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except RS2SAMError as error:
+            logging.getLogger(__name__).debug("traceback of the error below", exc_info=True)
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(EXIT_ERROR)
+        except KeyboardInterrupt as stop:
+            click.echo(f"interrupted. {stop}" if stop.args else "interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def package_version() -> str:
+    """Version of the installed package, or `unknown` when it runs from a source folder."""
+    try:
+        return version("rs2sam")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_version(), prog_name="rs2sam")
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: everything, tracebacks included.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no words, only errors (and --json).")
+@click.pass_context
+def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
+    """Segment aerial and satellite images by a sentence."""
+    ctx.obj = {"quiet": quiet}
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LevelFormatter())
+    logger = logging.getLogger("rs2sam")
+    logger.handlers = [handler]
+    logger.setLevel(level)
+
+
+class _LevelFormatter(logging.Formatter):
+    """`warning: ...`, as errors are shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Put the level before the message."""
+        return f"{record.levelname.lower()}: {super().format(record)}"

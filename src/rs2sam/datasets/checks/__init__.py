@@ -1,0 +1,1 @@
+"""Looking at a data set: what is in it, what is wrong with it, what is in it twice."""

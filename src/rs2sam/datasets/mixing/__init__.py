@@ -1,0 +1,1 @@
+"""New samples out of those that are there: varied, put together, pasted, drawn without end."""

@@ -1,0 +1,1 @@
+"""Readers of referring data sets and of annotated imagery."""

@@ -1,0 +1,1 @@
+"""What stands on the ground, each thing drawn with its exact mask."""

@@ -1,0 +1,1 @@
+"""Kinds of places, composed of objects."""

@@ -1,0 +1,365 @@
+"""English referring expressions: what the scene decides is taken out as claims, the rest is what a tile is asked.
+
+Rules, not a model: words before the noun ("second largest", "upper left", "three"), then phrases after it, each of
+which must be understood to its end. Where a word of place, rank or number is left over, nothing was understood: the
+sentence keeps all its words and has no claims.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
+from rs2sam.language.order import usual_order
+from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
+from rs2sam.language.spelling import put_right
+from rs2sam.language.words import (
+    CELL,
+    COMPARATIVE,
+    DIRECTION,
+    EXTREME,
+    FRAME,
+    HOLE,
+    LEFT_OVER,
+    NUMBER,
+    ORDINAL,
+    PART,
+    PROTECTED,
+    SIZE,
+    STOP,
+    TAIL,
+    UNREADABLE,
+    cell_of,
+    is_plural,
+    number_of,
+    ordinal_of,
+    plural_of,
+)
+
+_FLAGS = re.IGNORECASE
+_MAX_LANDMARK_WORDS = 7
+_ALONE = frozenset({"only", "lone", "single", "solitary", "sole"})
+_EACH = frozenset({"every", "each", "every single", "each and every"})
+_OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
+_PLURAL_VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
+_HEADWORDS = r"\b(?:building|tower|house|tree|roof|mountain|hill|chimney|structure|skyscraper)s?\b"
+
+_AGREEING = re.compile(r"\b(that|which)\s+(\w*[^s\W]s)\b", _FLAGS)
+_DETERMINER = re.compile(
+    r"^(?:(?:all\s+of|each\s+and\s+every|every\s+single|(?:the\s+)?whole\s+set\s+of|which|what|all|every|each|any|some|the"
+    r"|an?|that|those|this|these)\b\s*)+",
+    _FLAGS,
+)
+# "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
+_OF_THEM = re.compile(
+    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:of|among)\s+"
+    rf"(?:all\s+(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+)(?:{NUMBER}\s+)?",
+    _FLAGS,
+)
+_REWORDED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, _FLAGS), replacement)
+    for pattern, replacement in (
+        # "on the far right side of the center right area"
+        (
+            rf"\b({PART}|{DIRECTION})\s+of\s+(the\s+(?:{CELL}[-\s]+{PART}|cent(?:er|re)|middle)\b)(?!\s+of\b)",
+            r"\1 in \2",
+        ),
+        (rf"^(all\s+{NUMBER}|both)\s+of\s+(?:these|those|the|them)\b", r"\1"),
+        # "storage tank, upper right corner"
+        (rf",\s*(?:the\s+)?({CELL}(?:[-\s]+{PART})?)$", r" in the \1"),
+        # "the nearest ship to the bridge"
+        (
+            rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?)(nearest|closest|farthest|furthest)\s+"
+            rf"((?!(?:to|from|{DIRECTION})\b)[\w\s-]+?)\s+(to|from)\s+",
+            r"\1\3 \2 \4 ",
+        ),
+    )
+)
+_OTHERS = re.compile(
+    r"^(?:(?P<any>another|an?\s+(?:other|different|similar|second|smaller|larger|bigger|like)\b)|(?:(?:the|its|their)\s+)?"
+    r"(?:other|fellow|twin|neighbou?r|counterpart|sibling)s?\b)",
+    _FLAGS,
+)
+_LANDMARK_END = re.compile(
+    r"[,;.?!\0]|\s+(?:that|which|who|in|on|at|near|next|and|is|are|close|beside|to|from|towards?|located|situated"
+    r"|positioned|found)\b|$",
+    _FLAGS,
+)
+
+
+def read_sentence(sentence: str) -> ScopedSentence:
+    """Divide a sentence between tiles and scene.
+
+    Args:
+        sentence: an English referring expression.
+
+    Returns:
+        The reading. Without claims, where it has none or where it cannot be read to its last word, `local` is the
+        sentence itself.
+    """
+    try:
+        reader = _Reader(sentence, with_relations=True)
+    except _UnreadableError:
+        return ScopedSentence(sentence, sentence)
+    return (
+        ScopedSentence(sentence, reader.local, reader.claims) if reader.claims else ScopedSentence(sentence, sentence)
+    )
+
+
+class _UnreadableError(Exception):
+    """The sentence says more than can be read here."""
+
+
+class _Reader:
+    """Reads one noun phrase with its frame when it is made.
+
+    Args:
+        sentence: the text.
+        with_relations: whether other objects may be spoken of.
+    """
+
+    def __init__(self, sentence: str, *, with_relations: bool) -> None:
+        self._claims: list[Claim] = []
+        self._number: int | None = None
+        self._ordinal: int | None = None
+        self._kept: list[str] = []
+        sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
+        text = PROTECTED.sub(self._keep, usual_order(_unframed(sentence)))
+        if UNREADABLE.search(text):
+            raise _UnreadableError
+        for pattern, replacement in _REWORDED:
+            text = pattern.sub(replacement, text)
+        is_one_of_them = bool(_OF_THEM.match(text))
+        text = self._without_front(_OF_THEM.sub(r"\1", text))
+        determiner = _DETERMINER.match(text)
+        stop = STOP.search(text, determiner.end() if determiner else 0)
+        self._head, self._rest = (text, "") if stop is None else (text[: stop.start()], text[stop.start() :])
+        self._is_plural = is_plural(self._head) and not is_one_of_them
+        self._read_head()
+        self._read_rest(with_relations=with_relations)
+        self.claims = self._settled()
+        self.local = self._localised()
+
+    def _keep(self, match: re.Match[str]) -> str:
+        """Put a name or a heading out of the rules' sight: a word `keptNk`, after a preposition where it begins so."""
+        self._kept.append(match[0].strip())
+        prefix = "at " if re.match(r"(?:in|at|on|along|\w+ing|head\w+|orient\w+|left)\s", match[0], _FLAGS) else ""
+        return f"{prefix}kept{len(self._kept) - 1}k" + (" " if match[0].endswith(" ") else "")
+
+    def _without_front(self, text: str) -> str:
+        """Take a place that stands before everything: "in the upper left, the tank"."""
+        # The pattern takes longer to compile (60 ms) than all else here, and few sentences have a comma.
+        front = re.compile(rf"{PLACE.pattern},\s*", _FLAGS).match(f" {text}") if "," in text else None
+        if front is None:
+            return text
+        self._claims.append(_place(front))
+        return text[front.end() - 1 :]
+
+    def _read_head(self) -> None:
+        """Read the words before the noun."""
+        for pattern, kind in HEAD_PHRASES:
+            self._head = pattern.sub(self._reading(kind), self._head)
+        self._head = _close_holes(self._head)
+
+    def _read_rest(self, *, with_relations: bool) -> None:
+        """Read the phrases after the noun, the most telling first."""
+        for pattern, kind in REST_PHRASES:
+            self._rest = pattern.sub(self._reading(kind), self._rest)
+        for pattern, measure in RELATIONS:
+            while match := pattern.search(self._rest):
+                if not with_relations:
+                    raise _UnreadableError
+                self._read_relation(match, measure)
+        self._claims += [_place(match) for match in PLACE.finditer(self._rest)]
+        self._rest = _close_holes(PLACE.sub(HOLE, self._rest))
+
+    def _reading(self, kind: str) -> Callable[[re.Match[str]], str]:
+        """A replacement for `re.sub` that reads a phrase of one kind and leaves a hole."""
+        read: Callable[[re.Match[str]], None] = getattr(self, f"_read_{kind}")
+
+        def replacement(match: re.Match[str]) -> str:
+            read(match)
+            return f"{match.groupdict().get('before') or ''}{HOLE}"
+
+        return replacement
+
+    def _read_size(self, match: re.Match[str]) -> None:
+        """Superlatives, comparatives and their paraphrases."""
+        word = match["size"].lower()
+        if match.groupdict().get("ordinal"):
+            self._read_ordinal(match)
+        if re.match(COMPARATIVE, word) and self._is_plural:
+            raise _UnreadableError
+        is_least = re.match(r"small|tin|litt|least|less|most modest|short", word) is not None
+        if word.startswith(("long", "short")) or re.search(r"\blength$", match[0], _FLAGS):
+            self._rank("shortest" if is_least else "longest")
+        else:
+            self._rank("smallest" if is_least else "largest")
+
+    def _read_extreme(self, match: re.Match[str]) -> None:
+        """Leftmost, farthest up, closest to the top."""
+        word = match["extreme"].lower()
+        if word in ("highest", "lowest") and re.search(_HEADWORDS, self._head, _FLAGS):
+            raise _UnreadableError  # that is a height above the ground
+        self._rank("toward", _cell(re.sub(r"\b(?:most|far|extreme|very)\b", "", match["extreme"])))
+
+    def _read_cell(self, match: re.Match[str]) -> None:
+        """A place before the noun: "the upper left tank"."""
+        cell, by_compass = _cell(match["cell"])
+        self._claims.append(Place(cell, by_compass=by_compass))
+
+    def _read_number(self, match: re.Match[str]) -> None:
+        """How many: "the three", "both"."""
+        word = match["number"].lower()
+        self._number = 2 if word == "both" else number_of(word)
+
+    def _read_ordinal(self, match: re.Match[str]) -> None:
+        """The second, third, ... of the order that a rank names."""
+        if self._ordinal:
+            raise _UnreadableError  # "the third and the fourth"
+        self._ordinal = ordinal_of(match["ordinal"])
+
+    def _read_order(self, match: re.Match[str]) -> None:
+        """Counted from a side: "(second) from the left"."""
+        if match["ordinal"]:
+            self._read_ordinal(match)
+        elif not self._ordinal:
+            raise _UnreadableError
+        self._rank("toward", _cell(match["cell"]))
+
+    def _read_middle(self, _: re.Match[str]) -> None:
+        """At the heart of the picture."""
+        self._claims.append(Place("center"))
+
+    def _rank(self, measure: Measure, cell: tuple[str, bool] | None = None, anchor: Anchor | None = None) -> None:
+        """Add a rank; how many, and from which on, is settled at the end."""
+        place, by_compass = cell or (None, False)
+        self._claims.append(Rank(measure, place, anchor=anchor, by_compass=by_compass))
+
+    def _read_relation(self, match: re.Match[str], measure: Measure | None) -> None:
+        """A distance or a direction, and the object that follows it."""
+        begin, end = match.end(), self._landmark_end(match.end())
+        if "landmark" in match.groupdict():
+            begin, end = match.span("landmark")
+        text = re.sub(r"^what\s+looks?\s+like\s+", "", self._rest[begin:end].strip(), flags=_FLAGS)
+        anchor = self._anchor(text)
+        if anchor.sentence is None and text.lower().startswith("the "):
+            # Of two of a kind, "the one on the right" is told by its own place.
+            place = PLACE.match(self._rest, end)
+            if place is not None and "," not in place[0]:
+                anchor, end = replace(anchor, claims=(_place(place),)), place.end()
+        if measure is not None:
+            if anchor.sentence is None:
+                raise _UnreadableError  # near which other one of the kind?
+            self._rank(measure, anchor=anchor)
+        else:
+            cell, by_compass = _cell(match["cell"])
+            if "center" in cell:
+                raise _UnreadableError
+            cell = _OPPOSITE[cell] if "own" in match.groupdict() else cell
+            self._claims.append(Direction(cell, anchor, by_compass))
+        self._rest = self._rest[: match.start()] + HOLE + self._rest[max(end, match.end()) :]
+
+    def _landmark_end(self, begin: int) -> int:
+        """Where the noun phrase ends that begins at `begin`."""
+        ends = [pattern.search(self._rest, begin + 1) for pattern in (_LANDMARK_END, PLACE)]
+        return min(match.start() for match in ends if match is not None)
+
+    def _anchor(self, text: str) -> Anchor:
+        """Read the other object of a relation."""
+        text = self._restored(text)  # it is read by a reader of its own
+        others = _OTHERS.match(text)
+        if others is not None:
+            return Anchor(None, is_any=others["any"] is not None)
+        words = _DETERMINER.sub("", text).split()
+        if not words or len(words) >= _MAX_LANDMARK_WORDS or text.lower() in ("it", "them", "this", "that", "one"):
+            raise _UnreadableError
+        own, other = _DETERMINER.sub("", self._head).lower().split()[-2:], [word.lower() for word in words[-2:]]
+        shared = min(len(own), len(other))
+        if shared and [*own[-shared:-1], plural_of(own[-1])] == [*other[-shared:-1], plural_of(other[-1])]:
+            return Anchor(None, is_any=True)
+        reader = _Reader(text, with_relations=False)
+        return Anchor(reader.local, reader.claims, is_plural=is_plural(text))
+
+    def _settled(self) -> tuple[Claim, ...]:
+        """Give ranks their number and order the claims: places, directions, ranks, number."""
+        places = _merged([c for c in self._claims if isinstance(c, Place)])
+        ranks = [c for c in self._claims if isinstance(c, Rank)]
+        directions = [c for c in self._claims if isinstance(c, Direction)]
+        anchors = [a for a in (*(r.anchor for r in ranks), *(d.anchor for d in directions)) if a is not None]
+        landmarks = {(a.sentence, a.claims) for a in anchors if a.sentence is not None}
+        if len(landmarks) > 1 or (self._ordinal and not ranks):
+            raise _UnreadableError
+        if self._ordinal and len({rank.measure for rank in ranks}) < len(ranks):
+            raise _UnreadableError  # "the largest and the second largest"
+        number = self._number or (None if self._is_plural and not self._ordinal else 1)
+        ranks = [replace(rank, number=number, first=self._ordinal or 1) for rank in ranks]
+        return (*places, *directions, *ranks, *([Count(self._number)] if self._number and not ranks else []))
+
+    def _localised(self) -> str:
+        """Put together what remains, for several objects unless it says "every"; raise where a claim may be in it."""
+        determiner = _DETERMINER.match(self._head)
+        first = determiner[0].strip().lower() if determiner else "the"
+        words = [w for w in self._head[determiner.end() if determiner else 0 :].split() if w.lower() not in _ALONE]
+        rest = self._rest.strip(" ,")
+        if not words or words[-1].lower() in ("one", "ones") or LEFT_OVER.search(" ".join([*words, rest])):
+            raise _UnreadableError
+        if first not in _EACH:
+            first = first if first.startswith(("all", "any", "the whole", "whole")) else "the"
+            words[-1] = plural_of(words[-1])
+            rest = _AGREEING.sub(lambda match: f"{match[1]} {_plural_verb(match[2].lower())}", rest)
+        text = " ".join([first, *words, rest]).strip()
+        return self._restored(text)
+
+    def _restored(self, text: str) -> str:
+        """Bring back what `_keep` put out of sight; a word of the user's that only looks like it stays."""
+
+        def kept(match: re.Match[str]) -> str:
+            number = int(match[1])
+            return self._kept[number] if number < len(self._kept) else match[0]
+
+        return re.sub(r"(?:at )?kept(\d+)k", kept, text)
+
+
+def _unframed(text: str) -> str:
+    """Without "please find ...", "... in this image", "?"."""
+    before = None
+    while before != text:
+        before, text = text, FRAME.sub("", text, count=1)
+    return TAIL.sub("", text)
+
+
+def _close_holes(text: str) -> str:
+    """Remove what was read, with the commas and conjunctions that held it."""
+    text = re.sub(rf"(?:\s|,|\band\b|\bboth\b)*{HOLE}(?:\s|,|\band\b(?!\s+(?:the|an?)\b)|{HOLE})*", " ", text)
+    return re.sub(rf"{GLUE}[\s,]*$", "", f" {text}").strip()
+
+
+def _plural_verb(verb: str) -> str:
+    """What several objects do: "crosses" becomes "cross"."""
+    return _PLURAL_VERBS.get(verb) or re.sub(r"(?<=[sxz])es$|(?<=[cs]h)es$|s$", "", verb)
+
+
+def _place(match: re.Match[str]) -> Place:
+    """The claim of a match of `PLACE`."""
+    cell, by_compass = _cell(match["cell"])
+    in_corner = "corner" in match[0].lower() and " " in cell and "center" not in cell
+    return Place(cell, in_corner, by_compass)
+
+
+def _merged(places: list[Place]) -> list[Place]:
+    """One place out of several: "on the right side, near the middle" is the center right."""
+    if len(places) < 2:
+        return places
+    cell, _ = _cell(" ".join(place.cell for place in places))
+    return [Place(cell, any(p.in_corner for p in places), all(p.by_compass for p in places))]
+
+
+def _cell(text: str) -> tuple[str, bool]:
+    """Read a place, or give up."""
+    cell = cell_of(text)
+    if cell is None:
+        raise _UnreadableError
+    return cell

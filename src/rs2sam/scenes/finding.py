@@ -1,0 +1,209 @@
+"""From stored pixels to what each sentence means: regions, less the small ones, those of the scene's words chosen."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rs2sam.language.scope import ScopedSentence, choose, read_sentence, remarks
+from rs2sam.raster.scene import SceneInfo
+from rs2sam.scenes.store import NO_DATA, StoredScene, foreground, probability
+from rs2sam.vector.choosing import to_map_of
+from rs2sam.vector.region_store import RegionStore, mask_of_rows
+from rs2sam.vector.regions import PixelRegion, RegionCollector
+from rs2sam.views.options import SceneOptions
+
+_LOGGER = logging.getLogger(__name__)
+
+BoolArray = NDArray[np.bool_]
+
+# Looking up a projection costs as much as the areas of hundreds of regions.
+_REGIONS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the model is asked so that every sentence can be answered.
+
+    Args:
+        sentences: as they were given, each with what the scene decides about it.
+        asked: what tiles are asked, each once.
+    """
+
+    sentences: tuple[ScopedSentence, ...]
+    asked: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sentences: Sequence[str], *, by_scene: bool) -> Plan:
+        """Read sentences; unless the scene decides, tiles are asked them as they are."""
+        scoped = tuple(
+            read_sentence(sentence) if by_scene else ScopedSentence(sentence, sentence) for sentence in sentences
+        )
+        asked = [part for one in scoped for part in (one.local, one.landmark) if part is not None]
+        return cls(scoped, tuple(dict.fromkeys(asked)))
+
+    def band(self, asked: str) -> int:
+        """Where the answers to something asked are stored."""
+        return self.asked.index(asked)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one sentence found.
+
+    Args:
+        scoped: the sentence.
+        band: of the stored pixels it is answered from.
+        store: file of its regions.
+        is_chosen: whether some of the stored pixels' regions were dropped.
+        num_regions: regions kept.
+        num_pixels: pixels in them.
+        area_m2: on the ellipsoid; None where the CRS does not say where the scene lies.
+        mean_probability: over their pixels; None without any.
+        remarks: what a user should know about how it was decided.
+        seconds: for the regions.
+    """
+
+    scoped: ScopedSentence
+    band: int
+    store: Path
+    is_chosen: bool
+    num_regions: int
+    num_pixels: int
+    area_m2: float | None
+    mean_probability: float | None
+    remarks: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def describe_scope(self) -> dict[str, Any] | None:
+        """How the scene decided, as plain values; None where it had nothing to decide."""
+        return {**self.scoped.describe(), "remarks": self.remarks} if self.scoped.claims else None
+
+
+class Finder:
+    """Makes the regions of what was asked, once each, and chooses among them for each sentence.
+
+    Args:
+        stored: the finished pixels.
+        info: of the scene.
+        plan: what was asked.
+        options: least area.
+        folder: for the files of regions.
+    """
+
+    def __init__(self, stored: StoredScene, info: SceneInfo, plan: Plan, options: SceneOptions, folder: Path) -> None:
+        self._stored = stored
+        self._info = info
+        self._plan = plan
+        self._options = options
+        self._folder = folder
+        self._made: dict[int, Path] = {}
+
+    def find(self, number: int) -> Found:
+        """What a sentence found, counted from 0."""
+        start = time.perf_counter()
+        scoped = self._plan.sentences[number]
+        band = self._plan.band(scoped.local)
+        base = self._regions(band)
+        path = self._folder / f"regions_of_{number}.sqlite"
+        path.unlink(missing_ok=True)
+        shutil.copy(base, path)
+        said: list[str] = []
+        with RegionStore(path) as store:
+            before = store.totals().num_regions
+            if self._options.min_area.value:
+                store.drop_small(self._options.min_area.value, self._options.min_area.unit)
+            if scoped.claims:
+                said = self._choose(scoped, store)
+            totals = store.totals()
+        is_placed = self._info.georeference.pixel_size_m(self._info.size_hw) is not None
+        return Found(
+            scoped=scoped,
+            band=band,
+            store=path,
+            is_chosen=totals.num_regions < before,
+            num_regions=totals.num_regions,
+            num_pixels=totals.num_pixels,
+            area_m2=totals.area_m2 if is_placed else None,
+            mean_probability=totals.mean_probability,
+            remarks=said,
+            seconds=time.perf_counter() - start,
+        )
+
+    def mask_rows(self, found: Found, rows: int) -> Iterator[tuple[int, BoolArray, BoolArray]]:
+        """First row, (h, W) bool mask and (h, W) bool "no data" of a sentence, `rows` rows at once."""
+        width = self._info.size_hw[1]
+        with RegionStore(found.store) as store:
+            for top, values in _regrouped(self._stored.strips(found.band), rows):
+                is_void = values == NO_DATA
+                if found.is_chosen:
+                    # A region never holds a pixel without data: each is part of the stored foreground.
+                    yield top, mask_of_rows(store, top, len(values), width), is_void
+                else:
+                    yield top, foreground(values), is_void
+
+    def value_rows(self, found: Found, rows: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """First row and (h, W) stored values of what a sentence was asked as, `rows` rows at once."""
+        return _regrouped(self._stored.strips(found.band), rows)
+
+    def _regions(self, band: int) -> Path:
+        """The file of all regions of something asked."""
+        if band not in self._made:
+            path = self._folder / f"regions_asked_{band}.sqlite"
+            path.unlink(missing_ok=True)
+            collector = RegionCollector(self._info.size_hw)
+            waiting: list[PixelRegion] = []
+            with RegionStore(path) as store:
+                for top, values in self._stored.strips(band):
+                    waiting += collector.add(top, foreground(values), probability(values))
+                    if len(waiting) >= _REGIONS_AT_ONCE:
+                        self._measure(waiting, store)
+                        waiting = []
+                self._measure(waiting + collector.finish(), store)
+            self._made[band] = path
+        return self._made[band]
+
+    def _measure(self, regions: Sequence[PixelRegion], store: RegionStore) -> None:
+        """Add regions with their areas on the ellipsoid."""
+        areas = self._info.georeference.areas_m2([region.outline for region in regions])
+        store.add([replace(region, area_m2=area) for region, area in zip(regions, areas, strict=True)])
+
+    def _choose(self, scoped: ScopedSentence, store: RegionStore) -> list[str]:
+        """Drop what the sentence does not mean; returns remarks."""
+        landmarks: list[Any] = []
+        if scoped.landmark is not None:
+            with RegionStore(self._regions(self._plan.band(scoped.landmark))) as others:
+                landmarks = list(others.candidates())
+        to_map = to_map_of(self._info.georeference)
+        candidates = store.candidates()
+        kept = choose(candidates, scoped.claims, self._info.size_hw, landmarks, to_map)
+        store.keep(candidates[index].first_pixel for index in kept)
+        said = remarks(scoped, to_map, len(landmarks))
+        for remark in said:
+            _LOGGER.warning('"%s": %s', scoped.sentence, remark)
+        return said
+
+
+def _regrouped(strips: Iterator[tuple[int, NDArray[np.uint16]]], rows: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Strips of exactly `rows` rows, but for the last; with their first row."""
+    waiting: list[NDArray[np.uint16]] = []
+    top = count = 0
+    for _, strip in strips:
+        rest = strip
+        while count + len(rest) >= rows:
+            taken = rows - count
+            yield top, np.concatenate([*waiting, rest[:taken]]) if waiting else rest[:taken]
+            top, count, waiting, rest = top + rows, 0, [], rest[taken:]
+        if len(rest):
+            waiting.append(rest)
+            count += len(rest)
+    if waiting:
+        yield top, np.concatenate(waiting)

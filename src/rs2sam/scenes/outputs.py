@@ -1,0 +1,239 @@
+"""What a run leaves on disk: mask GeoTIFF, polygons, preview, `result.json`.
+
+All files are written into a hidden folder beside their place and moved there when every one of them is whole, the JSON
+last, so an interrupted run leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetWriter
+
+from rs2sam.drawing import COLOURS
+from rs2sam.errors import InvalidInputError
+from rs2sam.raster.scene import SceneInfo
+from rs2sam.vector.polygon_files import PolygonFormat
+
+MASK_NODATA = 255
+"""Value of invalid pixels in the mask GeoTIFF; foreground is 1, background 0."""
+
+BLOCK = 256
+"""Side of the mask's blocks [px]; it is written in as many rows at once."""
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Which files are written, and how.
+
+    Args:
+        polygon_format: of the polygons.
+        overwrite: whether results of an earlier run may be replaced.
+        resume: go on with what an interrupted run of the same left, and leave it when this one is interrupted.
+        cog: write masks as cloud-optimised GeoTIFFs with overviews.
+        class_map: write the number of the most probable sentence per pixel, too.
+        simplify_m: outlines may move by this much [m, or the unit of a scene without metres]; 0: exact pixel edges.
+        orthogonal: square up the outlines, as buildings are.
+    """
+
+    polygon_format: PolygonFormat = "gpkg"
+    overwrite: bool = False
+    resume: bool = False
+    cog: bool = False
+    class_map: bool = False
+    simplify_m: float = 0.0
+    orthogonal: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.simplify_m >= 0:
+            raise InvalidInputError(f"`simplify_m` is a length of at least 0, but it is {self.simplify_m:g}.")
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """The files of one scene: `<stem>_mask.tif` and so on, in one folder.
+
+    Args:
+        folder: where they go; made when needed.
+        stem: of the source's file name.
+        polygon_format: of the polygons, the suffix of their file.
+    """
+
+    folder: Path
+    stem: str
+    polygon_format: PolygonFormat = "gpkg"
+
+    @property
+    def mask(self) -> str:
+        """Name of the mask GeoTIFF."""
+        return f"{self.stem}_mask.tif"
+
+    @property
+    def classes(self) -> str:
+        """Name of the class map."""
+        return f"{self.stem}_classes.tif"
+
+    @property
+    def polygons(self) -> str:
+        """Name of the polygon file."""
+        return f"{self.stem}_polygons.{self.polygon_format}"
+
+    @property
+    def preview(self) -> str:
+        """Name of the preview picture."""
+        return f"{self.stem}_preview.png"
+
+    @property
+    def result(self) -> str:
+        """Name of the machine-readable result."""
+        return f"{self.stem}_result.json"
+
+    def mask_pngs(self, num_sentences: int) -> list[str]:
+        """Names of the mask pictures of a photo: `_mask.png`, or `_mask_1.png` ... for several sentences."""
+        if num_sentences == 1:
+            return [f"{self.stem}_mask.png"]
+        return [f"{self.stem}_mask_{number}.png" for number in range(1, num_sentences + 1)]
+
+    def existing(self) -> list[Path]:
+        """Files of an earlier run on this scene, in any polygon format and for any number of sentences."""
+        ours = re.compile(
+            re.escape(self.stem) + r"_(mask\.tif|mask(_\d+)?\.png|classes\.tif|"
+            r"polygons\.(gpkg|geojson|fgb|parquet)|preview\.png|result\.json)"
+        )
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if ours.fullmatch(path.name))
+
+    def prepare(self, *, overwrite: bool) -> None:
+        """Refuse now what would fail after the work is done; a folder that is not there is made when the work begins.
+
+        Raises:
+            InvalidInputError: when the folder cannot be written or made, or holds results of this scene and
+                `overwrite` is not set.
+        """
+        folders = self.folder, *self.folder.absolute().parents
+        try:
+            # A link to nothing is neither a folder nor a place for one.
+            nearest = next(folder for folder in folders if folder.exists() or folder.is_symlink())
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
+        except OSError as error:
+            raise InvalidInputError(
+                f"The output folder must be writable, but {str(self.folder)!r} is not ({error.strerror or error}). "
+                "Choose another with -o."
+            ) from error
+        existing = self.existing()
+        if existing and not overwrite:
+            names = ", ".join(path.name for path in existing)
+            raise InvalidInputError(
+                f"{str(self.folder)!r} already holds results of {self.stem!r} ({names}). Replace them with "
+                "--overwrite, or choose another folder with -o."
+            )
+
+
+def publish(made: Path, paths: OutputPaths, names: Sequence[str]) -> None:
+    """Move whole files to their places, the last name last, and remove those of an earlier run that have no successor.
+
+    Args:
+        made: folder in which they were made, on the same file system.
+        paths: where they go.
+        names: of the files.
+    """
+    for stale in paths.existing():
+        if stale.name not in names:
+            stale.unlink()
+    for name in names:
+        os.replace(made / name, paths.folder / name)
+
+
+@contextmanager
+def mask_file(
+    path: Path, info: SceneInfo, sentences: Sequence[str], tags: Mapping[str, str]
+) -> Iterator[DatasetWriter]:
+    """A GeoTIFF of one uint8 band per sentence that lies where the scene lies, to be written in blocks of rows.
+
+    Args:
+        path: the file to make.
+        info: of the scene.
+        sentences: descriptions of the bands.
+        tags: of the file.
+    """
+    place = info.georeference
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": len(sentences),
+        "height": info.size_hw[0],
+        "width": info.size_hw[1],
+        "nodata": MASK_NODATA,
+        "compress": "deflate",
+        "interleave": "band",
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+    }
+    if place.gcps:
+        profile.update(gcps=list(place.gcps), crs=place.crs)
+    elif place.is_located:
+        profile.update(transform=place.transform, crs=place.crs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(path, "w", **profile)
+    with dataset:
+        if len(sentences) == 1:
+            dataset.write_colormap(1, {0: (0, 0, 0), 1: COLOURS[0], MASK_NODATA: (128, 128, 128)})
+        for band, sentence in enumerate(sentences, start=1):
+            dataset.set_band_description(band, sentence)
+        dataset.update_tags(**tags)
+        yield dataset
+
+
+@contextmanager
+def plain_file(path: Path, size_hw: tuple[int, int]) -> Iterator[DatasetWriter]:
+    """A GeoTIFF of one uint8 band without a place, to be written in blocks of rows and copied to a picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(
+            path, "w", driver="GTiff", dtype="uint8", count=1, height=size_hw[0], width=size_hw[1], compress="deflate"
+        )
+    with dataset:
+        yield dataset
+
+
+def copy_as(source: Path, path: Path, driver: str, **options: str) -> None:
+    """Write a raster again with another of GDAL's drivers, block by block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        rasterio.shutil.copy(source, path, driver=driver, **options)
+
+
+def describe_scene(info: SceneInfo, num_valid: int) -> dict[str, Any]:
+    """The source as plain values for `result.json`."""
+    metres = info.georeference.pixel_size_m(info.size_hw)
+    return {
+        "path": info.source,
+        "height": info.size_hw[0],
+        "width": info.size_hw[1],
+        **info.georeference.describe(),
+        "pixel_size_m": None if metres is None else [round(side, 6) for side in metres],
+        "dtype": info.dtype,
+        "num_bands": info.num_bands,
+        "bands": list(info.bands),
+        # JSON has no not-a-number.
+        "nodata": "nan" if info.nodata is not None and np.isnan(info.nodata) else info.nodata,
+        "valid_pixels": num_valid,
+        "stretch": {"kind": info.stretch.kind, "limits": [list(pair) for pair in info.limits]},
+    }

@@ -1,0 +1,349 @@
+"""One scene from its file to its results: open, ask the model tile by tile, write.
+
+`rs2sam segment` runs one request, `rs2sam batch` one after another with the same model. The memory of a run depends on
+neither the height of the scene nor on what is found in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import rasterio
+
+from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.processing import FirstPass
+from rs2sam.raster.opening import check_utf8
+from rs2sam.raster.scene import SceneInfo, scene_stem
+from rs2sam.raster.source import ReadOptions, Source, open_source
+from rs2sam.raster.thumbnail import ThumbnailGrid
+from rs2sam.scenes.budget import budget
+from rs2sam.scenes.finding import Finder, Plan
+from rs2sam.scenes.first_pass import OverviewGrid, Screening
+from rs2sam.scenes.job import Job, key_of
+from rs2sam.scenes.outputs import OutputOptions, OutputPaths
+from rs2sam.scenes.scanning import Answers, Scan, TileJob, local_answers, scan
+from rs2sam.scenes.writing import SceneFiles
+from rs2sam.segmenter import Segmenter
+from rs2sam.vector.geojson import check_crs
+from rs2sam.vector.polygon_files import check_format
+from rs2sam.versions import versions
+from rs2sam.views.in_memory import check_min_area
+from rs2sam.views.options import SceneOptions, check_sentences
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class ModelOptions(Protocol):
+    """What a model decides where a request leaves it open; `Segmenter` is one."""
+
+    @property
+    def min_presence(self) -> float:
+        """Presence below which its answer is "nothing"."""
+
+    @property
+    def batch_size(self) -> int:
+        """Views that it best reads at once."""
+
+    @property
+    def choose_in_view(self) -> bool:
+        """Whether words that compare are chosen among the regions it finds in one view."""
+
+    @property
+    def first_pass(self) -> FirstPass | None:
+        """How tiles are skipped with it; None where that was not measured."""
+
+
+@dataclass(frozen=True)
+class SceneRequest:
+    """What to find in one scene, and where the results go.
+
+    Args:
+        image: a file, a URL or a GDAL `/vsi` path.
+        sentences: one or more, none of them blank.
+        folder: for the results; made when needed.
+        reading: how the file becomes pixels.
+        options: how the scene is cut, answered and thresholded; a `min_presence` of None is the model's own.
+        outputs: which files are written and how.
+        model: name of the model, for the records.
+    """
+
+    image: str
+    sentences: tuple[str, ...]
+    folder: Path
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    options: SceneOptions = field(default_factory=SceneOptions)
+    outputs: OutputOptions = field(default_factory=OutputOptions)
+    model: str = "compact"
+
+    def __post_init__(self) -> None:
+        # The scene is read at the resolution at which the model sees it.
+        object.__setattr__(self, "reading", replace(self.reading, gsd_m=self.options.gsd_m))
+
+    def paths(self) -> OutputPaths:
+        """Where the results go."""
+        return OutputPaths(self.folder, scene_stem(self.image), self.outputs.polygon_format)
+
+    def check(self) -> None:
+        """Refuse at once, before a model is loaded, what would fail after the work is done.
+
+        Raises:
+            InvalidInputError: a name or sentence is not UTF-8; a sentence is blank; there are too many for a class map;
+                the folder cannot be written, or holds results of this scene and may not be overwritten.
+            MissingDependencyError: the format of the polygons needs a library that is not installed.
+        """
+        check_utf8("name of an image", self.image)
+        check_utf8("name of a folder", str(self.folder))
+        check_sentences(self.sentences)
+        for sentence in self.sentences:
+            check_utf8("text of a sentence", sentence)
+        check_format(self.outputs.polygon_format)
+        if self.outputs.class_map and len(self.sentences) > 254:
+            raise InvalidInputError(
+                f"A class map holds up to 254 sentences, but there are {len(self.sentences)}. Leave the map out."
+            )
+        # What a resumed run finds there may be its own: that is known when the scene is open.
+        self.paths().prepare(overwrite=self.outputs.overwrite or self.outputs.resume)
+
+
+def run_scene(
+    request: SceneRequest,
+    segmenter: Segmenter,
+    progress: Callable[[int, int], None] | None = None,
+    answers: Answers | None = None,
+) -> dict[str, Any]:
+    """Find what the sentences name in a scene and write every result, all or none.
+
+    Args:
+        request: the scene, the sentences, the options.
+        segmenter: the model.
+        progress: called with the number of views done and of all views, in another thread.
+        answers: who asks the model about the tiles of `plan_tiles`; None: this process.
+
+    Returns:
+        The content of `STEM_result.json`. Its `lost` lists the windows that could not be read, in pixels of the
+        results, where they have no data.
+
+    Raises:
+        DataNotFoundError: when there is no such image.
+        InvalidInputError: when the image cannot be read, an option does not fit it, or the results cannot be written.
+    """
+    request.check()
+    request = with_model_options(request, segmenter)
+    with open_source(request.image, request.reading) as source:
+        run = _Run(request, segmenter, source, time.perf_counter())
+        finished = run.finished_before()
+        if finished is not None:
+            return finished
+        try:
+            return run.execute(answers or local_answers(source, segmenter), progress)
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, InvalidInputError):
+                raise
+            raise InvalidInputError(
+                f"The results could not be written to {str(request.folder)!r} ({error}). Nothing was left behind; free "
+                "space or choose another folder with -o."
+            ) from error
+
+
+def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneRequest:
+    """The request with the model's own choice wherever the options leave it to the model.
+
+    Raises:
+        InvalidInputError: tiles are to be skipped, and nothing says at which threshold.
+    """
+    options = request.options
+    if options.min_presence is None:
+        options = replace(options, min_presence=model.min_presence)
+    if options.batch_size is None:
+        options = replace(options, batch_size=model.batch_size)
+    if options.choose_in_view is None:
+        options = replace(options, choose_in_view=model.choose_in_view)
+    first_pass = options.first_pass or model.first_pass
+    if options.exhaustive is None:
+        options = replace(options, exhaustive=not (first_pass and first_pass.is_default))
+    if not options.exhaustive and first_pass is None:
+        raise InvalidInputError(
+            f"A first pass needs a threshold that was measured for the model, but {request.model!r} has none. Measure "
+            "it (`python -m benchmarks.first_pass --help`), or ask about every tile with --exhaustive."
+        )
+    return replace(request, options=replace(options, first_pass=None if options.exhaustive else first_pass))
+
+
+def plan_tiles(request: SceneRequest, info: SceneInfo, image_size: int) -> TileJob:
+    """The tiles of a scene and what is asked about each.
+
+    Args:
+        request: the scene, the sentences, the options.
+        info: of the open scene.
+        image_size: side of the model's input in pixels.
+
+    Raises:
+        InvalidInputError: when the tiling, the least area or the format of the polygons does not fit the scene.
+    """
+    options = request.options
+    check_min_area(info, options)
+    if request.outputs.polygon_format == "geojson":
+        check_crs(info.georeference.crs)
+    pixel_m = None if options.gsd_m is None else info.georeference.pixel_size_m(info.size_hw)
+    grid = options.grid(info.size_hw, image_size, pixel_m)
+    sentences = Plan.of(request.sentences, by_scene=options.chooses(len(grid))).asked
+    screening = None
+    if options.first_pass is not None and len(grid) > 1:
+        views = OverviewGrid(grid, options.first_pass.tiles)
+        screening = Screening(views, image_size, sentences, options.first_pass.threshold)
+    return TileJob(
+        path=request.image,
+        reading=request.reading,
+        info=info,
+        grid=grid,
+        sentences=sentences,
+        batch_size=options.batch_size or 1,
+        start=0,
+        thumbnail=ThumbnailGrid(info.size_hw),
+        side=None if options.gsd_m is None else grid.tile,
+        screening=screening,
+    )
+
+
+class _Run:
+    """A request on its open scene."""
+
+    def __init__(self, request: SceneRequest, segmenter: Segmenter, source: Source, start: float) -> None:
+        self._request = request
+        self._segmenter = segmenter
+        self._source = source
+        self._start = start
+        self._paths = request.paths()
+        self._task = plan_tiles(request, source.info, segmenter.image_size)
+        self._key = key_of(self._identity())
+
+    def finished_before(self) -> dict[str, Any] | None:
+        """The report of this very run where it has come to its end already and is only to be continued.
+
+        Raises:
+            InvalidInputError: when there are results of another run that may not be replaced.
+        """
+        outputs = self._request.outputs
+        if not outputs.resume:
+            return None
+        try:
+            report = json.loads((self._paths.folder / self._paths.result).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            report = {}
+        if isinstance(report, dict) and report.get("key") == self._key:
+            return report
+        if not outputs.overwrite and not self._job().exists:
+            self._paths.prepare(overwrite=False)
+        return None
+
+    def execute(self, answers: Answers, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+        """Scan, choose, write."""
+        options = self._request.options
+        plan = budget(
+            self._task.grid,
+            len(self._task.sentences),
+            self._task.batch_size,
+            self._source.cache_bytes(self._rows_read),
+            options.memory,
+            self._task.screening,
+        )
+        with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
+            opened_at = time.perf_counter()
+            scanned = scan(self._task, options, job, answers, progress)
+            self._check_pixels(scanned)
+            self._source.close()
+            scanned_at = time.perf_counter()
+            info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
+            sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
+            finder = Finder(scanned.stored, info, sentences, options, job.folder)
+            found = [finder.find(number) for number in range(len(self._request.sentences))]
+            seconds = {
+                "open": round(opened_at - self._start, 3),
+                "segment": round(scanned_at - opened_at, 3),
+                "model": round(sum(tally.seconds for tally in scanned.tallies), 3),
+                "first_pass": round(scanned.first_pass_seconds, 3),
+                "regions": round(time.perf_counter() - scanned_at, 3),
+            }
+            files = SceneFiles(
+                info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
+            )
+            return files.write(found, self._details(seconds))
+
+    @property
+    def _rows_read(self) -> int:
+        """Rows of the scene that are read before the reader moves on to lower ones."""
+        screening = self._task.screening
+        return self._task.grid.tile if screening is None else screening.views.side
+
+    def _job(self) -> Job:
+        """The folder of this run."""
+        return Job(self._paths.folder, self._paths.stem, self._key, resume=self._request.outputs.resume)
+
+    def _check_pixels(self, scanned: Scan) -> None:
+        """Refuse a scene of which nothing could be read, and say what is missing from others."""
+        if scanned.lost and not scanned.num_valid:
+            raise InvalidImageError(
+                f"{self._request.image!r} is damaged or cut short: its header can be read, its pixels cannot. "
+                "Fetch or write it again."
+            )
+        if not scanned.num_valid:
+            _LOGGER.warning("%s has no valid pixel: nothing can be found in it.", self._request.image)
+
+    def _identity(self) -> dict[str, Any]:
+        """Everything that the results depend on."""
+        request, segmenter = self._request, self._segmenter
+        options = {name: value for name, value in asdict(request.options).items() if name != "memory"}
+        outputs = {
+            name: value for name, value in asdict(request.outputs).items() if name not in ("overwrite", "resume")
+        }
+        return {
+            "image": _identity_of(request.image),
+            "size_hw": self._source.info.size_hw,
+            "sentences": request.sentences,
+            "reading": asdict(request.reading),
+            "options": options,
+            "outputs": outputs,
+            "model": [request.model, segmenter.backend_name, segmenter.image_size, _identity_of(request.model)],
+            "rs2sam": versions().get("rs2sam"),
+        }
+
+    def _details(self, seconds: dict[str, float]) -> dict[str, Any]:
+        """What `result.json` says of the run."""
+        options, grid, segmenter = self._request.options, self._task.grid, self._segmenter
+        is_tiled = len(grid) > 1
+        first_pass = options.first_pass if self._task.screening is not None else None
+        return {
+            "key": self._key,
+            "model": {
+                "name": self._request.model,
+                "backend": segmenter.backend_name,
+                "image_size": segmenter.image_size,
+            },
+            "options": {
+                "tile": grid.tile if is_tiled else None,
+                "overlap": grid.overlap if is_tiled else None,
+                "threshold": options.threshold,
+                "min_presence": options.min_presence,
+                "min_area": str(options.min_area),
+                "scope": options.scope,
+                "choose_in_view": options.choose_in_view,
+                "gsd_m": options.gsd_m,
+                "first_pass": None if first_pass is None else asdict(first_pass),
+            },
+            "seconds": seconds,
+            "versions": versions(),
+        }
+
+
+def _identity_of(name: str) -> Any:
+    """Place, size and time of a file, or of the files of a folder; the name itself where there is none."""
+    path = Path(name)
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
+    return [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files] or name

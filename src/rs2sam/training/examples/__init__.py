@@ -1,0 +1,1 @@
+"""What is trained on, on its way into the model."""

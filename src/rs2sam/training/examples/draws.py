@@ -1,0 +1,237 @@
+"""Training examples for a recipe, drawn by index, and the samples that it is validated on.
+
+Two kinds: the samples of a referring data set, which has an end and so epochs; and annotated real images and rendered
+scenes, varied, with sentences made by rules, without end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rs2sam.datasets.base import AnnotatedImage, Sample
+from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.mixing.augment import fit
+from rs2sam.datasets.mixing.mixture import ReferringMixture, evaluation_samples, of_split, semantic
+from rs2sam.datasets.mixing.pasting import Pasted
+from rs2sam.datasets.mixing.variation import VariedSamples
+from rs2sam.datasets.readers.reading import open_dataset
+from rs2sam.datasets.readers.sources import read_sources
+from rs2sam.datasets.synthetic import generate_scene
+from rs2sam.errors import InvalidInputError
+from rs2sam.training.examples.examples import Examples, TrainingDraw
+from rs2sam.training.recipes.recipe import DataRecipe, Recipe
+
+logger = logging.getLogger(__name__)
+
+SYNTHETIC = "synthetic"
+PASTED = "pasted"
+"""Made of the others: objects of `PASTED_FROM` on rendered scenes, on images without annotation, and on its own."""
+PASTED_FROM = "nwpu_vhr10"
+DONOR_SIDE = 1024
+"""Images that objects are cut out of are at most so large [px]."""
+UNLABELLED = "naip_unlabelled"
+"""A folder of American suburbs without annotation."""
+UNLABELLED_ABSENT = frozenset({"airplane", "ship", "storage_tank", "baseball_diamond", "ground_track_field"})
+"""What they do not show."""
+NUM_CLASSES = len(CATEGORIES)
+NUM_VALIDATION_SCENES = 24
+"""Rendered scenes that a run on rendered scenes is validated on."""
+
+
+def examples_of(recipe: Recipe) -> Examples:
+    """Opens or makes the data of a recipe.
+
+    Raises:
+        DataNotFoundError: a folder is not there, holds no data set, or not the split.
+        InvalidInputError: the data set is malformed, or none of the named sources is there.
+    """
+    data = recipe.data
+    asked = bool(recipe.validate.every_steps or recipe.validate.every_epochs)
+    if data.dataset is None:
+        rule_made = validation_samples(recipe) if asked else []
+        counts = {data.val_split: len(rule_made)} if asked else {}
+        return Examples(referring_draw(data, recipe.seed), NUM_CLASSES, validation=rule_made, counts=counts)
+    found = open_dataset(data.dataset)
+    training = found.samples(data.train_split)
+    validation = found.samples(data.val_split) if asked else []
+    draw = DatasetDraw(training, data, recipe.seed)
+    counts = {data.train_split or "all": len(training)} | ({data.val_split: len(validation)} if asked else {})
+    return Examples(draw, epoch_size=len(draw), validation=validation, counts=counts)
+
+
+def validation_samples(recipe: Recipe) -> list[Sample]:
+    """What a model of this recipe is measured on, whether or not the run does so itself.
+
+    Raises:
+        DataNotFoundError: as for `examples_of`.
+        InvalidInputError: as for `examples_of`.
+    """
+    data = recipe.data
+    return _rule_made_validation(recipe) if data.dataset is None else open_dataset(data.dataset).samples(data.val_split)
+
+
+class DatasetDraw:
+    """Training examples from a referring data set: index -> example, shuffled anew in every pass.
+
+    Index i is example i mod n of pass i // n, so that what is drawn depends on the seed alone: neither on the batch
+    size nor on the number of processes or workers.
+
+    Args:
+        samples: of the training split; pixels and masks are read when they are drawn.
+        recipe: side, variation and whether a reference's sentences take turns.
+        seed: of order, sentences and variation.
+
+    Raises:
+        InvalidInputError: there is no sample.
+    """
+
+    def __init__(self, samples: Sequence[Sample], recipe: DataRecipe, seed: int) -> None:
+        if not samples:
+            raise InvalidInputError(f"a training split must have samples: {recipe.dataset!r} has none; name another")
+        self.samples = VariedSamples(samples, seed, recipe.side, recipe.variation)
+        self.seed = seed
+        self.published_sentences = recipe.published_sentences
+        references: dict[str, list[int]] = {}
+        for number, sample in enumerate(samples):
+            shared = sample.ref_id if recipe.one_sentence_per_ref else None
+            references.setdefault(f"ref {shared}" if shared is not None else f"sample {number}", []).append(number)
+        self.references = list(references.values())
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Examples in one pass."""
+        return len(self.references)
+
+    def __call__(self, index: int) -> TrainingDraw:
+        """Draws one example."""
+        epoch, position = divmod(index, len(self))
+        number = self.number(epoch, position)
+        varied = self.samples.draw(number, epoch)
+        sentence = varied.sentence
+        if self.published_sentences:  # the white space around the sentence stays where variation rewords it
+            sample = self.samples.samples[number]
+            sentence = sample.published_sentence.replace(sample.sentence, sentence)
+        return TrainingDraw(varied.image, sentence, varied.mask, id=varied.sample_id)
+
+    def number(self, epoch: int, position: int) -> int:
+        """Which sample stands at a position of a pass."""
+        if self._order[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            self._order = epoch, rng.permutation(len(self)).tolist()
+        reference = self._order[1][position]
+        sentences = self.references[reference]
+        if len(sentences) == 1:
+            return sentences[0]
+        return sentences[int(np.random.default_rng((self.seed, epoch, reference)).integers(len(sentences)))]
+
+
+def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDraw]:
+    """What `training.train` draws from: index -> example, the same in every process.
+
+    Args:
+        recipe: sources and their shares; only their training split is used.
+        seed: of scenes, order, variation and wording.
+
+    Raises:
+        InvalidInputError: a name in `recipe.weights` is no data set under `recipe.root`.
+    """
+    sources = _sources(recipe, "train")
+    weights = {name: recipe.weights[name] for name in sources}
+    if SYNTHETIC in sources:
+        sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
+    drawn: dict[str, Sequence[AnnotatedImage] | Pasted] = dict(sources)
+    if PASTED in sources:
+        drawn[PASTED] = _pasted(recipe, sources)
+    mixture = ReferringMixture(
+        drawn,
+        weights,
+        recipe.side,
+        rng_seed=seed,
+        kind_weights=dict(recipe.kind_weights),
+        mosaic_share=recipe.mosaic,
+        company=SYNTHETIC,
+    )
+    logger.info("%d MB of images in memory", mixture.preload() // 2**20)
+
+    def draw(index: int) -> TrainingDraw:
+        annotated, expression = mixture.draw_contrast(index) if recipe.contrast else mixture.draw(index)
+        rgb, labels, known = semantic(annotated)
+        return TrainingDraw(
+            rgb,
+            expression.sentence,
+            expression.mask(annotated),
+            labels,
+            known,
+            CATEGORIES.index(expression.category),
+            id=f"{annotated.source}/{annotated.id}",
+        )
+
+    return draw
+
+
+def _sources(recipe: DataRecipe, split: str) -> dict[str, Sequence[AnnotatedImage]]:
+    """The sources that have a share, with their images of a split; the rendered one is still empty."""
+    wanted = {name for name, share in recipe.weights.items() if share > 0}
+    real = wanted - {SYNTHETIC, PASTED}
+    sources: dict[str, Sequence[AnnotatedImage]] = {}
+    if real:
+        if recipe.root is None:
+            raise InvalidInputError(f"`data.root` must name the folder of {sorted(real)}; set it")
+        sources.update(_real(Path(recipe.root), real, split))
+    return sources | {name: () for name in (SYNTHETIC, PASTED) if name in wanted}
+
+
+def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[AnnotatedImage]]:
+    """One split of the named data sets."""
+    found = of_split(read_sources(root), split)
+    unknown = sorted(names - set(found))
+    if unknown:
+        raise InvalidInputError(
+            f"`data.weights` names {unknown}, of which `{root}` holds no images of the split {split!r}; it holds "
+            f"{sorted(found)}. Correct `data.root` or the names."
+        )
+    return {name: found[name] for name in names}
+
+
+def _pasted(recipe: DataRecipe, sources: Mapping[str, Sequence[AnnotatedImage]]) -> Pasted:
+    """Objects of one source on the images of it, on rendered scenes, and on those without annotation."""
+    donors = [fit(one, DONOR_SIDE) for one in sources.get(PASTED_FROM, ())]
+    if not donors or recipe.root is None:
+        raise InvalidInputError(
+            f"`data.weights` has a share of {PASTED!r}, whose objects are cut out of {PASTED_FROM!r}: "
+            "give that a share too"
+        )
+    suburbs = [
+        AnnotatedImage(np.asarray(image), (image.height, image.width), (), {}, UNLABELLED_ABSENT, file.stem, UNLABELLED)
+        for file in sorted((Path(recipe.root) / UNLABELLED).glob("*.jpg"))
+        for image in [_enlarged(Image.open(file).convert("RGB"), recipe.side)]
+    ]
+    return Pasted(donors, [*donors, *sources.get(SYNTHETIC, ()), *suburbs])
+
+
+def _enlarged(image: Image.Image, side: int) -> Image.Image:
+    """At least as large as what is trained at."""
+    factor = max(side / min(image.size), 1.0)
+    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
+
+
+def _rule_made_validation(recipe: Recipe) -> list[Sample]:
+    """A fixed list of sentences about real images of the validation split, or about rendered scenes without any."""
+    data = recipe.data
+    sources = _sources(data, data.val_split)
+    if set(sources) == {SYNTHETIC}:
+        # Scenes of another seed than those that are trained on.
+        scenes = [_rendered(recipe.seed + 1, index, data.side) for index in range(NUM_VALIDATION_SCENES)]
+        sources = {SYNTHETIC: [replace(scene, split=data.val_split) for scene in scenes]}
+    return evaluation_samples({k: v for k, v in sources.items() if v}, data.val_split)
+
+
+def _rendered(seed: int, index: int, side: int) -> AnnotatedImage:
+    """One synthetic scene, half again as wide as what is trained at, so that crops of it lose little."""
+    return generate_scene(np.random.default_rng((seed, index)), side=side * 3 // 2)

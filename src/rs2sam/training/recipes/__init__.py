@@ -1,0 +1,1 @@
+"""What a run is defined by, as validated values."""

@@ -1,0 +1,1 @@
+"""Masks to regions, regions to polygons, polygons to files."""

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from rs2sam.cli import main
+from rs2sam.cli.commands import COMMANDS
+from rs2sam.errors import InvalidInputError
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A command `fail` that raises what a test puts into it."""
+    raised: list[BaseException] = []
+
+    @click.command()
+    def fail() -> None:
+        raise raised[0]
+
+    monkeypatch.setitem(COMMANDS, "fail", (__name__, "Fail."))
+    monkeypatch.setattr(sys.modules[__name__], "fail", fail, raising=False)
+    return raised
+
+
+def test_help_lists_the_commands_and_exit_codes():
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for word in [*COMMANDS, "Exit codes", "130"]:
+        assert word in result.output
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_line_of_help_is_that_of_the_command_itself(name):
+    module, line = COMMANDS[name]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not written yet")
+    command = main.get_command(click.Context(main), name)
+    assert command.name == name
+    assert line == (command.help or "").strip().partition("\n\n")[0].replace("\n", " ").strip()
+
+
+def test_version_is_told():
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("rs2sam, version ")
+
+
+def test_unknown_command_is_wrong_usage():
+    result = CliRunner().invoke(main, ["segmnet"])
+    assert result.exit_code == 2
+    assert "segmnet" in result.stderr
+
+
+def test_known_error_is_one_line_and_exit_code_1(failing):
+    failing.append(InvalidInputError("the rule, what was received, what to do"))
+    result = CliRunner().invoke(main, ["fail"])
+    assert result.exit_code == 1
+    assert result.stderr == "error: the rule, what was received, what to do\n"
+    assert result.stdout == ""
+
+
+def test_traceback_is_shown_when_everything_is_asked_for(failing):
+    failing.append(InvalidInputError("rule"))
+    result = CliRunner().invoke(main, ["-vv", "fail"])
+    assert "Traceback" in result.stderr
+    assert result.stderr.endswith("error: rule\n")
+
+
+def test_interruption_is_exit_code_130(failing):
+    failing.append(KeyboardInterrupt())
+    result = CliRunner().invoke(main, ["fail"])
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted\n"
+
+
+def test_a_bug_of_our_own_is_not_hidden(failing):
+    failing.append(ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        CliRunner().invoke(main, ["fail"], catch_exceptions=False)

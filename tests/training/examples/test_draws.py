@@ -1,0 +1,240 @@
+"""Training examples of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rs2sam.datasets.base import AnnotatedImage, Instance, Sample
+from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.mixing.variation import Variation
+from rs2sam.datasets.readers.reading import open_dataset
+from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.training.examples import draws
+from rs2sam.training.examples.draws import NUM_CLASSES, DatasetDraw, examples_of, referring_draw
+from rs2sam.training.examples.examples import TrainingDraw
+from rs2sam.training.recipes.recipe import DataRecipe, Recipe, ValidationRecipe
+from tests.datasets.make_formats import write_coco, write_jsonl, write_refsegrs, write_rrsisd
+
+SIDE = 64
+
+
+def annotated(identifier: str, split: str) -> AnnotatedImage:
+    """One plane on a grey ground; the image's red value tells its split."""
+    rgb = np.full((SIDE, SIDE, 3), 200 if split == "train" else 20, np.uint8)
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask[20:40, 10:40] = True
+    rgb[mask] = 120
+    instances = (Instance.from_mask("airplane", mask),)
+    return AnnotatedImage(
+        rgb, (SIDE, SIDE), instances, {}, frozenset({"airplane", "ship"}), identifier, "planes", split=split
+    )
+
+
+@pytest.fixture
+def planes(monkeypatch):
+    sources = {"planes": [annotated("a", "train"), annotated("b", "val")], "fields": [annotated("c", "val")]}
+    monkeypatch.setattr(draws, "read_sources", lambda root: sources)
+
+
+def test_synthetic_examples_have_the_recipes_side_and_every_class():
+    draw = referring_draw(DataRecipe(num_synthetic=2, side=SIDE), seed=3)
+    for index in range(3):
+        drawn = draw(index)
+        assert drawn.rgb.shape == (SIDE, SIDE, 3)
+        assert drawn.rgb.dtype == np.uint8
+        assert drawn.mask.shape == (SIDE, SIDE)
+        assert drawn.labels.shape == (NUM_CLASSES, SIDE, SIDE)
+        assert drawn.known.shape == (NUM_CLASSES,)
+        assert drawn.sentence.strip()
+
+
+def test_example_depends_on_seed_and_index_alone():
+    recipe = DataRecipe(num_synthetic=2, side=SIDE)
+    first, again, other = (referring_draw(recipe, seed) for seed in (3, 3, 4))
+    first(0)
+    a, b = first(7), again(7)
+    assert a.sentence == b.sentence
+    assert np.array_equal(a.rgb, b.rgb)
+    assert np.array_equal(a.labels, b.labels)
+    assert not np.array_equal(a.rgb, first(8).rgb)
+    assert not np.array_equal(a.rgb, other(7).rgb)
+
+
+def test_only_the_training_split_is_drawn(planes):
+    draw = referring_draw(DataRecipe(root="somewhere", weights={"planes": 1.0}, side=SIDE), seed=0)
+    assert all(draw(index).rgb.mean() > 100 for index in range(10))
+
+
+def test_known_classes_are_those_annotated_in_full(planes):
+    drawn = referring_draw(DataRecipe(root="somewhere", weights={"planes": 1.0}, side=SIDE), seed=0)(0)
+    assert {CATEGORIES[index] for index in np.flatnonzero(drawn.known)} == {"airplane", "ship"}
+    assert drawn.labels[CATEGORIES.index("airplane")].any()
+    assert not drawn.labels[CATEGORIES.index("ship")].any()
+
+
+def test_source_without_weight_is_neither_read_nor_needed():
+    recipe = DataRecipe(weights={"synthetic": 1.0, "planes": 0.0}, num_synthetic=1, side=SIDE)
+    assert referring_draw(recipe, seed=0)(0).rgb.shape == (SIDE, SIDE, 3)
+
+
+def test_real_sources_need_a_root():
+    with pytest.raises(InvalidInputError, match=r"`data.root` must name the folder of \['planes'\]"):
+        referring_draw(DataRecipe(weights={"planes": 1.0}), seed=0)
+
+
+def test_unknown_source_is_named_beside_what_there_is(planes):
+    recipe = DataRecipe(root="somewhere", weights={"plains": 1.0})
+    with pytest.raises(InvalidInputError, match=r"names \['plains'\].*it holds \['planes'\]"):
+        referring_draw(recipe, seed=0)
+
+
+def test_source_without_training_images_is_refused(planes):
+    with pytest.raises(InvalidInputError, match=r"names \['fields'\]"):
+        referring_draw(DataRecipe(root="somewhere", weights={"fields": 1.0}), seed=0)
+
+
+def sample(number: int, ref_id: str | None = None) -> Sample:
+    """A sample of one pixel's colour; `id` is its number."""
+    rgb = np.full((8, 8, 3), number, np.uint8)
+    return Sample(rgb, f"sentence {number}", rgb[..., 0] > 0, str(number), ref_id=ref_id)
+
+
+def drawn_ids(samples: list[Sample], passes: int, seed: int = 0, **recipe: object) -> list[list[int]]:
+    draw = DatasetDraw(samples, DataRecipe(dataset="somewhere", side=SIDE, **recipe), seed)
+    return [[int(draw(epoch * len(draw) + i).id) for i in range(len(draw))] for epoch in range(passes)]
+
+
+@given(st.integers(1, 9), st.integers(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_every_pass_draws_every_sample_once(count, seed):
+    for ids in drawn_ids([sample(n) for n in range(count)], passes=3, seed=seed):
+        assert sorted(ids) == list(range(count))
+
+
+def test_order_changes_with_pass_and_seed_and_nothing_else():
+    samples = [sample(n) for n in range(30)]
+    first = drawn_ids(samples, passes=2)
+    assert first == drawn_ids(samples, passes=2)
+    assert first[0] != first[1]
+    assert first != drawn_ids(samples, passes=2, seed=1)
+    draw = DatasetDraw(samples, DataRecipe(dataset="somewhere", side=SIDE), seed=0)
+    backwards = [int(draw(index).id) for index in reversed(range(60))]
+    assert backwards[::-1] == first[0] + first[1]
+
+
+def test_sentences_of_a_reference_take_turns_where_that_is_asked_for():
+    samples = [sample(0, "a"), sample(1, "a"), sample(2, "b"), sample(3), sample(4)]
+    passes = drawn_ids(samples, passes=40, one_sentence_per_ref=True)
+    assert all(len(ids) == 4 and {2, 3, 4} < set(ids) for ids in passes)
+    assert {0, 1} == {number for ids in passes for number in ids} - {2, 3, 4}
+    assert all(len(ids) == 5 for ids in drawn_ids(samples, passes=2))
+
+
+def test_sample_without_variation_is_as_on_disk(tmp_path):
+    samples = open_dataset(write_rrsisd(tmp_path)).samples("train")
+    draw = DatasetDraw(samples, DataRecipe(dataset=str(tmp_path), side=32), seed=0)
+    drawn = draw(0)
+    found = next(one for one in samples if one.id == drawn.id)
+    assert np.array_equal(drawn.rgb, found.pixels())
+    assert drawn.sentence == found.sentence
+    assert drawn.mask.shape == (32, 32)
+    assert np.array_equal(drawn.mask, found.target(found.pixels().shape[:2], resize_to=(32, 32)))
+    assert drawn.labels is None
+
+
+def test_training_reads_the_same_text_as_the_published_evaluation_where_that_is_asked_for(tmp_path):
+    data = open_dataset(write_refsegrs(tmp_path))
+    plain = DataRecipe(dataset=str(tmp_path), side=32)
+    sentences = {
+        published: {one.id: one.sentence for one in drawn_of(data.samples("train"), plain, published)}
+        for published in (False, True)
+    }
+    assert sentences[False] == {one.id: one.sentence for one in data.samples("train")}
+    assert sentences[True] == {one.id: one.published_sentence for one in data.samples("train")}
+    assert sentences[True]["train-3"] == "building in the middle \n"
+
+
+def test_white_space_of_a_published_sentence_stays_where_it_is_reworded():
+    mirrored = replace(sample(1), sentence="the ship on the left", raw_sentence=" the ship on the left\n")
+    recipe = DataRecipe(dataset="somewhere", side=32, variation=Variation(flip=1.0))
+    found = {one.sentence for epoch in range(8) for one in drawn_of([mirrored], recipe, True, epoch)}
+    assert " the ship on the right\n" in found
+    assert found <= {" the ship on the right\n", " the ship on the left\n"}  # a flip may be top to bottom
+
+
+def drawn_of(samples: list[Sample], recipe: DataRecipe, published: bool, epoch: int = 0) -> list[TrainingDraw]:
+    draw = DatasetDraw(samples, replace(recipe, published_sentences=published), seed=0)
+    return [draw(epoch * len(draw) + index) for index in range(len(draw))]
+
+
+def test_variation_of_the_recipe_is_applied(tmp_path):
+    samples = open_dataset(write_jsonl(tmp_path)).samples("train")
+    recipe = DataRecipe(dataset=str(tmp_path), side=SIDE, variation=Variation(black_squares=1.0))
+    drawn = DatasetDraw(samples, recipe, seed=0)(0)
+    assert (drawn.rgb == 0).all(axis=-1).mean() > 0.2
+
+
+@pytest.mark.parametrize("write", [write_rrsisd, write_refsegrs, write_jsonl, write_coco])
+def test_every_format_can_be_trained_on_and_validated(write, tmp_path):
+    val_split = "test" if write is write_coco else "val"
+    data = DataRecipe(dataset=str(write(tmp_path)), val_split=val_split, side=SIDE)
+    recipe = Recipe(preset="tiny", epochs=1, data=data, validate=ValidationRecipe(every_epochs=1))
+    examples = examples_of(recipe)
+    assert examples.epoch_size == examples.counts["train"] == len(open_dataset(tmp_path).samples("train"))
+    assert [one.id for one in examples.validation] == [one.id for one in open_dataset(tmp_path).samples(val_split)]
+    drawn = examples.draw(examples.epoch_size)
+    assert drawn.mask.shape == (SIDE, SIDE)
+    assert drawn.sentence.strip() == drawn.sentence != ""
+
+
+def test_missing_split_is_named_beside_those_there_are(tmp_path):
+    data = DataRecipe(dataset=str(write_jsonl(tmp_path)), train_split="training")
+    with pytest.raises(DataNotFoundError, match=r"no split `training` in .*it has: train, val, test"):
+        examples_of(Recipe(preset="tiny", data=data))
+
+
+def test_without_a_split_all_samples_train(tmp_path):
+    data = DataRecipe(dataset=str(write_jsonl(tmp_path)), train_split=None)
+    examples = examples_of(Recipe(preset="tiny", data=data))
+    assert examples.epoch_size == examples.counts["all"] == 6
+
+
+def test_validation_of_rendered_scenes_are_other_scenes():
+    data = DataRecipe(num_synthetic=1, side=SIDE)
+    recipe = Recipe(preset="tiny", data=data, validate=ValidationRecipe(every_steps=1))
+    examples = examples_of(recipe)
+    assert len(examples.validation) > 10
+    assert {one.split for one in examples.validation} == {"val"}
+    assert [one.sentence for one in examples_of(recipe).validation] == [one.sentence for one in examples.validation]
+
+
+def test_validation_of_real_sources_is_on_their_validation_split(monkeypatch):
+    sources = {"planes": [annotated("a", "train"), annotated("b", "val")]}
+    monkeypatch.setattr(draws, "read_sources", lambda root: sources)
+    data = DataRecipe(root="somewhere", weights={"planes": 1.0}, side=SIDE)
+    examples = examples_of(Recipe(preset="tiny", data=data, validate=ValidationRecipe(every_steps=1)))
+    assert examples.validation
+    assert all(one.pixels().mean() < 100 for one in examples.validation)
+
+
+def test_pasted_examples_take_their_objects_from_their_source(monkeypatch):
+    whole = annotated("a", "train")
+    monkeypatch.setattr(draws, "read_sources", lambda root: {draws.PASTED_FROM: [whole]})
+    recipe = DataRecipe(
+        root="somewhere", weights={draws.PASTED_FROM: 0.001, "pasted": 1.0}, kind_weights={"all": 1.0}, side=SIDE
+    )
+    draw = referring_draw(recipe, seed=0)
+    drawn = [draw(index) for index in range(6)]
+    assert any("pasted" in one.id for one in drawn)
+    assert all(one.labels[CATEGORIES.index("airplane")].any() for one in drawn)
+
+
+def test_pasted_examples_without_their_source_are_an_error(planes):
+    recipe = DataRecipe(root="somewhere", weights={"planes": 1.0, "pasted": 1.0}, side=SIDE)
+    with pytest.raises(InvalidInputError, match="give that a share too"):
+        referring_draw(recipe, seed=0)

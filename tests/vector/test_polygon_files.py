@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from rasterio import Affine
+from rasterio.crs import CRS
+from shapely.geometry import Polygon, box
+
+from rs2sam.errors import InvalidInputError, MissingDependencyError
+from rs2sam.raster.georeference import Georeference
+from rs2sam.vector import polygon_files
+from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
+from rs2sam.vector.polygon_files import (
+    FIELDS,
+    PolygonShape,
+    PolygonWriter,
+    RegionLabels,
+    layer_name,
+    layers_of,
+    reshape,
+)
+from tests.conftest import REPOSITORY
+from tests.vector.test_regions import UTM, as_mask, collect
+
+FORMATS = ["gpkg", "geojson", "fgb", "parquet"]
+MASK = as_mask("####..", "#..#.#", "####..", "......", "##....")
+PIXELS = Georeference(Affine.identity())
+LABELS = RegionLabels("the red roofs", 1, "red", "a.tif")
+
+
+def write(path, *, georeference=UTM, mask=MASK, labels=(LABELS,), shape=None):
+    regions = collect(mask, georeference=georeference)
+    with PolygonWriter(path, path.suffix[1:], georeference, mask.shape, shape) as writer:
+        counts = [writer.write(iter(regions), label) for label in labels]
+    assert counts == [len(regions)] * len(labels)
+    return regions
+
+
+def read(path, layer=None):
+    """Geometries and columns, by sentence and size: FlatGeobuf sorts by place."""
+    if path.suffix == ".parquet":
+        batches = list(read_geoparquet(path))
+        shapes = np.concatenate([batch for batch, _ in batches])
+        columns = {name: np.concatenate([values[name] for _, values in batches]) for name in FIELDS}
+    else:
+        meta, _, wkb, values = pyogrio.raw.read(path, layer=layer)
+        shapes = shapely.from_wkb(wkb)
+        columns = dict(zip(meta["fields"], values, strict=True))
+    if not len(shapes):
+        return np.zeros(0, dtype=object), columns
+    order = np.lexsort((-columns["area_px"], columns["sentence_id"]))
+    return shapes[order], {name: column[order] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_every_format_holds_the_regions_and_what_is_known_of_them(tmp_path, polygon_format):
+    path = tmp_path / f"a.{polygon_format}"
+    regions = write(path)
+    geometries, columns = read(path)
+    assert list(columns) == list(FIELDS)
+    assert columns["area_px"].tolist() == [10, 2, 1]
+    assert columns["area_m2"] == pytest.approx([2.5, 0.5, 0.25], rel=2e-3)
+    assert columns["sentence"].tolist() == ["the red roofs"] * 3
+    assert columns["sentence_id"].tolist() == [1] * 3
+    assert columns["model"].tolist() == ["red"] * 3
+    assert columns["source"].tolist() == ["a.tif"] * 3
+    means = {region.num_pixels: round(region.mean_probability, 4) for region in regions}
+    assert columns["mean_probability"].tolist() == [means[10], means[2], means[1]]
+    assert [len(geometry.interiors) for geometry in geometries] == [1, 0, 0]
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("polygon_format", ["gpkg", "fgb", "parquet"])
+def test_polygons_keep_the_crs_and_lie_exactly_on_pixel_edges(tmp_path, polygon_format):
+    path = tmp_path / f"a.{polygon_format}"
+    write(path)
+    geometries, _ = read(path)
+    expected = Polygon(
+        box(500000, 4400000 - 1.5, 500002, 4400000).exterior,
+        [box(500000.5, 4400000 - 1, 500001.5, 4400000 - 0.5).exterior],
+    )
+    assert geometries[0].equals(expected)
+    crs = geoparquet_crs(path) if polygon_format == "parquet" else CRS.from_string(pyogrio.read_info(path)["crs"])
+    assert crs == UTM.crs
+
+
+def test_geojson_is_in_longitude_and_latitude_with_outer_rings_counter_clockwise(tmp_path):
+    write(tmp_path / "a.geojson")
+    content = json.loads((tmp_path / "a.geojson").read_text())
+    assert "crs" not in content
+    shape = shapely.geometry.shape(content["features"][0]["geometry"])
+    # The upper left corner is on the central meridian of zone 10.
+    assert shape.bounds[0] == pytest.approx(-123, abs=1e-7)
+    assert shape.exterior.is_ccw
+    assert not shape.interiors[0].is_ccw
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_without_a_crs_polygons_are_in_pixels_and_areas_null(tmp_path, polygon_format):
+    path = tmp_path / f"a.{polygon_format}"
+    write(path, georeference=PIXELS)
+    geometries, columns = read(path)
+    assert geometries[0].bounds == (0, 0, 4, 3)
+    assert all(area is None or np.isnan(area) for area in columns["area_m2"])
+    if polygon_format == "parquet":
+        assert geoparquet_crs(path) is None
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_no_regions_make_an_empty_file(tmp_path, polygon_format):
+    path = tmp_path / f"a.{polygon_format}"
+    write(path, mask=np.zeros((3, 3), bool))
+    geometries, columns = read(path)
+    assert len(geometries) == 0
+    # GDAL writes an empty GeoJSON without a schema.
+    assert list(columns) == ([] if polygon_format == "geojson" else list(FIELDS))
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_batches_end_up_in_one_table_in_order(tmp_path, polygon_format, monkeypatch):
+    monkeypatch.setattr(polygon_files, "_BATCH", 64)
+    mask = np.zeros((20, 40), dtype=bool)
+    mask[::2, ::2] = True
+    path = tmp_path / f"a.{polygon_format}"
+    write(path, mask=mask, labels=[LABELS, RegionLabels("b", 2, "red", "a.tif")])
+    geometries, columns = read(path)
+    assert columns["sentence_id"].tolist() == [1] * 200 + [2] * 200
+    assert len({geometry.wkb for geometry in geometries}) == 200
+
+
+def test_a_geopackage_has_a_layer_per_name_even_if_it_is_empty(tmp_path):
+    path = tmp_path / "a.gpkg"
+    regions = collect(MASK, georeference=UTM)
+    with PolygonWriter(path, "gpkg", UTM, MASK.shape) as writer:
+        writer.write(regions, RegionLabels("a", 1, "red", "a.tif", layer="1_a"))
+        writer.write([], RegionLabels("b", 2, "red", "a.tif", layer="2_b"))
+        writer.write(regions[:1], RegionLabels("a", 1, "red", "a.tif", layer="1_a"))
+    assert pyogrio.list_layers(path).tolist() == [["1_a", "Polygon"], ["2_b", "Polygon"]]
+    assert [len(read(path, layer)[0]) for layer in ("1_a", "2_b")] == [4, 0]
+
+
+def test_layers_are_one_table_where_the_format_has_none(tmp_path):
+    labels = [RegionLabels("a", 1, "red", "a.tif", layer="1_a"), RegionLabels("b", 2, "red", "a.tif", layer="2_b")]
+    write(tmp_path / "a.fgb", labels=labels)
+    assert read(tmp_path / "a.fgb")[1]["sentence"].tolist() == ["a"] * 3 + ["b"] * 3
+
+
+@pytest.mark.parametrize(
+    ("sentences", "polygon_format", "layers"),
+    [
+        (["All ships!"], "gpkg", ["polygons"]),
+        (["All ships!", "the river"], "gpkg", ["1_all_ships", "2_the_river"]),
+        (["a", "a"], "gpkg", ["1_a", "2_a"]),
+        (["All ships!", "the river"], "geojson", ["polygons", "polygons"]),
+    ],
+)
+def test_several_sentences_have_a_layer_each_where_there_are_layers(sentences, polygon_format, layers):
+    assert layers_of(sentences, polygon_format) == layers
+
+
+@pytest.mark.parametrize(
+    ("sentence", "name"), [("All ships!", "2_all_ships"), ("船", "2_船"), ("?", "2"), ("x" * 60, "2_" + "x" * 38)]
+)
+def test_layer_names_are_short_words(sentence, name):
+    assert layer_name(sentence, 2) == name
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_an_error_leaves_the_earlier_file_and_nothing_else(tmp_path, polygon_format):
+    path = tmp_path / f"a.{polygon_format}"
+    path.write_text("earlier")
+
+    def interrupted():
+        yield from collect(MASK, georeference=UTM)
+        raise KeyboardInterrupt
+
+    def run():
+        with PolygonWriter(path, polygon_format, UTM, MASK.shape) as writer:
+            writer.write(collect(MASK, georeference=UTM), LABELS)
+            writer.write(interrupted(), LABELS)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert os.listdir(tmp_path) == [path.name]
+    assert path.read_text() == "earlier"
+    write(path)
+    assert len(read(path)[0]) == 3
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_the_same_regions_make_the_same_bytes(tmp_path, polygon_format):
+    first, second = tmp_path / f"a.{polygon_format}", tmp_path / f"b.{polygon_format}"
+    write(first)
+    write(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("polygon_format", FORMATS)
+def test_names_may_hold_any_mark(tmp_path, polygon_format):
+    folder = tmp_path / "a!b;c#d e%41"
+    folder.mkdir()
+    path = folder / f"x!y?z.{polygon_format}"
+    write(path)
+    assert os.listdir(folder) == [path.name]
+    path.rename(tmp_path / f"plain.{polygon_format}")
+    assert len(read(tmp_path / f"plain.{polygon_format}")[0]) == 3
+
+
+def test_geoparquet_without_pyarrow_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDependencyError, match=r"rs2sam\[parquet\]"):
+        PolygonWriter(tmp_path / "a.parquet", "parquet", UTM, MASK.shape)
+    write(tmp_path / "a.fgb")
+
+
+def test_flatgeobuf_alone_needs_gdal_and_says_so_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    with pytest.raises(MissingDependencyError, match=r"rs2sam\[vector\]"):
+        PolygonWriter(tmp_path / "a.fgb", "fgb", UTM, MASK.shape)
+    write(tmp_path / "a.gpkg")
+    write(tmp_path / "a.geojson")
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="gpkg, geojson, fgb, parquet"):
+        PolygonWriter(tmp_path / "a.shp", "shp", UTM, MASK.shape)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="nowhere"):
+        write(tmp_path / "nowhere" / "a.gpkg")
+
+
+def test_an_error_of_gdal_is_one_of_ours(tmp_path, monkeypatch):
+    def fail(*_args, **_options):
+        raise pyogrio.errors.DataSourceError("no space left")
+
+    monkeypatch.setattr("pyogrio.raw.write_arrow", fail)
+    with pytest.raises(InvalidInputError, match="no space left"):
+        write(tmp_path / "a.fgb")
+    assert os.listdir(tmp_path) == []
+
+
+# --- shape -----------------------------------------------------------------------------------------------------------
+
+
+def staircase(side=40):
+    """A right triangle in pixels: its long side is a staircase."""
+    (region,) = collect(np.tri(side, dtype=bool))
+    return np.array([region.outline], dtype=object)
+
+
+def test_simplification_is_in_metres():
+    outlines = staircase()
+    # A step is sqrt(2) / 2 = 0.71 pixels high: 0.35 m.
+    kept = reshape(outlines, PolygonShape(simplify_m=0.3), (0.5, 0.5))
+    gone = reshape(outlines, PolygonShape(simplify_m=0.4), (0.5, 0.5))
+    assert shapely.get_num_coordinates(kept)[0] > 70
+    assert shapely.get_num_coordinates(gone)[0] <= 6
+    assert shapely.hausdorff_distance(gone, outlines)[0] * 0.5 <= 0.4
+
+
+def test_pixels_that_are_not_square_are_measured_along_each_side():
+    outlines = np.array([Polygon([(0, 0), (20, 0), (20, 10), (10, 10), (10, 9), (0, 9)])], dtype=object)
+    # The step is one row high: 3 m here, 0.3 m there.
+    assert shapely.get_num_coordinates(reshape(outlines, PolygonShape(1.0), (0.3, 3.0)))[0] == 7
+    assert shapely.get_num_coordinates(reshape(outlines, PolygonShape(1.0), (3.0, 0.3)))[0] < 7
+
+
+def test_holes_stay_inside_a_simplified_polygon():
+    mask = np.random.default_rng(0).random((60, 60)) < 0.75
+    outlines = np.array([region.outline for region in collect(mask)], dtype=object)
+    for tolerance in (0.8, 1.5, 4.0):
+        result = reshape(outlines, PolygonShape(simplify_m=tolerance))
+        assert shapely.is_valid(result).all()
+        assert shapely.get_num_interior_rings(result).tolist() == shapely.get_num_interior_rings(outlines).tolist()
+
+
+def test_a_region_too_small_for_the_tolerance_stays_as_it_is():
+    pixel = np.array([box(3, 3, 4, 4)], dtype=object)
+    for shape in (PolygonShape(simplify_m=5.0), PolygonShape(simplify_m=5.0, orthogonal=True)):
+        assert reshape(pixel, shape)[0].equals(pixel[0])
+
+
+def test_buildings_are_squared_up_in_the_file_and_attributes_are_those_of_the_region(tmp_path):
+    mask = np.tri(60, dtype=bool) & ~np.tri(60, k=-25, dtype=bool)
+    mask &= np.add.outer(np.arange(60), np.arange(60)) < 80
+    mask &= np.add.outer(np.arange(60), np.arange(60)) > 40
+    (region,) = write(tmp_path / "a.gpkg", mask=mask, shape=PolygonShape(orthogonal=True))
+    (geometry,), columns = read(tmp_path / "a.gpkg")
+    corners = np.array(geometry.exterior.coords)
+    edges = np.diff(corners, axis=0)
+    assert len(edges) == 4
+    assert all(abs(a @ b) < 1e-6 * np.linalg.norm(a) * np.linalg.norm(b) for a, b in itertools.pairwise(edges))
+    assert geometry.area == pytest.approx(region.num_pixels * 0.25)
+    assert columns["area_px"].tolist() == [region.num_pixels]
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (REPOSITORY / "docs" / "polygons.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    mask = np.tri(60, dtype=bool)
+    strips = [(top, mask[top : top + 25], mask[top : top + 25].astype(np.float32)) for top in range(0, 60, 25)]
+    names = {"height": 60, "width": 60, "georeference": UTM, "strips": strips, "path": tmp_path / "a.gpkg"}
+    exec(example, names)
+    assert read(tmp_path / "a.gpkg")[1]["area_px"].tolist() == [60 * 61 // 2]
