@@ -30,6 +30,9 @@ ImageSource: TypeAlias = "Path | Pixels | Callable[[], Pixels]"
 MaskSource: TypeAlias = "Mask | Callable[[], Mask] | None"
 """A mask, a function that reads it, or None: there is none."""
 
+WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park": "vegetation"}
+"""Category -> the category that all of it belongs to as well: a truck is a vehicle."""
+
 # RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
 _MAX_MISFIT = 0.02
 # What PIL turns into 8-bit RGB without loss of range.
@@ -138,6 +141,8 @@ class AnnotatedImage:
         gsd_m: ground sampling distance [m/px], None where unknown.
         split: `train`, `val`, `test` or None.
         group: images of one group show common ground and are never split apart; by default the id.
+        unknown: (H, W) bool, pixels of which nothing is known: void in the annotation, or the part of a box that its
+            object may or may not fill. None: there are none.
     """
 
     image: ImageSource
@@ -150,14 +155,15 @@ class AnnotatedImage:
     gsd_m: float | None = None
     split: str | None = None
     group: str | None = None
+    unknown: Mask | None = None
 
     def pixels(self) -> Pixels:
         """Read the image: (H, W, 3) uint8, RGB."""
         return load_pixels(self.image)
 
     def of(self, category: str) -> tuple[Instance, ...]:
-        """Return the instances of one category."""
-        return tuple(i for i in self.instances if i.category == category)
+        """Return the instances of one category, those of narrower categories included."""
+        return tuple(i for i in self.instances if category in (i.category, WIDER.get(i.category)))
 
     def union(self, instances: tuple[Instance, ...]) -> Mask:
         """Return the union of instances as an image-sized mask, (H, W) bool."""
@@ -169,8 +175,9 @@ class AnnotatedImage:
     def category_mask(self, category: str) -> Mask:
         """Return everything annotated as `category`, instances and region together: (H, W) bool."""
         mask = self.union(self.of(category))
-        if category in self.regions:
-            mask |= self.regions[category]
+        for region in self.regions:
+            if category in (region, WIDER.get(region)):
+                mask |= self.regions[region]
         return mask
 
 

@@ -174,6 +174,8 @@ def _worded(annotated: AnnotatedImage, description: Description, rng: np.random.
 def _countable(annotated: AnnotatedImage) -> list[str]:
     """Return the categories with instances, all of them annotated, no part of them known as an area only."""
     present = {i.category for i in annotated.instances}
+    if "large_vehicle" in present:  # trucks are among the vehicles that may be counted
+        present.add("vehicle")
     regions = {category for category in present if category in annotated.regions}
     return sorted(present & annotated.exhaustive_categories - regions)
 

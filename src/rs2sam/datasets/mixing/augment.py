@@ -122,6 +122,7 @@ def turn(annotated: AnnotatedImage, quarter_turns: int, flip: bool) -> Annotated
         size_hw=(pixels.shape[0], pixels.shape[1]),
         instances=instances,
         regions=regions,
+        unknown=None if annotated.unknown is None else turned(annotated.unknown).astype(bool),
     )
 
 
@@ -200,6 +201,7 @@ def _resample(annotated: AnnotatedImage, window: Box, size_hw: tuple[int, int]) 
         regions=regions,
         exhaustive_categories=annotated.exhaustive_categories - vanished,
         gsd_m=None if annotated.gsd_m is None else annotated.gsd_m * scale,
+        unknown=None if annotated.unknown is None else annotated.unknown[rows][:, columns],
     )
 
 
