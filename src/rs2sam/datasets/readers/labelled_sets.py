@@ -1,7 +1,8 @@
 """Readers of imagery in two plain layouts, so that a further set is an entry in a table.
 
-`instances.json`: COCO with boxes (`box_only`), turned rectangles or outlines. `masks/` + `classes.json`: value -> class.
-Both name the `group` of each image (images of one group show common ground) and the classes that are `exhaustive`.
+`instances.json`: COCO with boxes (`box_only`), turned rectangles or outlines. `masks/` + `classes.json`: value ->
+class. Both name the `group` of each image (images of one group show common ground) and the classes that are
+`exhaustive`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a box tells of an object's mask: pixels that are certainly its own, and pixels of which nobody can say.
 
-Outside of all boxes of an exhaustive class there is none of it; inside, how much is certain depends on the class. A model
-must not learn to draw boxes, so what a box leaves open is left out of every loss (`AnnotatedImage.unknown`).
+Outside of all boxes of an exhaustive class there is none of it; inside, how much is certain depends on the class. A
+model must not learn to draw boxes, so what a box leaves open is `AnnotatedImage.unknown`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def core_of_box(category: str, height: int, width: int) -> tuple[Mask, Mask]:
     radius = _radius(height, width)
     if category in ("vehicle", "large_vehicle") and max(height, width) >= _LONG * min(height, width):
         return np.ones((height, width), bool), np.zeros((height, width), bool)
-    core: Mask = radius <= CORE_SHARE.get(category, DEFAULT_CORE_SHARE)
+    core: Mask = radius < CORE_SHARE.get(category, DEFAULT_CORE_SHARE)
     is_open = (radius <= _RIM) & ~core if category == "storage_tank" else ~core
     return core, is_open
 
@@ -70,7 +70,7 @@ def core_of_rectangle(category: str, corners_xy: NDArray[np.float64], size_hw: t
     if category not in TURNED_CORE_SHARE:
         return inside, np.zeros_like(inside)
     radius = np.hypot(2 * along - 1, 2 * across - 1)
-    core: Mask = radius <= TURNED_CORE_SHARE[category]
+    core: Mask = radius < TURNED_CORE_SHARE[category]
     return core, inside & ~core
 
 
