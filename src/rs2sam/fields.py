@@ -65,7 +65,8 @@ def require(name: str, value: Any, valid: bool, rule: str) -> None:
 
 def require_within(name: str, value: float, least: float, most: float) -> None:
     """Raise InvalidInputError unless a number lies within two others."""
-    require(name, value, least <= value <= most, f"{least:,} to {most:,}" if most < 1e15 else f"at least {least:,}")
+    require(name, value, value >= least, f"at least {least:,}")
+    require(name, value, value <= most, f"at most {most:,}")
 
 
 def brief(value: object) -> str:
