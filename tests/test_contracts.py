@@ -23,7 +23,7 @@ SOURCE = Path(rs2sam.__file__).parent
 # that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam.files", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
+    {"rs2sam.files", "rs2sam.fields", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
     {"rs2sam.raster"},
     {"rs2sam.imaging"},
     {"rs2sam.processing"},

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
+from rs2sam.backends.protocol import check_output
 from rs2sam.errors import InvalidInputError
 from rs2sam.imaging import RGB, ImageSource
 from rs2sam.models.weights.hub import resolve_model
@@ -297,6 +298,7 @@ class Segmenter:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
         output = self._answer([picture for picture, _ in pairs], text)
+        check_output(output, len(pairs))
         results = []
         for index, (picture, sentence) in enumerate(pairs):
             own_hw = picture.rgb.shape[0], picture.rgb.shape[1]

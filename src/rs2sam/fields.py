@@ -1,0 +1,90 @@
+"""Values of configurations, checked against the types and ranges of their fields: one clear error each.
+
+Recipes (YAML), model folders (JSON) and options of commands all end in fields of dataclasses; what a file says may have
+any type and size.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from rs2sam.errors import InvalidInputError
+
+_LONGEST = 200  # characters of a value in a message
+
+
+def checked(name: str, value: Any, hint: Any) -> Any:
+    """Return a value if it has a field's type; whole numbers and YAML's texts like `1e-4` pass as floats.
+
+    Args:
+        name: of the field, for the message.
+        value: what YAML or JSON read; its lists become tuples where the field is one.
+        hint: the field's annotation: plain types, unions, literals, tuples and mappings of these, `Any`.
+
+    Raises:
+        InvalidInputError: it has another type.
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin is Mapping and isinstance(value, Mapping):
+        return {str(key): checked(f"{name}.{key}", entry, inner[1]) for key, entry in value.items()}
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        require(name, value, len(kinds) == len(value), f"a list of {len(kinds)}")
+        return tuple(checked(f"{name}[{i}]", one, kind) for i, (one, kind) in enumerate(zip(value, kinds, strict=True)))
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in inner if option is not types.NoneType]
+        if value is not None and len(options) == 1 and (options[0] is float or typing.get_origin(options[0])):
+            return checked(name, value, options[0])
+    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            pass  # falls through to the message below
+        else:
+            require(name, value, math.isfinite(number), "a finite number")
+            return number
+    allowed = _allowed(hint)
+    # For Python a bool is a number; for a recipe it is not.
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        expected = " or ".join("nothing" if option is types.NoneType else option.__name__ for option in allowed)
+        raise InvalidInputError(f"`{name}` must be {expected}, received {brief(value)}")
+    return value
+
+
+def require(name: str, value: Any, valid: bool, rule: str) -> None:
+    """Raise InvalidInputError with the rule unless a value is valid."""
+    if not valid:
+        raise InvalidInputError(f"`{name}` must be {rule}, received {brief(value)}")
+
+
+def require_within(name: str, value: float, least: float, most: float) -> None:
+    """Raise InvalidInputError unless a number lies within two others."""
+    require(name, value, value >= least, f"at least {least:,}")
+    require(name, value, value <= most, f"at most {most:,}")
+
+
+def brief(value: object) -> str:
+    """A value for a message, which may be of any size and depth."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _allowed(hint: Any) -> tuple[type, ...]:
+    """The classes that an annotation stands for."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return (str,)
+    if origin is Mapping:
+        return (Mapping,)
+    if origin is tuple:
+        return (list,)
+    return typing.get_args(hint) or (hint,)
