@@ -58,6 +58,7 @@ class Segmentation:
             where the weights have no such head.
         score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
         georeference: where the pixels lie; the identity for an image without a place, None for a single view.
+        warnings: what was doubtful about the image and how it was decided, a line each.
     """
 
     sentence: str
@@ -66,6 +67,7 @@ class Segmentation:
     presence: float | None = None
     score: float | None = None
     georeference: Georeference | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def crs(self) -> CRS | None:
@@ -175,7 +177,8 @@ class Segmenter:
         """Find what a sentence names in an image of any size.
 
         Args:
-            image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), PIL image, or array (H, W) or (H, W, 1 to 4).
+            image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), PIL image, or array (H, W) or (H, W, 1 to 4), masked
+                (`numpy.ma`) where it has no data; scaled and checked as files are, see docs/limits.md.
             sentence: a referring expression.
             tile: side of a tile in pixels of the image; None: `image_size`, and an image up to twice that whole.
             overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
@@ -367,13 +370,15 @@ class _Asked:
 def _of_tiles(found: SentenceResult, scene: Scene) -> Segmentation:
     """What was blended from tiles, in the scene's place."""
     assert found.probability is not None
-    return Segmentation(found.sentence, found.mask, found.probability, found.presence, found.score, scene.georeference)
+    return Segmentation(
+        found.sentence, found.mask, found.probability, found.presence, found.score, scene.georeference, scene.warnings
+    )
 
 
 def _placed(view: Segmentation, scene: Scene) -> Segmentation:
     """A view of a whole scene: without the invalid pixels, in the scene's place."""
     mask, probability = view.mask & scene.valid, view.probability * scene.valid
-    return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
+    return replace(view, mask=mask, probability=probability, georeference=scene.georeference, warnings=scene.warnings)
 
 
 def _read_scenes(pairs: Iterable[tuple[ImageSource, str]]) -> Iterator[tuple[Scene, Picture, str]]:
