@@ -150,7 +150,7 @@ def test_ranks_go_by_all_objects_however_much_larger_one_is():
 def test_direction_from_one_of_the_kind_goes_by_the_one_that_is_named(kind):
     """The largest is the lower right one (880, 890), the topmost the upper left one."""
     assert meant(f"the {kind}s left of the largest {kind}", FIVE) == [3]
-    assert meant(f"the {kind} below the topmost {kind}", FIVE) == [3]
+    assert meant(f"the {kind} below the topmost {kind}", FIVE) == [2, 3, 4]
     assert meant(f"the {kind}s right of the second largest {kind}", FIVE) == [1]
     assert meant(f"the smallest {kind} left of the largest {kind}", FIVE) == [3]
     assert meant(f"the {kind}s left of the leftmost {kind}", FIVE) == []
