@@ -68,3 +68,18 @@ def test_lines_keep_every_letter_and_fit(text, max_lines):
 def test_text_beyond_latin_gets_a_font_and_is_cut_to_the_width():
     font = font_for("船", 14)
     assert font.getlength(shorten("船" * 80, font, 100)) <= 100
+
+
+def test_a_text_of_any_length_is_cut_in_a_few_measurements():
+    measured = []
+
+    class Font:
+        def getlength(self, text):
+            measured.append(len(text))
+            return 10 * len(text)
+
+    assert shorten("ab " * 100_000, Font(), 205) == "ab ab ab ab ab ab a…"
+    assert wrap("a" * 100_000, Font(), 50, 2) == ["aaaaa", "aaaa…"]
+    assert [len(line) for line in wrap("ab " * 50_000, Font(), 50, 3)] == [5, 5, 5]
+    assert len(measured) < 150
+    assert max(measured) < 3000

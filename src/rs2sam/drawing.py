@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ INK: Colour = (28, 32, 36)
 FAINT: Colour = (112, 118, 124)
 
 _FILL = 0.42
+_LONGEST_LINE = 2000  # letters; wider than any picture
 # Loaded when a text has letters beyond the built-in font's; names that FreeType finds on common systems.
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
@@ -87,11 +88,22 @@ def font_for(text: str, size: int) -> Font:
 def shorten(text: str, font: Font, room: float) -> str:
     """Cut a text to a width in pixels, with an ellipsis where it is cut."""
     line = " ".join(text.split())
-    if font.getlength(line) <= room:
+    if len(line) <= _LONGEST_LINE and font.getlength(line) <= room:
         return line
-    while line and font.getlength(line + "…") > room:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    count = _count_fitting(lambda number: font.getlength(line[:number] + "…"), len(line), room)
+    return line[:count].rstrip() + "…"
+
+
+def _count_fitting(width_of: Callable[[int], float], most: int, room: float) -> int:
+    """The number of letters or words, below `most`, whose width is within a room.
+
+    Widths grow with the number, but for kerning: halving finds it in a dozen measurements, however long the text is.
+    """
+    fitting, too_many = 0, min(most, _LONGEST_LINE)
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        fitting, too_many = (middle, too_many) if width_of(middle) <= room else (fitting, middle)
+    return fitting
 
 
 def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
@@ -106,9 +118,8 @@ def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
     lines: list[str] = []
     words = text.split()
     while words and len(lines) < max_lines - 1:
-        count = 1
-        while count < len(words) and font.getlength(" ".join(words[: count + 1])) <= room:
-            count += 1
+        width_of = partial(_width_of_words, words, font)
+        count = max(1, _count_fitting(width_of, len(words) + 1, room))
         # A word wider than the line, or a script without blanks, is broken between letters.
         head, tail = _fitting(words[0], font, room) if count == 1 else (" ".join(words[:count]), "")
         lines.append(head)
@@ -118,10 +129,13 @@ def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
 
 def _fitting(word: str, font: Font, room: float) -> tuple[str, str]:
     """The letters of a word that fit a width, at least one, and the others."""
-    count = len(word)
-    while count > 1 and font.getlength(word[:count]) > room:
-        count -= 1
+    count = max(1, _count_fitting(lambda number: font.getlength(word[:number]), len(word) + 1, room))
     return word[:count], word[count:]
+
+
+def _width_of_words(words: Sequence[str], font: Font, count: int) -> float:
+    """Width of the first words [px]."""
+    return font.getlength(" ".join(words[:count])[:_LONGEST_LINE])
 
 
 @lru_cache(maxsize=16)
