@@ -266,6 +266,9 @@ class _Run:
         options = self._request.options
         plan = memory_of(self._request, self._source, self._task)
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
+            if not self._request.outputs.resume:
+                # Another run may have come to its end since the request was checked.
+                self._paths.prepare(overwrite=self._request.outputs.overwrite)
             opened_at = time.perf_counter()
             scanned = scan(self._task, options, job, answers, progress)
             self._check_pixels(scanned)
@@ -317,6 +320,7 @@ class _Run:
             "outputs": outputs,
             "model": [request.model, segmenter.backend_name, segmenter.image_size, _identity_of(request.model)],
             "rs2sam": versions().get("rs2sam"),
+            "state": 2,  # the form of what an interrupted run leaves
         }
 
     def _details(self, seconds: dict[str, float]) -> dict[str, Any]:
