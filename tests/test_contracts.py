@@ -34,7 +34,7 @@ LAYERS: list[set[str]] = [
     {"rs2sam.segmenter"},
     {"rs2sam.mirror", "rs2sam.scenes", "rs2sam.export"},
     {"rs2sam.batch"},
-    {"rs2sam", "rs2sam.datasets"},
+    {"rs2sam", "rs2sam.folders", "rs2sam.datasets"},
     {"rs2sam.evaluation", "rs2sam.benchmarking"},
     {"rs2sam.training"},
     {"rs2sam.cli", "rs2sam.__main__"},

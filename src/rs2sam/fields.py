@@ -7,9 +7,11 @@ any type and size.
 from __future__ import annotations
 
 import math
+import numbers
+import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from rs2sam.errors import InvalidInputError
@@ -39,9 +41,11 @@ def checked(name: str, value: Any, hint: Any) -> Any:
         return tuple(checked(f"{name}[{i}]", one, kind) for i, (one, kind) in enumerate(zip(value, kinds, strict=True)))
     if origin in (typing.Union, types.UnionType):
         options = [option for option in inner if option is not types.NoneType]
-        if value is not None and len(options) == 1 and (options[0] is float or typing.get_origin(options[0])):
+        if value is not None and len(options) == 1 and (options[0] in (float, int) or typing.get_origin(options[0])):
             return checked(name, value, options[0])
-    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+    if hint is int and isinstance(value, numbers.Integral) and type(value) is not bool:
+        return int(value)
+    if hint is float and isinstance(value, numbers.Real | str) and type(value) is not bool:
         try:
             number = float(value)
         except (ValueError, OverflowError):
@@ -69,10 +73,50 @@ def require_within(name: str, value: float, least: float, most: float) -> None:
     require(name, value, value <= most, f"at most {most:,}")
 
 
+def a_text(name: str, value: object) -> str:
+    """A value that must be text.
+
+    Raises:
+        InvalidInputError: it is anything else; a list of one text is said to be one.
+    """
+    if not isinstance(value, str):
+        hint = " Give one text, not a list." if isinstance(value, list | tuple) else ""
+        raise InvalidInputError(f"`{name}` must be text (str), received {type(value).__name__} {brief(value)}.{hint}")
+    return value
+
+
+def texts(name: str, value: object) -> tuple[str, ...]:
+    """Values that must be a list of texts.
+
+    Raises:
+        InvalidInputError: it is one text, whose letters nobody means, or holds something else.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidInputError(
+            f"`{name}` must be a list of texts, received {type(value).__name__} {brief(value)}. Wrap one as [text]."
+        )
+    return tuple(a_text(f"{name}[{number}]", one) for number, one in enumerate(value))
+
+
+def a_path(name: str, value: object) -> str:
+    """A path as text.
+
+    Raises:
+        InvalidInputError: it is neither text nor a `pathlib.Path`, is empty, or holds NUL.
+    """
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise InvalidInputError(
+            f"`{name}` must be the path of a file or folder (str or pathlib.Path), received {type(value).__name__} "
+            f"{brief(value)}."
+        )
+    return path
+
+
 def brief(value: object) -> str:
     """A value for a message, which may be of any size and depth."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
         return f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -62,8 +62,7 @@ IntArray = npt.NDArray[np.int64]
 
 def _is_number(value: object) -> bool:
     """Whether a value is a finite number that float32 holds."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) < 1e30  # type: ignore[operator]
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 def _is_share(value: object) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
 from rs2sam.language.order import usual_order
 from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
@@ -107,6 +108,7 @@ def read_sentence(sentence: str) -> ScopedSentence:
         The reading. Without claims, where it has none or where it cannot be read to its last word, `local` is the
         sentence itself.
     """
+    a_text("sentence", sentence)
     if len(sentence) > _MAX_LETTERS or len(sentence.split()) > _MAX_WORDS or HOLE in sentence:
         return ScopedSentence(sentence, sentence)
     try:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import rasterio
 
 from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.fields import a_path, texts
 from rs2sam.processing import FirstPass
 from rs2sam.raster.faults import GDAL_FAULTS
 from rs2sam.raster.opening import check_utf8
@@ -84,6 +85,10 @@ class SceneRequest:
     model: str = "compact"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "image", a_path("image", self.image))
+        object.__setattr__(self, "sentences", texts("sentences", self.sentences))
+        object.__setattr__(self, "folder", Path(a_path("folder", self.folder)))
+        object.__setattr__(self, "model", a_path("model", self.model))
         # The scene is read at the resolution at which the model sees it.
         object.__setattr__(self, "reading", replace(self.reading, gsd_m=self.options.gsd_m))
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.errors import InvalidInputError, require
+from rs2sam.fields import a_path
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.geojson import GeoJSONWriter
 from rs2sam.vector.geopackage import GEOMETRY, GeoPackageWriter
@@ -122,8 +123,9 @@ class PolygonWriter:
         shape: PolygonShape | None = None,
     ) -> None:
         check_format(polygon_format)
-        self._path = path
+        self._path = Path(a_path("path", path))
         self._format = polygon_format
+        self._table: PolygonTable | None = None
         self._georeference = georeference
         self._pixel_m = georeference.pixel_size_m(size_hw) or (1.0, 1.0)
         self._shape = shape or PolygonShape()
@@ -145,6 +147,7 @@ class PolygonWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self._table is not None
         with self._folder:
             if kind is None:
                 self._table.close()
@@ -154,6 +157,11 @@ class PolygonWriter:
 
     def write(self, regions: Iterable[PixelRegion], labels: RegionLabels) -> int:
         """Append regions; a layer exists afterwards even if there are none. Returns how many there were."""
+        if self._table is None:
+            raise InvalidInputError(
+                "A `PolygonWriter` writes inside a `with` block, which completes the file at its end: "
+                "`with PolygonWriter(...) as writer: writer.write(...)`."
+            )
         count = 0
         for batch in _batches(regions):
             outlines = np.array([region.outline for region in batch], dtype=object)
