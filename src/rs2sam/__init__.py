@@ -3,7 +3,8 @@
     from rs2sam import Segmenter
 
     segmenter = Segmenter.load("compact")
-    result = segmenter.segment("scene.tif", "the storage tanks nearest the river")
+    result = segmenter.segment("scene.tif", "the water")
+    result.save("water.gpkg")
 
 Names are loaded on first use: `import rs2sam` loads neither torch nor ONNX Runtime nor GDAL.
 """

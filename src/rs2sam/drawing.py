@@ -21,6 +21,8 @@ INK: Colour = (28, 32, 36)
 FAINT: Colour = (112, 118, 124)
 
 _FILL = 0.42
+_COLOUR_SAMPLE = 20_000  # pixels that a colour is compared with
+_STANDS_OUT = 0.6  # of the distance in RGB of the colour that stands out most
 _LONGEST_LINE = 2000  # letters; wider than any picture
 # Loaded when a text has letters beyond the built-in font's; names that FreeType finds on common systems.
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
@@ -46,6 +48,20 @@ def overlay(
         pixels[rim] *= 0.45
         pixels[line] = colour
     return Image.fromarray((pixels + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def colour_against(pixels: NDArray[np.floating | np.uint8], mask: NDArray[np.bool_] | None) -> Colour:
+    """The first of `COLOURS` that stands out from an image where a mask lies; red does not on infrared imagery.
+
+    Args:
+        pixels: (H, W, 3) RGB in [0, 255].
+        mask: (H, W) bool; None or an empty one: the whole image counts.
+    """
+    around = pixels.reshape(-1, 3) if mask is None or not mask.any() else pixels[dilate(mask, 5)]
+    sample = around[:: max(1, len(around) // _COLOUR_SAMPLE)].astype(np.float32)
+    distances = [float(np.linalg.norm(sample - np.array(colour, np.float32), axis=1).mean()) for colour in COLOURS]
+    good_enough = _STANDS_OUT * max(distances)
+    return COLOURS[next(number for number, distance in enumerate(distances) if distance >= good_enough)]
 
 
 def mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

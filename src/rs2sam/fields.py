@@ -43,9 +43,10 @@ def checked(name: str, value: Any, hint: Any) -> Any:
         options = [option for option in inner if option is not types.NoneType]
         if value is not None and len(options) == 1 and (options[0] in (float, int) or typing.get_origin(options[0])):
             return checked(name, value, options[0])
-    if hint is int and isinstance(value, numbers.Integral) and type(value) is not bool:
+    is_bool = isinstance(value, bool)  # for Python a number; for a configuration it is none
+    if hint is int and not is_bool and isinstance(value, numbers.Integral):
         return int(value)
-    if hint is float and isinstance(value, numbers.Real | str) and type(value) is not bool:
+    if hint is float and not is_bool and isinstance(value, numbers.Real | str):
         try:
             number = float(value)
         except (ValueError, OverflowError):
@@ -54,8 +55,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
             require(name, value, math.isfinite(number), "a finite number")
             return number
     allowed = _allowed(hint)
-    # For Python a bool is a number; for a recipe it is not.
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+    if not isinstance(value, allowed) or (is_bool and bool not in allowed):
         expected = " or ".join("nothing" if option is types.NoneType else option.__name__ for option in allowed)
         raise InvalidInputError(f"`{name}` must be {expected}, received {brief(value)}")
     return value

@@ -10,6 +10,7 @@ The model sees a square of `image_size` pixels. An image up to twice as long is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from rs2sam.views.options import SceneOptions, Scope
 
 __all__ = ["Segmentation", "Segmenter"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Segmenter:
@@ -85,6 +88,7 @@ class Segmenter:
         processor = Processor.from_folder(folder)
         segmenter = cls(processor, load_backend(folder, backend, device, threads, precision))
         where = str(folder.resolve()) if Path(name).is_dir() else str(name)
+        _LOGGER.info("model %s from %s on %s", name, folder, segmenter.backend_name)
         segmenter._loaded = where, backend, device, threads, precision
         return segmenter
 

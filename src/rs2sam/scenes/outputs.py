@@ -20,6 +20,9 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.vector.polygon_files import PolygonFormat
 
+_NAME_BYTES, _PATH_BYTES = 255, 512  # of one name in common file systems, of a database for SQLite
+_DEEPER_BYTES = 70  # of names below the hidden folder
+
 
 @dataclass(frozen=True)
 class OutputOptions:
@@ -121,6 +124,20 @@ class OutputPaths:
                 f"The output folder must be writable, but {str(self.folder)!r} is not ({error.strerror or error}). "
                 "Choose another with -o."
             ) from error
+        hidden = f".rs2sam-{self.stem}-123456789012"
+        length = len(os.fsencode(hidden))
+        if length > _NAME_BYTES:
+            raise InvalidInputError(
+                f"Names of results begin with that of the image and have up to {_NAME_BYTES} bytes, but for "
+                f"{self.stem[:40]!r}... they would have {length}. Rename the image, or link to it by a shorter name."
+            )
+        length = len(os.fsencode(self.folder.absolute() / hidden)) + _DEEPER_BYTES
+        if length > _PATH_BYTES:
+            raise InvalidInputError(
+                f"Paths of results have up to {_PATH_BYTES} bytes, as SQLite takes them, but in "
+                f"{str(self.folder)[:80]!r}... they would have {length}. Choose a folder nearer to the root with -o, "
+                "or rename the image."
+            )
         existing = self.existing()
         if existing and not overwrite:
             names = ", ".join(path.name for path in existing)

@@ -30,6 +30,7 @@ from rs2sam.scenes.finding import Finder, Plan
 from rs2sam.scenes.first_pass import OverviewGrid, Screening
 from rs2sam.scenes.job import Job, key_of
 from rs2sam.scenes.outputs import OutputOptions, OutputPaths
+from rs2sam.scenes.resolution import resolution_lines
 from rs2sam.scenes.scanning import Answers, Scan, TileJob, local_answers, scan
 from rs2sam.scenes.writing import SceneFiles
 from rs2sam.segmenter import Segmenter
@@ -246,6 +247,7 @@ class _Run:
         self._paths = request.paths()
         self._task = plan_tiles(request, source.info, segmenter.image_size)
         self._key = key_of(self._identity())
+        self._resolution = resolution_lines(segmenter, source.info, request.options.gsd_m)
 
     def finished_before(self) -> dict[str, Any] | None:
         """The report of this very run where it has come to its end already and is only to be continued.
@@ -270,6 +272,7 @@ class _Run:
         """Scan, choose, write."""
         options = self._request.options
         plan = memory_of(self._request, self._source, self._task)
+        self._tell(plan)
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
             if not self._request.outputs.resume:
                 # Another run may have come to its end since the request was checked.
@@ -280,6 +283,7 @@ class _Run:
             self._source.close()
             scanned_at = time.perf_counter()
             info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
+            info = replace(info, warnings=(*info.warnings, *self._resolution))
             sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
             finder = Finder(scanned.stored, info, sentences, options, job.folder)
             found = [finder.find(number) for number in range(len(self._request.sentences))]
@@ -290,10 +294,23 @@ class _Run:
                 "first_pass": round(scanned.first_pass_seconds, 3),
                 "regions": round(time.perf_counter() - scanned_at, 3),
             }
+            for one in found:
+                _LOGGER.info('"%s": %d regions, %d px', one.scoped.sentence, one.num_regions, one.num_pixels)
+            _LOGGER.info("seconds: %s", seconds)
             files = SceneFiles(
                 info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
             )
             return files.write(found, self._details(seconds))
+
+    def _tell(self, plan: Budget) -> None:
+        """Say what is doubtful about the scale, and with -v what is going to be done."""
+        info, task = self._source.info, self._task
+        for line in self._resolution:
+            _LOGGER.warning("%s: %s.", self._request.image, line)
+        height, width = info.size_hw
+        _LOGGER.info("%s: %d x %d px of %s, bands %s", self._request.image, width, height, info.dtype, info.bands)
+        _LOGGER.info("asked in each of %d views: %s", len(task.grid), "; ".join(task.sentences))
+        _LOGGER.info("tiles of %d px, %d at once, %s", task.grid.tile, task.batch_size, plan)
 
     def _job(self) -> Job:
         """The folder of this run."""

@@ -54,6 +54,7 @@ _EXTRAS: Mapping[str, tuple[str, str, str]] = {
     "parquet": ("pyarrow", "parquet", "Writing GeoParquet"),
 }
 _BATCH = 8192
+_PREFIX = 24  # letters of the file's name in that of the folder in which it grows: SQLite takes paths of 512 bytes
 
 # Squaring up starts from an outline without the steps of pixels, which are up to 0.71 pixels from the edge they follow.
 _STEP_PIXELS = 1.0
@@ -133,7 +134,7 @@ class PolygonWriter:
     def __enter__(self) -> PolygonWriter:
         try:
             self._folder = tempfile.TemporaryDirectory(
-                prefix=f".{self._path.name}-", dir=self._path.parent, ignore_cleanup_errors=True
+                prefix=f".{self._path.name[:_PREFIX]}-", dir=self._path.parent, ignore_cleanup_errors=True
             )
         except OSError as error:
             raise InvalidInputError(
@@ -165,10 +166,20 @@ class PolygonWriter:
         count = 0
         for batch in _batches(regions):
             outlines = np.array([region.outline for region in batch], dtype=object)
-            polygons = self._georeference.place(reshape(outlines, self._shape, self._pixel_m))
+            polygons = self._placed(outlines)
             self._table.write(polygons, attributes(batch, labels), labels.layer)
             count += len(batch)
         return count
+
+    def _placed(self, outlines: Shapes) -> Shapes:
+        """Outlines as they are drawn, in the CRS; where rounding makes one cross itself, the exact outline stands."""
+        drawn = reshape(outlines, self._shape, self._pixel_m)
+        polygons = self._georeference.place(drawn)
+        if drawn is not outlines:
+            crossed = np.flatnonzero(~shapely.is_valid(polygons))
+            if len(crossed):
+                polygons[crossed] = self._georeference.place(outlines[crossed])
+        return polygons
 
 
 def check_format(polygon_format: str) -> None:

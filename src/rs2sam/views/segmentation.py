@@ -179,7 +179,7 @@ class Segmentation:
 
     def _repr_png_(self) -> bytes:
         """The image with the mask, for notebooks."""
-        from rs2sam.drawing import COLOURS, mask_at, overlay
+        from rs2sam.drawing import colour_against, mask_at, overlay
 
         height, width = self.mask.shape
         if self.thumbnail is None:
@@ -189,7 +189,8 @@ class Segmentation:
             pixels = np.asarray(grey.convert("RGB"), dtype=np.float32).copy()
         else:
             pixels = self.thumbnail.astype(np.float32)
-        drawn = overlay(pixels, [(mask_at(self.mask, (pixels.shape[1], pixels.shape[0])), COLOURS[0])])
+        mask = mask_at(self.mask, (pixels.shape[1], pixels.shape[0]))
+        drawn = overlay(pixels, [(mask, colour_against(pixels, mask))])
         written = BytesIO()
         drawn.save(written, format="PNG")
         return written.getvalue()
