@@ -61,9 +61,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "wanted.txt").write_text("the water\nall ships\n")
     mask = np.zeros((64, 96), bool)
     mask[:20, :20] = True
+    random = np.random.default_rng(1)
     samples = [
-        Sample(rgb, f"the pond {n}", mask, f"{split}{n}", split=split)
-        for n in (1, 2)
+        Sample(random.integers(0, 256, (64, 96, 3), np.uint8), "the pond", mask, f"{split}{number}", split=split)
+        for number in (1, 2)
         for split in ("val", "train", "test")
     ]
     for name in ("DIR", "my-data", "folder"):
