@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ from tests.make_rasters import write_tiff
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)  # indented within a list
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -32,8 +33,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for match in _BLOCK.finditer(text):
-            if match[1] == language:
-                found.append((f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", match[2]))
+            if match[2] == language:
+                found.append((f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", dedent(match[3])))
     return found
 
 
@@ -67,7 +68,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number in (1, 2)
         for split in ("val", "train", "test")
     ]
-    for name in ("DIR", "my-data", "folder"):
+    for name in ("DIR", "my-data", "folder", "set"):
         write_jsonl(samples, tmp_path / name)
     return tmp_path
 

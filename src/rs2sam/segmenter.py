@@ -152,7 +152,8 @@ class Segmenter:
 
         Args:
             image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), content of such a file, PIL image, or array (H, W) or
-                (H, W, 1 to 4), with `bands` of any number.
+                (H, W, 1 to 4), with `bands` of any number, masked (`numpy.ma`) where it has no data; scaled and checked
+                as files are, see docs/limits.md.
             sentence: a referring expression.
             tile: side of a tile in pixels of the image; None: `image_size`, and an image up to twice that whole.
             overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.

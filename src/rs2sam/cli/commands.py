@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -136,6 +137,26 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     logger = logging.getLogger("rs2sam")
     logger.handlers = [handler]
     logger.setLevel(level)
+    if not isinstance(sys.unraisablehook, _UnraisableHook):
+        sys.unraisablehook = _UnraisableHook(sys.unraisablehook)
+
+
+class _UnraisableHook:
+    """Keeps tracebacks of rasterio's log off stderr: it cannot decode what GDAL says of tags that are no UTF-8.
+
+    Args:
+        other: the hook for everything else.
+    """
+
+    def __init__(self, other: Callable[[Any], object]) -> None:
+        self._other = other
+
+    def __call__(self, unraisable: Any) -> None:
+        """Take what cannot be raised."""
+        if "rasterio._env" in str(unraisable.object):
+            logging.getLogger(__name__).debug("GDAL says something that is no UTF-8: %s", unraisable.exc_value)
+        else:
+            self._other(unraisable)
 
 
 class _LevelFormatter(logging.Formatter):

@@ -24,7 +24,27 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMATS = ("rrsisd", "refsegrs", "jsonl", "coco")
-SOURCES = ("nwpu_vhr10", "dubai_landcover", "swimming_pools", "openaerialmap_buildings", "roads")
+SOURCES = (
+    "nwpu_vhr10",
+    "dubai_landcover",
+    "swimming_pools",
+    "openaerialmap_buildings",
+    "roads",
+    "airbus_aircraft",
+    "airbus_oil_tanks",
+    "cats_drone_vehicles",
+    "dior_fewshot",
+    "neon_tree_boxes",
+    "dota_tiles",
+    "isaid_samples",
+    "barnarp_buildings",
+    "dronedeploy_chips",
+    "eth_cil_roads",
+    "google_maps_nyc",
+    "india_landcover",
+    "massachusetts_roads",
+    "s2_water_bodies",
+)
 
 EPILOG = """\b
 Formats that are recognised (docs/data.md describes them):

@@ -21,7 +21,7 @@ from rs2sam.errors import InvalidImageError, InvalidInputError
 from rs2sam.fields import a_text, brief, checked
 from rs2sam.raster.arrays import ImageSource, show_array, show_picture
 from rs2sam.raster.georeference import Georeference
-from rs2sam.raster.scene import Scene
+from rs2sam.raster.scene import NOTHING_VALID, Scene
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.stretch import Stretch
 from rs2sam.raster.tiling import Window
@@ -35,7 +35,9 @@ MOST_PIXELS = 400_000_000
 _STRIP_ROWS = 512
 
 
-def read_scene(path: str | Path, options: ReadOptions | None = None, *, upright: bool = True) -> Scene:
+def read_scene(
+    path: str | Path, options: ReadOptions | None = None, *, upright: bool = True, quiet: bool = False
+) -> Scene:
     """Read an image whole, four bytes a pixel.
 
     EXIF orientation is applied to images without georeferencing; invalid pixels (nodata value, alpha 0, mask band,
@@ -45,22 +47,26 @@ def read_scene(path: str | Path, options: ReadOptions | None = None, *, upright:
         path: a file, a URL (`https://`, `s3://`, ...) or a GDAL `/vsi` path.
         options: bands, stretch, nodata.
         upright: False leaves EXIF orientation alone.
+        quiet: log nothing; `warnings` of the scene has it all the same.
 
     Raises:
         DataNotFoundError: when there is no such file.
         InvalidImageError: when it is no image, is damaged, or has more than `MOST_PIXELS` pixels.
         InvalidInputError: when an option does not fit the image.
     """
-    with open_source(path, options, upright=upright, before_sampling=_check_size) as source:
+    with open_source(path, options, upright=upright, quiet=quiet, before_sampling=_check_size) as source:
         height, width = source.info.size_hw
         rgb = np.zeros((height, width, 3), dtype=np.uint8)
         valid = np.zeros((height, width), dtype=np.bool_)
         for row in range(0, height, _STRIP_ROWS):
             window = Window(row, 0, min(_STRIP_ROWS, height - row), width)
             rgb[window.slices], valid[window.slices] = source.read(window)
+    scene = Scene.of(source.info, rgb, valid)
     if not valid.any():
-        _LOGGER.warning("%s has no valid pixel: nothing can be found in it.", path)
-    return Scene.of(source.info, rgb, valid)
+        scene = replace(scene, warnings=(*scene.warnings, NOTHING_VALID))
+        if not quiet:
+            _LOGGER.warning("%s: %s.", path, NOTHING_VALID)
+    return scene
 
 
 def _check_size(source: Source) -> None:

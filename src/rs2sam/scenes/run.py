@@ -22,7 +22,7 @@ from rs2sam.fields import a_path, texts
 from rs2sam.processing import FirstPass
 from rs2sam.raster.faults import GDAL_FAULTS
 from rs2sam.raster.opening import check_utf8
-from rs2sam.raster.scene import SceneInfo, scene_stem
+from rs2sam.raster.scene import NOTHING_VALID, SceneInfo, scene_stem
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.thumbnail import ThumbnailGrid
 from rs2sam.scenes.budget import Budget, budget
@@ -282,8 +282,9 @@ class _Run:
             self._check_pixels(scanned)
             self._source.close()
             scanned_at = time.perf_counter()
-            info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
-            info = replace(info, warnings=(*info.warnings, *self._resolution))
+            info = replace(self._source.info, warnings=(*self._source.info.warnings, *self._resolution))
+            if not scanned.num_valid:
+                info = replace(info, limits=(), warnings=(*info.warnings, NOTHING_VALID))
             sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
             finder = Finder(scanned.stored, info, sentences, options, job.folder)
             found = [finder.find(number) for number in range(len(self._request.sentences))]
@@ -324,7 +325,7 @@ class _Run:
                 "Fetch or write it again."
             )
         if not scanned.num_valid:
-            _LOGGER.warning("%s has no valid pixel: nothing can be found in it.", self._request.image)
+            _LOGGER.warning("%s: %s.", self._request.image, NOTHING_VALID)
 
     def _identity(self) -> dict[str, Any]:
         """Everything that the results depend on."""

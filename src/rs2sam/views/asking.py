@@ -63,7 +63,7 @@ class Asked:
         place = self.shown.scene.georeference
         mask, said = chosen(first.mask, first.probability, landmark, self.scoped, place)
         probability = np.where(first.mask & ~mask, np.float32(0), first.probability)
-        return replace(first, mask=mask, probability=probability, remarks=said)
+        return replace(first, mask=mask, probability=probability, warnings=(*first.warnings, *said))
 
 
 def of_tiles(found: SentenceResult, shown: Shown) -> Segmentation:
@@ -85,7 +85,12 @@ def _with_scene(view: Segmentation, shown: Shown) -> Segmentation:
     """A result with what is known of its image."""
     scene = shown.scene
     return replace(
-        view, georeference=scene.georeference, valid=scene.valid, thumbnail=shown.thumbnail, source=scene.source
+        view,
+        georeference=scene.georeference,
+        warnings=scene.warnings,
+        valid=scene.valid,
+        thumbnail=shown.thumbnail,
+        source=scene.source,
     )
 
 

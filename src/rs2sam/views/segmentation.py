@@ -54,10 +54,10 @@ class Segmentation:
             where the weights have no such head.
         score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
         georeference: where the pixels lie; the identity for an image without a place, None for a single view.
+        warnings: what was doubtful about the image or the sentence, and how it was decided, a line each.
         valid: (H, W) bool, False where the image has no data; None for a single view.
         thumbnail: (h, w, 3) uint8, the image at up to `SHOWN_SIDE` pixels; None for a single view.
         source: path or URL of the image; empty for a single view.
-        remarks: what a user should know about how it was decided.
     """
 
     sentence: str
@@ -66,10 +66,10 @@ class Segmentation:
     presence: float | None = None
     score: float | None = None
     georeference: Georeference | None = None
+    warnings: tuple[str, ...] = ()
     valid: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     source: str = ""
-    remarks: tuple[str, ...] = ()
 
     @property
     def crs(self) -> CRS | None:
@@ -206,7 +206,7 @@ class Segmentation:
         found = (
             f"{len(regions):,} {'region' if len(regions) == 1 else 'regions'}, {size}" if regions else "nothing found"
         )
-        said = "".join(f"<br><small>{escape(remark)}</small>" for remark in self.remarks)
+        said = "".join(f"<br><small>{escape(remark)}</small>" for remark in self.warnings)
         picture = b64encode(self._repr_png_()).decode("ascii")
         return (
             f"<div><b>{escape(self.sentence)}</b>: {found}{said}<br>"

@@ -149,6 +149,16 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
         ("field plot", "", 0.3),
     ),
     "tree": _nouns(("tree", "", 9)),
+    "large_vehicle": _nouns(
+        ("truck", "", 5), ("large vehicle", "", 3), ("bus", "buses", 2), ("lorry", "lorries", 0.5), ("trailer", "", 0.5)
+    ),
+    "golf_field": _nouns(("golf course", "", 5), ("golf field", "", 1), ("golf green", "", 0.5)),
+    "park": _nouns(("park", "", 5), ("public park", "", 1), ("city park", "", 0.7), ("park area", "", 0.5)),
+    "soccer_field": _nouns(
+        ("soccer field", "", 4), ("football field", "", 2), ("football pitch", "football pitches", 1)
+    ),
+    "roundabout": _nouns(("roundabout", "", 5), ("traffic circle", "", 1)),
+    "helicopter": _nouns(("helicopter", "", 5), ("chopper", "", 0.3)),
 }
 """Names of each category. Every one of them names the category alone."""
 

@@ -21,6 +21,12 @@ CATEGORIES: tuple[str, ...] = (
     "land",
     "field",
     "tree",
+    "large_vehicle",
+    "golf_field",
+    "park",
+    "soccer_field",
+    "roundabout",
+    "helicopter",
 )
 """Every category of every source, in the order of the semantic label stack. Append only: weights depend on it."""
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, Mask, Pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, Mask
+from rs2sam.datasets.images import Pixels
 from rs2sam.errors import InvalidInputError
 
 # What remains of an object cut off by the border still belongs to "all"; below this share nobody would see it.
@@ -122,6 +123,7 @@ def turn(annotated: AnnotatedImage, quarter_turns: int, flip: bool) -> Annotated
         size_hw=(pixels.shape[0], pixels.shape[1]),
         instances=instances,
         regions=regions,
+        unknown=None if annotated.unknown is None else turned(annotated.unknown).astype(bool),
     )
 
 
@@ -200,6 +202,7 @@ def _resample(annotated: AnnotatedImage, window: Box, size_hw: tuple[int, int]) 
         regions=regions,
         exhaustive_categories=annotated.exhaustive_categories - vanished,
         gsd_m=None if annotated.gsd_m is None else annotated.gsd_m * scale,
+        unknown=None if annotated.unknown is None else annotated.unknown[rows][:, columns],
     )
 
 

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, image_size, load_pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions
 from rs2sam.datasets.english.colours import looks_false_colour
+from rs2sam.datasets.images import image_size, load_pixels
 from rs2sam.datasets.readers.coco import entry_size, read_instances
 from rs2sam.datasets.readers.components import connected_components
-from rs2sam.datasets.readers.masks import read_grey_mask
+from rs2sam.datasets.readers.labelled_sets import BOXED_SETS, MASKED_SETS, boxed_set, masked_set
+from rs2sam.datasets.readers.mask_files import read_grey_mask
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 _TEST_SHARE, _VAL_SHARE = 0.15, 0.07
@@ -264,12 +267,21 @@ def roads(root: Path | str) -> list[AnnotatedImage]:
     return images
 
 
+def _with_splits(read: Callable[[Path, str], list[AnnotatedImage]], name: str, root: Path) -> list[AnnotatedImage]:
+    """Read a set whose groups are named in it, each image with the split of its group."""
+    return [
+        image if image.split else replace(image, split=split_of(name, str(image.group))) for image in read(root, name)
+    ]
+
+
 READERS: dict[str, Callable[[Path], list[AnnotatedImage]]] = {
     "nwpu_vhr10": nwpu_vhr10,
     "dubai_landcover": dubai_landcover,
     "swimming_pools": swimming_pools,
     "openaerialmap_buildings": openaerialmap_buildings,
     "roads": roads,
+    **{name: partial(_with_splits, boxed_set, name) for name in BOXED_SETS},
+    **{name: partial(_with_splits, masked_set, name) for name in MASKED_SETS},
 }
 """Reader of each source; the name is also the folder's name."""
 
