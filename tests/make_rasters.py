@@ -101,6 +101,7 @@ class RedView:
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None = None
 
 
 @dataclass

@@ -198,3 +198,74 @@ def test_config_rejects_unknown_and_missing_keys(tmp_path):
 def test_config_rejects_impossible_values(changes):
     with pytest.raises(InvalidInputError, match=next(iter(changes))):
         ProcessingConfig(**{"image_size": 8, "union_image_size": 4, "max_text_tokens": 8, **changes})
+
+
+def own_aspect(**changes):
+    """The configuration of a model that takes one picture in its own aspect."""
+    sizes = {"image_size": 64, "union_image_size": 0, "max_text_tokens": 12, "keeps_aspect": True}
+    return ProcessingConfig(**{**sizes, "image_mean": (127 / 255,) * 3, "image_std": (128 / 255,) * 3, **changes})
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "expected"),
+    [
+        ((64, 64), (64, 64)),
+        ((100, 200), (32, 64)),  # the longer side is 64, the shorter one 32
+        ((200, 150), (64, 64)),  # 48 lies between 32 and 64; Python rounds 1.5 to the even 2
+        ((130, 200), (32, 64)),  # 41.6 is nearer to 32
+        ((20, 16), (32, 32)),  # not enlarged by more than 2: 40 and 32
+        ((3, 2000), (32, 64)),  # never less than one cell
+    ],
+)
+def test_a_picture_keeps_its_aspect_up_to_multiples_of_32(size_hw, expected, processor):
+    config = own_aspect()
+    assert config.input_hw(size_hw) == expected
+    picture = Processor(config, processor.tokenizer).picture(np.zeros((*size_hw, 3), np.uint8))
+    assert picture.shape == (3, *expected)
+    assert picture.dtype == np.float32
+
+
+def test_a_picture_is_enlarged_as_far_as_the_configuration_says():
+    assert own_aspect(max_enlargement=1.0).input_hw((33, 40)) == (32, 32)
+    assert own_aspect(max_enlargement=4.0).input_hw((16, 16)) == (64, 64)
+
+
+def test_a_picture_in_its_own_aspect_is_normalised_as_its_trunk_was(processor):
+    rgb = np.full((32, 32, 3), 255, np.uint8)
+    rgb[..., 1] = 127
+    picture = Processor(own_aspect(max_enlargement=1.0), processor.tokenizer).picture(rgb)
+    np.testing.assert_allclose(picture[:, 5, 7], [1.0, 0.0, 1.0], atol=1e-6)
+
+
+def test_squares_are_the_inputs_of_models_that_do_not_keep_the_aspect():
+    assert ProcessingConfig(8, 4, 12).input_hw((100, 50)) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 50}, "multiple of 32, received 50"),
+        ({"union_image_size": 32}, "must be 0 or left out, received 32;"),
+        ({"max_enlargement": 0.5}, "at least 1, received 0.5"),
+        ({"max_enlargement": "2"}, "at least 1, received '2'"),
+        ({"keeps_aspect": 1}, "true or false, received 1"),
+        ({"classes": ()}, r"list of names, received \(\)"),
+        ({"classes": "ship"}, "list of names, received 'ship'"),
+        ({"classes": ("ship", 3)}, "list of names"),
+        ({"keeps_aspect": False}, "`union_image_size` must be an integer of at least 1, received 0"),
+    ],
+)
+def test_config_of_one_picture_rejects_what_does_not_go_together(changes, message):
+    with pytest.raises(InvalidInputError, match=message):
+        own_aspect(**changes)
+
+
+def test_config_of_one_picture_comes_back_and_needs_no_union_picture(tmp_path):
+    file = tmp_path / "preprocessor_config.json"
+    config = own_aspect(classes=("ship", "storage tank"))
+    config.to_json(file)
+    assert ProcessingConfig.from_json(file) == config
+    values = json.loads(file.read_text())
+    del values["union_image_size"]
+    file.write_text(json.dumps(values))
+    assert ProcessingConfig.from_json(file) == config

@@ -26,6 +26,7 @@ from rs2sam.errors import (
 )
 
 if TYPE_CHECKING:
+    from rs2sam.encoded import EncodedImage
     from rs2sam.imaging import read_image
     from rs2sam.processing import ProcessingConfig, Processor
     from rs2sam.segmenter import Segmentation, Segmenter
@@ -36,6 +37,7 @@ __all__ = [
     "BusyError",
     "CheckpointError",
     "DataNotFoundError",
+    "EncodedImage",
     "InvalidImageError",
     "InvalidInputError",
     "MissingDependencyError",
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "EncodedImage": "rs2sam.encoded",
     "ProcessingConfig": "rs2sam.processing",
     "Processor": "rs2sam.processing",
     "Segmentation": "rs2sam.segmenter",

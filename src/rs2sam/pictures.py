@@ -60,6 +60,8 @@ class Picture:
 
     def __init__(self, rgb: RGB) -> None:
         self.rgb = rgb
+        self.encoding: Any = None
+        """What a model that encodes pictures once has made of it, of the form of its backend; None before."""
         self._inputs: ImageInputs | None = None
         self._mirrored: Picture | None = None
 

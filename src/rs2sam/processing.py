@@ -1,14 +1,17 @@
 """What stands before and after the model: image to two arrays, sentences to ids, logits to a mask.
 
 numpy, PIL and SentencePiece only. The same RGB image is resized twice from the original, as PIL's bilinear does it
-(antialiased when shrinking, aspect ratio not kept), scaled to [0, 1] and normalised by ImageNet's mean and deviation.
+(antialiased when shrinking, aspect ratio not kept), scaled to [0, 1] and normalised by the model's mean and deviation.
+A model that encodes a picture once takes it once, in its own aspect (`keeps_aspect`).
 
-Shapes: B batch, L text tokens (`<s>` and `</s>` included), S model side, s union encoder side [px], H W image [px].
+Shapes: B batch, L text tokens (`<s>` and `</s>` included), S model side, s union encoder side [px], H W image [px],
+h w of a picture in its own aspect [px].
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -38,6 +41,9 @@ __all__ = [
 
 MASK_LOGIT_THRESHOLD = 0.5
 """A pixel is foreground where its logit x > 0.5: the published head is argmax over [1 - x, x]."""
+
+SIDE_MULTIPLE = 32
+"""What sides of a picture in its own aspect are multiples of [px]: the stride of the trunk's coarsest map."""
 
 CONFIG_FILE = "preprocessor_config.json"
 TOKENIZER_FILE = "tokenizer.model"
@@ -97,8 +103,8 @@ class ProcessingConfig:
     """Sizes and conventions of one model's inputs, stored as `preprocessor_config.json`.
 
     Args:
-        image_size: side S of `pixel_values` [px].
-        union_image_size: side s of `union_pixel_values` [px].
+        image_size: side S of `pixel_values` [px]; the longer side of a picture in its own aspect.
+        union_image_size: side s of `union_pixel_values` [px]; 0 for a model that takes one picture, in its own aspect.
         max_text_tokens: longest sentence in tokens, `<s>` and `</s>` included.
         pad_token_id: id that fills up shorter sentences of a batch. Published weights: 3, the unknown token's.
         mask_unknown_tokens: attend to no `<unk>` either, as the published code does (it attends where id != 3).
@@ -108,6 +114,9 @@ class ProcessingConfig:
         choose_in_view: whether words that compare ("the largest", "at the left") are better decided among the regions
             that this model finds of a class than by the model itself, in images that it sees whole.
         first_pass: how tiles are skipped in large scenes; None where that was not measured for this model.
+        keeps_aspect: the model takes one picture with sides that are multiples of 32, `image_size` the longer one.
+        max_enlargement: such a picture is not enlarged by more than this, at least 1.
+        classes: what the model was taught to find, as it is named; None where that is not listed.
     """
 
     image_size: int
@@ -120,12 +129,20 @@ class ProcessingConfig:
     min_presence: float = 0.0
     choose_in_view: bool = False
     first_pass: FirstPass | None = None
+    keeps_aspect: bool = False
+    max_enlargement: float = 2.0
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("image_size", 1), ("union_image_size", 1), ("max_text_tokens", 3), ("pad_token_id", 0)):
+        if not isinstance(self.keeps_aspect, bool):
+            raise InvalidInputError(f"`keeps_aspect` must be true or false, received {self.keeps_aspect!r}.")
+        union_least = 0 if self.keeps_aspect else 1
+        leasts = {"image_size": 1, "union_image_size": union_least, "max_text_tokens": 3, "pad_token_id": 0}
+        for name, least in leasts.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InvalidInputError(f"`{name}` must be an integer of at least {least}, received {value!r}.")
+        self._check_aspect()
         if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
             raise InvalidInputError(
                 "`image_mean` and `image_std` must be three numbers, deviations above 0, "
@@ -135,6 +152,38 @@ class ProcessingConfig:
             raise InvalidInputError(f"`min_presence` must be a probability in [0, 1], received {self.min_presence!r}.")
         if not isinstance(self.choose_in_view, bool):
             raise InvalidInputError(f"`choose_in_view` must be true or false, received {self.choose_in_view!r}.")
+        names = self.classes
+        if names is not None and not (
+            isinstance(names, tuple) and names and all(isinstance(name, str) and name.strip() for name in names)
+        ):
+            raise InvalidInputError(f"`classes` must be a list of names, received {names!r}. Leave it out if unknown.")
+
+    def _check_aspect(self) -> None:
+        """Raise where what is said of pictures in their own aspect does not go together."""
+        factor = self.max_enlargement
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
+            raise InvalidInputError(f"`max_enlargement` must be a number of at least 1, received {factor!r}.")
+        if self.keeps_aspect and (self.union_image_size or self.image_size % SIDE_MULTIPLE):
+            raise InvalidInputError(
+                "A model that keeps the aspect takes one picture: `union_image_size` must be 0 or left out, received "
+                f"{self.union_image_size}; `image_size` a multiple of {SIDE_MULTIPLE}, received {self.image_size}."
+            )
+
+    def input_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Sides at which the model sees an image: squares of `image_size`, or the image's own aspect.
+
+        Args:
+            size_hw: height and width of the image [px].
+
+        Returns:
+            Height and width [px]; with `keeps_aspect` the longer one is `image_size`, less where that would enlarge too
+            much, and each is rounded to a multiple of 32.
+        """
+        if not self.keeps_aspect:
+            return self.image_size, self.image_size
+        scale = min(self.image_size / max(size_hw), self.max_enlargement)
+        height, width = (max(1, round(side * scale / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in size_hw)
+        return height, width
 
     @classmethod
     def from_json(cls, path: str | Path) -> ProcessingConfig:
@@ -145,6 +194,8 @@ class ProcessingConfig:
             raise DataNotFoundError(f"`{path}` not found: a model folder must hold {CONFIG_FILE}.") from error
         except ValueError as error:
             raise InvalidInputError(f"`{path}` is not JSON: {error}. Copy the model folder again.") from error
+        if isinstance(values, dict) and values.get("keeps_aspect") is True:
+            values = {"union_image_size": 0, **values}
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known - _FOREIGN_KEYS)
         missing = [name for name in ("image_size", "union_image_size", "max_text_tokens") if name not in values]
@@ -237,15 +288,23 @@ class Processor:
         Args:
             rgb: (H, W, 3) uint8, as `read_image` returns it.
         """
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-            raise InvalidInputError(
-                f"`rgb` must be (H, W, 3) uint8, received {rgb.shape} {rgb.dtype}. Pass it through `read_image` first."
-            )
-        picture = Image.fromarray(rgb)
+        picture = _picture(rgb)
+        side, union_side = self.config.image_size, self.config.union_image_size
         return ImageInputs(
-            pixel_values=self._normalised(picture, self.config.image_size),
-            union_pixel_values=self._normalised(picture, self.config.union_image_size),
+            pixel_values=self._normalised(picture, (side, side)),
+            union_pixel_values=self._normalised(picture, (union_side, union_side)),
         )
+
+    def picture(self, rgb: RGB) -> FloatArray:
+        """Resize one image once, to `ProcessingConfig.input_hw`, and normalise it: for models that encode it once.
+
+        Args:
+            rgb: (H, W, 3) uint8, as `read_image` returns it.
+
+        Returns:
+            (3, h, w) float32.
+        """
+        return self._normalised(_picture(rgb), self.config.input_hw((rgb.shape[0], rgb.shape[1])))
 
     def sentences(self, sentences: Sequence[str]) -> TextInputs:
         """Tokenize sentences and pad them to the longest.
@@ -271,9 +330,9 @@ class Processor:
             attend &= input_ids != UNKNOWN_ID
         return TextInputs(input_ids=input_ids, attention_mask=attend.astype(np.int64))
 
-    def _normalised(self, picture: Image.Image, side: int) -> FloatArray:
-        """(3, side, side) float32 of an RGB picture."""
-        resized = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))  # (side, side, 3)
+    def _normalised(self, picture: Image.Image, size_hw: tuple[int, int]) -> FloatArray:
+        """(3, h, w) float32 of an RGB picture."""
+        resized = np.asarray(picture.resize(size_hw[::-1], Image.Resampling.BILINEAR))  # (h, w, 3)
         scaled = resized.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
         return np.asarray((scaled - self._mean) / self._std, dtype=np.float32)
 
@@ -293,6 +352,19 @@ class Processor:
                 "Shorten it to what tells the object apart from others."
             )
         return ids
+
+
+def _picture(rgb: RGB) -> Image.Image:
+    """An array as PIL takes it.
+
+    Raises:
+        InvalidInputError: it is no (H, W, 3) uint8.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise InvalidInputError(
+            f"`rgb` must be (H, W, 3) uint8, received {rgb.shape} {rgb.dtype}. Pass it through `read_image` first."
+        )
+    return Image.fromarray(rgb)
 
 
 def resize_logits(logits: FloatArray, size_hw: tuple[int, int]) -> FloatArray:

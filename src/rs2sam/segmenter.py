@@ -3,30 +3,31 @@
     segmenter = Segmenter.load("compact")
     result = segmenter.segment("scene.tif", "the white plane on the left")
 
-The model sees a square of `image_size` pixels. An image up to twice as long is one view, so that "the largest" and
+The model sees a side of `image_size` pixels. An image up to twice as long is one view, so that "the largest" and
 "upper left" mean the whole image; a larger one is cut into overlapping tiles that are blended (`rs2sam.raster.scene`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
+from rs2sam.answering import answer_batch, encode
+from rs2sam.backends import AnyBackend, BackendName, EncodingBackend, Precision, load_backend
+from rs2sam.encoded import EncodedImage, in_batches, read_scenes
 from rs2sam.errors import InvalidInputError
 from rs2sam.imaging import RGB, ImageSource
 from rs2sam.models.weights.hub import resolve_model
-from rs2sam.pictures import Picture, as_pictures, one_per_run
+from rs2sam.pictures import Picture, as_pictures
 from rs2sam.processing import (
     FirstPass,
     Processor,
-    TextInputs,
     logits_to_mask,
     logits_to_probability,
     resize_logits,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from rs2sam.raster.scene import Scene
     from rs2sam.views.options import SceneOptions, Scope, SentenceResult
 
-__all__ = ["Segmentation", "Segmenter"]
+__all__ = ["EncodedImage", "Segmentation", "Segmenter"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class Segmentation:
             where the weights have no such head.
         score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
         georeference: where the pixels lie; the identity for an image without a place, None for a single view.
+        known: probability that the sentence names something the model was taught; None where the weights have no such
+            head.
     """
 
     sentence: str
@@ -65,6 +68,7 @@ class Segmentation:
     presence: float | None = None
     score: float | None = None
     georeference: Georeference | None = None
+    known: float | None = None
 
     @property
     def crs(self) -> CRS | None:
@@ -100,7 +104,7 @@ class Segmenter:
         backend: what runs the model.
     """
 
-    def __init__(self, processor: Processor, backend: Backend) -> None:
+    def __init__(self, processor: Processor, backend: AnyBackend) -> None:
         self._processor = processor
         self._backend = backend
 
@@ -138,7 +142,7 @@ class Segmenter:
 
     @property
     def image_size(self) -> int:
-        """Side of the square that the model sees [px]."""
+        """Side of the square that the model sees, or the longer side of a picture in its own aspect [px]."""
         return self._processor.config.image_size
 
     @property
@@ -195,9 +199,28 @@ class Segmenter:
         pairs = [(image, sentence)]
         return self.segment_many(pairs, tile=tile, overlap=overlap, min_presence=min_presence, scope=scope)[0]
 
+    def encode(self, image: ImageSource) -> EncodedImage:
+        """Read an image once, to ask about it again and again.
+
+        Args:
+            image: as for `segment`.
+
+        Raises:
+            DataNotFoundError: there is no such file.
+            InvalidInputError: the image cannot be read.
+        """
+        from rs2sam.raster.read import scene_of
+        from rs2sam.views.options import SceneOptions
+
+        scene = scene_of(image)
+        picture = Picture(scene.rgb)
+        if isinstance(self._backend, EncodingBackend) and self._num_views(scene, SceneOptions()) == 1:
+            encode(self._backend, self._processor, [picture])
+        return EncodedImage(self, scene, picture)
+
     def segment_many(
         self,
-        pairs: Iterable[tuple[ImageSource, str]],
+        pairs: Iterable[tuple[ImageSource | EncodedImage, str]],
         batch_size: int | None = None,
         *,
         tile: int | None = None,
@@ -208,16 +231,15 @@ class Segmenter:
         """Find what each sentence names in its image; results are those of `segment`, in order.
 
         Args:
-            pairs: images and sentences. An image given several times in a row (a path, or the same object, which must
-                not change meanwhile) is read and prepared once; sentences about it in one batch share what the model
-                computes without them.
+            pairs: images, or what `encode` made of them, and sentences. An image given several times in a row (a path,
+                or the same object, which must not change meanwhile) is read and prepared once; sentences about it share
+                what the model computes without them, also where it is cut into tiles.
             batch_size: views the model reads at once; None: `self.batch_size`.
             tile: as for `segment`.
             overlap: as for `segment`.
             min_presence: as for `segment`.
             scope: as for `segment`.
         """
-        from rs2sam.views.in_memory import segment_scene
         from rs2sam.views.options import SceneOptions
 
         batch_size = self.batch_size if batch_size is None else batch_size
@@ -232,11 +254,8 @@ class Segmenter:
             keep_probability=True,
         )
         results: list[Segmentation] = []
-        remaining = _read_scenes(pairs)
-        while batch := list(islice(remaining, batch_size)):
-            asked = [
-                _Asked.of(scene, picture, sentence, options, self.image_size) for scene, picture, sentence in batch
-            ]
+        for batch in in_batches(read_scenes(pairs), batch_size, lambda scene: self._num_views(scene, options) > 1):
+            asked = [_Asked.of(*one, options, self._num_views(one[0], options)) for one in batch]
             views = iter(
                 self._in_batches(
                     ((one.picture, part) for one in asked if one.is_one_view for part in one.parts),
@@ -244,13 +263,26 @@ class Segmenter:
                     min_presence=min_presence,
                 )
             )
-            for one in asked:
-                if one.is_one_view:
-                    results.append(one.answer([_placed(next(views), one.scene) for _ in one.parts]))
+            for _, about in groupby(asked, key=lambda one: id(one.scene)):
+                of_one = list(about)
+                if of_one[0].is_one_view:
+                    results.extend(one.answer([_placed(next(views), one.scene) for _ in one.parts]) for one in of_one)
                 else:
-                    found = segment_scene(self, one.scene, one.parts, options)
-                    results.append(one.answer([_of_tiles(part, one.scene) for part in found]))
+                    results.extend(self._of_tiles(of_one, options))
         return results
+
+    def _num_views(self, scene: Scene, options: SceneOptions) -> int:
+        """Views that the model sees of a scene."""
+        return len(options.grid(scene.size_hw, self.image_size))
+
+    def _of_tiles(self, asked: Sequence[_Asked], options: SceneOptions) -> list[Segmentation]:
+        """Answers about one scene that is cut into tiles, each of which is read once."""
+        from rs2sam.views.in_memory import segment_scene
+
+        scene = asked[0].scene
+        parts = list(dict.fromkeys(part for one in asked for part in one.parts))
+        found = dict(zip(parts, segment_scene(self, scene, parts, options), strict=True))
+        return [one.answer([_blended(found[part], scene) for part in one.parts]) for one in asked]
 
     def segment_views(
         self,
@@ -296,35 +328,22 @@ class Segmenter:
     def _run(self, pairs: Sequence[tuple[Picture, str]], size_hw: tuple[int, int] | None) -> list[Segmentation]:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
-        output = self._answer([picture for picture, _ in pairs], text)
+        answers = answer_batch(self._backend, self._processor, [picture for picture, _ in pairs], text)
         results = []
-        for index, (picture, sentence) in enumerate(pairs):
+        for (picture, sentence), (output, row) in zip(pairs, answers, strict=True):
             own_hw = picture.rgb.shape[0], picture.rgb.shape[1]
-            logits = resize_logits(output.low_res_logits[index], size_hw or own_hw)  # (H, W)
+            logits = resize_logits(output.low_res_logits[row], size_hw or own_hw)  # (H, W)
             results.append(
                 Segmentation(
                     sentence=sentence,
                     mask=logits_to_mask(logits),
                     probability=logits_to_probability(logits),
-                    presence=None if output.presence_logits is None else _sigmoid(float(output.presence_logits[index])),
-                    score=None if output.iou_scores is None else float(np.clip(output.iou_scores[index], 0, 1)),
+                    presence=None if output.presence_logits is None else _sigmoid(float(output.presence_logits[row])),
+                    score=None if output.iou_scores is None else float(np.clip(output.iou_scores[row], 0, 1)),
+                    known=None if output.known_logits is None else _sigmoid(float(output.known_logits[row])),
                 )
             )
         return results
-
-    def _answer(self, pictures: Sequence[Picture], text: TextInputs) -> BackendOutput:
-        """One batch through the backend, which may prepare the pictures itself."""
-        shared = one_per_run(pictures)
-        if isinstance(self._backend, PictureBackend) and self._backend.takes_pictures:
-            arrays = [picture.rgb for picture in shared]
-            return self._backend.run_pictures(arrays, text.input_ids, text.attention_mask, self._processor.config)
-        images = [picture.inputs(self._processor) for picture in shared]
-        return self._backend.run(
-            np.stack([image.pixel_values for image in images]),
-            np.stack([image.union_pixel_values for image in images]),
-            text.input_ids,
-            text.attention_mask,
-        )
 
 
 @dataclass(frozen=True)
@@ -337,11 +356,10 @@ class _Asked:
     is_one_view: bool
 
     @classmethod
-    def of(cls, scene: Scene, picture: Picture, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
+    def of(cls, scene: Scene, picture: Picture, sentence: str, options: SceneOptions, num_views: int) -> _Asked:
         """Read the sentence where regions are to be chosen."""
         from rs2sam.language.scope import ScopedSentence, read_sentence
 
-        num_views = len(options.grid(scene.size_hw, image_size))
         scoped = read_sentence(sentence) if options.chooses(num_views) else ScopedSentence(sentence, sentence)
         return cls(scene, picture, scoped, num_views == 1)
 
@@ -362,29 +380,17 @@ class _Asked:
         return replace(first, mask=mask, probability=np.where(first.mask & ~mask, np.float32(0), first.probability))
 
 
-def _of_tiles(found: SentenceResult, scene: Scene) -> Segmentation:
+def _blended(found: SentenceResult, scene: Scene) -> Segmentation:
     """What was blended from tiles, in the scene's place."""
     assert found.probability is not None
-    return Segmentation(found.sentence, found.mask, found.probability, found.presence, found.score, scene.georeference)
+    said = found.presence, found.score, scene.georeference, found.known
+    return Segmentation(found.sentence, found.mask, found.probability, *said)
 
 
 def _placed(view: Segmentation, scene: Scene) -> Segmentation:
     """A view of a whole scene: without the invalid pixels, in the scene's place."""
     mask, probability = view.mask & scene.valid, view.probability * scene.valid
     return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
-
-
-def _read_scenes(pairs: Iterable[tuple[ImageSource, str]]) -> Iterator[tuple[Scene, Picture, str]]:
-    """Scenes with their sentences; an image given several times in a row is read once."""
-    from rs2sam.raster.read import scene_of
-
-    last: object = object()  # held, so that no other object can take its place in memory
-    for image, sentence in pairs:
-        are_paths = isinstance(image, (str, Path)) and isinstance(last, (str, Path))
-        if not (image is last or (are_paths and str(image) == str(last))):
-            scene, last = scene_of(image), image
-            picture = Picture(scene.rgb)
-        yield scene, picture, sentence
 
 
 def _sigmoid(logit: float) -> float:

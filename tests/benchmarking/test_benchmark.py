@@ -57,6 +57,25 @@ def test_the_command_measures_every_way_to_run(tmp_path):
         assert one["name"] in result.stdout
 
 
+def test_a_model_that_encodes_pictures_once_is_measured_by_picture_and_sentence(tmp_path):
+    pytest.importorskip("onnxscript")
+    from tests.small_once import once_export
+
+    file = tmp_path / "b.json"
+    options = ["--seconds", "0", "--max-batch", "2", "--device", "cpu", "--json", str(file)]
+    result = CliRunner().invoke(main, ["benchmark", str(once_export()), *options])
+    assert result.exit_code == 0, result.output
+    report = json.loads(file.read_text())
+    assert [one["name"] for one in report["candidates"]] == ["torch plain float32", "torch fused float32", "onnx"]
+    assert report["flops_per_image"] is None
+    for one in report["candidates"]:
+        assert set(one["stages"]) == {"image", "sentence"}
+        assert one["agreement"] is None or one["agreement"]["max_probability_difference"] < 1e-3
+    assert "image" in result.stdout
+    refused = CliRunner().invoke(main, ["-q", "benchmark", str(once_export()), *options, "--compile"])
+    assert (refused.exit_code, "--compile does not know" in refused.stderr) == (1, True)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # what torch's compiler imports of torch
 def test_a_compiled_model_is_measured_and_agrees(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -281,3 +282,14 @@ def test_what_the_model_raises_is_shown(image, tmp_path, monkeypatch):
 )
 def test_wrong_usage_is_exit_code_2(arguments):
     segment(*arguments, code=2)
+
+
+@pytest.mark.parametrize(("known", "is_said"), [(0.03, True), (0.97, False), (None, False)])
+def test_a_sentence_of_what_was_never_taught_is_said_to_be(segmenter, image, tmp_path, monkeypatch, known, is_said):
+    answer = segmenter._segment
+    monkeypatch.setattr(segmenter, "_segment", lambda *view: replace(answer(*view), known=known))
+    result = segment(image, "qwertz asdf", "-o", tmp_path / "out")
+    assert ('"qwertz asdf": names nothing that the model was taught' in result.stdout) == is_said
+    assert ("(3%); `rs2sam models` lists what it finds" in result.stdout) == is_said
+    (found,) = json.loads((tmp_path / "out/scene_result.json").read_text())["sentences"]
+    assert found["known"] == known

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from tests.backends.conftest import given
 from tests.small_exports import small_export, small_folder
 
 pytest.importorskip("onnxscript")
@@ -86,7 +87,7 @@ def test_the_example_has_forty_lines_and_needs_four_libraries():
 
 
 def agree(ours, reference):
-    for name, expected in vars(reference).items():
+    for name, expected in given(reference):
         np.testing.assert_allclose(getattr(ours, name), expected, rtol=1e-3, atol=1e-4, err_msg=name)
 
 

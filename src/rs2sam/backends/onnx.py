@@ -66,17 +66,7 @@ class OnnxBackend:
                 f"The backend `onnx` needs a {ONNX_FILE}, but {folder} has none. Use the backend `torch`, or export it "
                 f"with: python -m rs2sam.export.onnx_export {folder}"
             )
-        import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
-
-        options = _session_options(onnxruntime.SessionOptions(), threads)
-        providers = _providers(device, onnxruntime.get_available_providers())
-        try:
-            return cls(onnxruntime.InferenceSession(str(file), options, providers=providers))
-        except Exception as error:  # ONNX Runtime's errors share no other base
-            raise CheckpointError(
-                f"{file} cannot be loaded ({error}). Copy the whole model folder again; the graph reads its weights "
-                "from the files beside it."
-            ) from error
+        return cls(open_session(file, device, threads))
 
     def run(
         self,
@@ -98,6 +88,21 @@ class OnnxBackend:
         """Answer a batch of a size that the graph takes."""
         found = self._session.run(self._outputs, dict(zip(_INPUTS, arrays, strict=True)))
         return BackendOutput(**{name: np.asarray(array) for name, array in zip(self._outputs, found, strict=True)})
+
+
+def open_session(file: Path, device: str | None = None, threads: int | None = None) -> InferenceSession:
+    """A graph in a session; arguments and errors are those of `OnnxBackend.from_folder`."""
+    import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
+
+    options = _session_options(onnxruntime.SessionOptions(), threads)
+    providers = _providers(device, onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise CheckpointError(
+            f"{file} cannot be loaded ({error}). Copy the whole model folder again; the graph reads its weights from "
+            "the files beside it."
+        ) from error
 
 
 def _fixed(size: int | str | None) -> int | None:

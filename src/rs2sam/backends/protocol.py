@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ Precision = Literal["float32", "bf16", "fp16"]
 """Of weights and computation."""
 
 ONNX_FILE = "model.onnx"
+IMAGE_FILE, SENTENCE_FILE = "image.onnx", "sentence.onnx"
+"""The two graphs of a model that encodes a picture once."""
 FloatArray = npt.NDArray[np.float32]
 
 IntArray = npt.NDArray[np.int64]
@@ -31,19 +33,22 @@ class BackendOutput:
 
     Args:
         low_res_logits: (B, h, w) float32 mask logits at a quarter of the input's side; see `processing.resize_logits`.
-        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1], None where the model has none.
+        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1], None where the model has none apart from its mask.
         presence_logits: (B,) float32 logit of "what the sentence names is there", None where the head is untrained.
         iou_scores: (B,) float32 predicted IoU in [0, 1], None where the head is untrained.
+        known_logits: (B,) float32 logit of "the sentence names something the model was taught", None where the head is
+            untrained or missing.
     """
 
     low_res_logits: FloatArray
     pseudo_mask: FloatArray | None = None
     presence_logits: FloatArray | None = None
     iou_scores: FloatArray | None = None
+    known_logits: FloatArray | None = None
 
 
-class Backend(Protocol):
-    """A loaded model."""
+class LoadedModel(Protocol):
+    """What every backend says of its model."""
 
     @property
     def name(self) -> str:
@@ -61,6 +66,10 @@ class Backend(Protocol):
     def batch_size(self) -> int:
         """Sentences that it best answers at once: one on a CPU, whose caches more activations only leave."""
 
+
+class Backend(LoadedModel, Protocol):
+    """A loaded model that reads picture and sentence together."""
+
     def run(
         self,
         pixel_values: FloatArray,
@@ -77,6 +86,33 @@ class Backend(Protocol):
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
         """
+
+
+@runtime_checkable
+class EncodingBackend(LoadedModel, Protocol):
+    """A loaded model that reads a picture once, without any sentence."""
+
+    def encode(self, pixel_values: FloatArray) -> list[Any]:
+        """What pictures leave for their sentences.
+
+        Args:
+            pixel_values: (I, 3, h, w) float32, normalised; sides multiples of 32.
+
+        Returns:
+            One encoding a picture, of a form that only this backend knows.
+        """
+
+    def answer(self, encodings: Sequence[Any], input_ids: IntArray, attention_mask: IntArray) -> BackendOutput:
+        """Answer B sentences about I encoded pictures of one size.
+
+        Args:
+            encodings: of `encode`; B is a multiple of I, and sentence b is about picture b * I // B.
+            input_ids: (B, L) int64.
+            attention_mask: (B, L) int64, 1 = attend.
+        """
+
+
+AnyBackend: TypeAlias = Backend | EncodingBackend
 
 
 @runtime_checkable

@@ -133,11 +133,13 @@ class TileView:
         probability: (h, w) float32 in [0, 1].
         presence: in [0, 1] or None.
         score: in [0, 1] or None.
+        known: in [0, 1] or None.
     """
 
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None = None
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,9 @@ def _read(sources: OpenSource, order: TileOrder) -> ReadTile | Failure:
 
 def _slim(answer: AnsweredTile, number: int) -> AnsweredTile:
     """An answer under the tile's own number, without what nobody reads: masks, sentences, places."""
-    views = answer.views and [view and TileView(view.probability, view.presence, view.score) for view in answer.views]
+    views = answer.views and [
+        view and TileView(view.probability, view.presence, view.score, view.known) for view in answer.views
+    ]
     return replace(answer, number=number, views=views)
 
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from rs2sam.backends import Backend, Precision
-from rs2sam.backends.protocol import ONNX_FILE
+import numpy as np
+
+from rs2sam.backends import Backend, Precision, has_graphs
 from rs2sam.benchmarking.flops import count_flops
 from rs2sam.benchmarking.machine import describe_machine
 from rs2sam.benchmarking.onnx_side import OnnxCandidate
@@ -121,7 +122,7 @@ def _candidates(subject: Subject, options: BenchmarkOptions, torch_side: Any) ->
     found: list[Candidate] = []
     if torch_side is not None:
         found += torch_side.candidates(subject.folder, options.device, options.precision, options.compiled)
-    if options.device in (None, "cpu") and (subject.folder / ONNX_FILE).is_file():
+    if options.device in (None, "cpu") and has_graphs(subject.folder):
         found.append(OnnxCandidate(subject.folder, options.threads))
     unknown = set(options.only) - {candidate.name for candidate in found}
     if unknown or not found:
@@ -218,7 +219,10 @@ def _shares(values: dict[str, Any], flops: dict[str, float] | None, rate: dict[s
 
 
 def _flops(sizes: dict[str, Any], subject: Subject) -> dict[str, float] | None:
-    """Operations by stage; None where config.json leaves sizes out and torch, which knows the defaults, is missing."""
+    """Operations by stage; None for a model that encodes pictures once, or where sizes are left out of config.json.
+
+    (Defaults are left out there, and only torch's side knows them.)
+    """
     try:
         return count_flops(sizes, subject.num_tokens)
     except KeyError:
@@ -228,11 +232,12 @@ def _flops(sizes: dict[str, Any], subject: Subject) -> dict[str, float] | None:
 def _around(subject: Subject, seconds: float) -> dict[str, Any]:
     """What stands before and after the model: reading the inputs of one picture, making mask and probability."""
     picture, processor = subject.pictures[0], subject.processor
-    side = processor.config.image_size // 4
-    logits = processor.images(picture).pixel_values[0, :side, :side]
+    prepare = processor.picture if processor.config.keeps_aspect else processor.images
+    height, width = (side // 4 for side in processor.config.input_hw((picture.shape[0], picture.shape[1])))
+    logits = np.random.default_rng(0).standard_normal((height, width), dtype=np.float32)
 
     def before() -> None:
-        processor.images(picture)
+        prepare(picture)
         processor.sentences([subject.sentences[0]])
 
     def after() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from rs2sam.models.weights.hub import KNOWN_MODELS, ModelListing, list_models, r
 if TYPE_CHECKING:
     from rs2sam.models.configuration import RS2SamConfig
     from rs2sam.models.weights.matching import ConversionReport
+
+_INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "         "}
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -130,6 +133,7 @@ def _as_text(listing: ModelListing) -> str:
         f"  {listing.status}{size}{needs}",
         *([f"  where: {listing.folder}"] if listing.folder else []),
         f"  terms: {listing.terms}",
+        *([textwrap.fill(f"finds: {', '.join(listing.classes)}", 88, **_INDENT)] if listing.classes else []),
     ]
     return "\n".join(lines) + "\n"
 

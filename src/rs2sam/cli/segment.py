@@ -41,6 +41,10 @@ part of the image could not be read: the rest is written), 2 usage,
 """
 
 
+LEAST_KNOWN = 0.5
+"""A sentence that the model knows less probably is said to be none that it was taught."""
+
+
 @click.command(epilog=EPILOG)
 @click.argument("image")
 @click.argument("sentence", nargs=-1)
@@ -106,6 +110,12 @@ def describe(report: dict[str, Any]) -> str:
     place = source["crs"] or "no CRS"
     lines = [f"{source['path']}: {source['width']} x {source['height']} px, {place}"]
     for found in report["sentences"]:
+        known = found.get("known")
+        if known is not None and known < LEAST_KNOWN:
+            lines.append(
+                f'  "{found["sentence"]}": names nothing that the model was taught, as far as it can tell '
+                f"({known:.0%}); `rs2sam models` lists what it finds"
+            )
         if not found["found"]:
             lines.append(f'  "{found["sentence"]}": nothing found')
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -156,5 +157,9 @@ def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[Pixe
 
 
 def _read(batch: Sequence[Sample]) -> list[tuple[Pixels, Sample]]:
-    """Pixels and decoded masks of a batch."""
-    return [(sample.pixels(), sample.loaded()) for sample in batch]
+    """Pixels and decoded masks of a batch; an image that several in a row are about is one array, encoded once."""
+    read: list[tuple[Pixels, Sample]] = []
+    for sample, before in zip(batch, [None, *batch], strict=False):
+        is_same = before is not None and isinstance(sample.image, (str, Path)) and sample.image == before.image
+        read.append((read[-1][0] if is_same else sample.pixels(), sample.loaded()))
+    return read

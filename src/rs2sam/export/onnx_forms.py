@@ -28,12 +28,13 @@ from rs2sam.models.fusion import BidirectionalFusion, ProductFusion
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.sharing import one_per_sentence
 from rs2sam.models.trunk import Levels, RS2SamBlock, RS2SamNeck, RS2SamTrunk
+from rs2sam.models.weights.classes import AnyModel
 
 _DOMAIN = "com.microsoft"
 
 
 @contextmanager
-def written_for_onnx(model: RS2SamModel) -> Iterator[None]:
+def written_for_onnx(model: AnyModel) -> Iterator[None]:
     """Give a float32 model's parts their forms for ONNX Runtime while the context lasts.
 
     Inside, the model can be exported and not run: the operators of ONNX Runtime compute nothing in torch.
@@ -44,7 +45,7 @@ def written_for_onnx(model: RS2SamModel) -> Iterator[None]:
             changed[module] = partial(_fuse, module)
         elif isinstance(module, ProductFusion):
             changed[module] = partial(_gate, module)
-    if _windows_tile(model):
+    if isinstance(model, RS2SamModel) and _windows_tile(model):
         changed[model.trunk] = partial(_run_trunk, model.trunk)
         changed[model.neck] = partial(_run_neck, model)
         # What they do is in the neck's form.

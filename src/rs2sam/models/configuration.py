@@ -75,7 +75,69 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 }
 
 
-class RS2SamConfig(PreTrainedConfig):
+class SharedSizes:
+    """What the sizes of every model here have: those of text, union layers, fusions, mask prompt and mask decoder.
+
+    Not a configuration itself; `RS2SamConfig` and `EncodeOnceConfig` document and set the fields.
+    """
+
+    image_size: int
+    vocab_size: int
+    max_text_positions: int
+    union_width: int
+    union_heads: int
+    union_ffn_width: int
+    adapter_ratio: float
+    adapter_heads: int
+    adapter_init_std: float
+    text_update_rate: float
+    decoder_width: int
+    decoder_heads: int
+    decoder_mlp_width: int
+    mask_prompt_heads: int
+    mask_prompt_channels: int
+    text_pad_id: int
+    fusion: FusionName
+    initializer_gain: float
+    has_presence: bool
+    has_score: bool
+    _attn_implementation: Any
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Longest sentence in tokens, special tokens included."""
+        return self.max_text_positions - POSITION_OFFSET
+
+    def prompt_config(self) -> Sam2PromptEncoderConfig:
+        """What the SAM 2 mask downscaling and position encoding need to know."""
+        return self._derived(
+            Sam2PromptEncoderConfig,
+            hidden_size=self.decoder_width,
+            image_size=self.image_size,
+            patch_size=DECODER_STRIDE,
+            mask_input_channels=self.mask_prompt_channels,
+        )
+
+    def mask_decoder_config(self) -> Sam2MaskDecoderConfig:
+        """What the SAM 2 mask decoder needs to know; the stability fallback is off, as in the published model."""
+        return self._derived(
+            Sam2MaskDecoderConfig,
+            hidden_size=self.decoder_width,
+            mlp_dim=self.decoder_mlp_width,
+            num_attention_heads=self.decoder_heads,
+            iou_head_hidden_dim=self.decoder_width,
+            dynamic_multimask_via_stability=False,
+        )
+
+    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:
+        """A SAM 2 configuration that uses the same attention implementation as this one."""
+        config = config_class(**sizes)
+        # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.
+        config._attn_implementation = self._attn_implementation
+        return config
+
+
+class RS2SamConfig(SharedSizes, PreTrainedConfig):
     """Configuration of `RS2SamModel`.
 
     Args:
@@ -189,11 +251,6 @@ class RS2SamConfig(PreTrainedConfig):
         return self.union_image_size // self.union_patch_size
 
     @property
-    def max_text_tokens(self) -> int:
-        """Longest sentence in tokens, special tokens included."""
-        return self.max_text_positions - POSITION_OFFSET
-
-    @property
     def image_side_multiple(self) -> int:
         """What a side of `pixel_values` must be a multiple of [px]."""
         return math.lcm(TRUNK_STRIDE * self.trunk_windows[0], COARSEST_STRIDE)
@@ -226,34 +283,6 @@ class RS2SamConfig(PreTrainedConfig):
             backbone_channel_list=list(reversed(self.trunk_widths)),
             fpn_hidden_size=self.decoder_width,
         )
-
-    def prompt_config(self) -> Sam2PromptEncoderConfig:
-        """What the SAM 2 mask downscaling and position encoding need to know."""
-        return self._derived(
-            Sam2PromptEncoderConfig,
-            hidden_size=self.decoder_width,
-            image_size=self.image_size,
-            patch_size=DECODER_STRIDE,
-            mask_input_channels=self.mask_prompt_channels,
-        )
-
-    def mask_decoder_config(self) -> Sam2MaskDecoderConfig:
-        """What the SAM 2 mask decoder needs to know; the stability fallback is off, as in the published model."""
-        return self._derived(
-            Sam2MaskDecoderConfig,
-            hidden_size=self.decoder_width,
-            mlp_dim=self.decoder_mlp_width,
-            num_attention_heads=self.decoder_heads,
-            iou_head_hidden_dim=self.decoder_width,
-            dynamic_multimask_via_stability=False,
-        )
-
-    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:
-        """A SAM 2 configuration that uses the same attention implementation as this one."""
-        config = config_class(**sizes)
-        # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.
-        config._attn_implementation = self._attn_implementation
-        return config
 
     def _check_switches(self) -> None:
         """Raise for the first switch that is set to nothing known, or that another one makes meaningless."""

@@ -217,6 +217,7 @@ class SceneFiles:
             "mean_probability": None if mean is None else round(mean, 4),
             "presence": None if tally.presence is None else round(tally.presence, 4),
             "score": None if tally.score is None else round(tally.score, 4),
+            "known": None if tally.known is None else round(tally.known, 4),
             "scope": found.describe_scope(),
             "views": tally.num_views,
             "seconds": round(tally.seconds + found.seconds, 3),

@@ -73,6 +73,8 @@ class Tally:
         score_sum: of their scores.
         weighted_sum: of their scores times their foreground pixels.
         weight: foreground pixels of all.
+        known: whether the model was taught what the sentence names, as a probability, or None where it does not tell;
+            it depends on no view.
     """
 
     num_views: int = 0
@@ -82,6 +84,7 @@ class Tally:
     score_sum: float = 0.0
     weighted_sum: float = 0.0
     weight: int = 0
+    known: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -94,6 +97,7 @@ class Tally:
         """Count a view; returns whether it says anything."""
         self.num_views += 1
         self.seconds += seconds
+        self.known = view.known
         if view.presence is not None:
             self.presence = view.presence if self.presence is None else max(self.presence, view.presence)
             if view.presence < min_presence:

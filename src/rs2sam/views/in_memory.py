@@ -119,6 +119,7 @@ def _result(
         num_views=tally.num_views,
         seconds=tally.seconds + time.perf_counter() - start,
         probability=probability * valid if options.keep_probability else None,
+        known=tally.known,
     )
 
 

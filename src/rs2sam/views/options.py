@@ -45,6 +45,10 @@ class View(Protocol):
     def score(self) -> float | None:
         """Predicted IoU of the mask in [0, 1], or None where the model does not tell."""
 
+    @property
+    def known(self) -> float | None:
+        """Probability that the sentence names something the model was taught, or None where it does not tell."""
+
 
 class ViewSegmenter(Protocol):
     """What a scene asks of a model; `rs2sam.Segmenter` is one."""
@@ -190,6 +194,7 @@ class SentenceResult:
         num_views: views the model was asked about.
         seconds: time in the model and for its polygons.
         probability: (H, W) float32 in [0, 1], 0 where the scene is invalid; None unless `keep_probability` asks for it.
+        known: probability that the sentence names something the model was taught, or None where it does not tell.
     """
 
     sentence: str
@@ -201,6 +206,7 @@ class SentenceResult:
     num_views: int
     seconds: float
     probability: FloatArray | None = None
+    known: float | None = None
 
 
 def check_sentences(sentences: Sequence[str]) -> None:

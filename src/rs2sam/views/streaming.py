@@ -198,10 +198,11 @@ class _Part:
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None
 
     @classmethod
     def of(cls, view: View, size_hw: tuple[int, ...]) -> _Part:
-        return cls(view.probability[: size_hw[0], : size_hw[1]], view.presence, view.score)
+        return cls(view.probability[: size_hw[0], : size_hw[1]], view.presence, view.score, view.known)
 
 
 def _padded(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

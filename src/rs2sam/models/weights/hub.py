@@ -5,7 +5,8 @@ published), a folder, or the id of a model on the hub: `owner/name`, `owner/name
 one is to be pinned. Downloads, their cache, resuming and offline mode are those of `huggingface_hub`. Published weights
 come in another layout; they are converted once, into its assets cache, so everything above this module sees one layout:
 
-    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.model  [model.onnx]  [README.md]
+    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.model  [README.md]
+    [model.onnx, or of a model that encodes pictures once image.onnx and sentence.onnx]
 
 No torch here; only converting published weights imports it, when it happens.
 """
@@ -20,9 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError, require
+from rs2sam.errors import CheckpointError, InvalidInputError, MissingDependencyError, WeightsNotFoundError, require
 from rs2sam.models.weights.download import HUB_CLIENT, HubAccess, HubAddress, download
-from rs2sam.models.weights.kinds import MODEL_TYPE, PUBLISHED_MODEL_TYPE, model_type
+from rs2sam.models.weights.kinds import OWN_MODEL_TYPES, PUBLISHED_MODEL_TYPE, model_type
+from rs2sam.processing import CONFIG_FILE, ProcessingConfig
 
 __all__ = [
     "KNOWN_MODELS",
@@ -48,6 +50,9 @@ DEFAULT_ACCESS = HubAccess()
 
 PACKAGED = Path(__file__).parents[2] / "weights"
 """Folder of the models that are part of the package."""
+
+GRAPHS = (("model.onnx",), ("image.onnx", "sentence.onnx"))
+"""Files that ONNX Runtime needs of a model: of one kind, and of the other."""
 
 _REMEDIES: dict[Source, str] = {
     "package": "Reinstall rs2sam: its package lacks the files.",
@@ -122,9 +127,11 @@ class ModelLocation:
 
     @property
     def onnx_file(self) -> Path | None:
-        """The ONNX graph, if the model has one and so runs without torch."""
-        file = self.folder / "model.onnx"
-        return file if file.is_file() else None
+        """An ONNX graph, if the model has what it needs of them and so runs without torch."""
+        for names in GRAPHS:
+            if all((self.folder / name).is_file() for name in names):
+                return self.folder / names[0]
+        return None
 
     @property
     def size_bytes(self) -> int:
@@ -144,6 +151,7 @@ class ModelListing:
         folder: where it is; None if it is not here.
         size_bytes: on disk, or of the download if it is not here.
         runs_without_torch: whether it has an ONNX graph; None if it is not here.
+        classes: what it was taught to find; None if it is not here or does not say.
     """
 
     name: str
@@ -153,6 +161,7 @@ class ModelListing:
     folder: Path | None
     size_bytes: int | None
     runs_without_torch: bool | None
+    classes: tuple[str, ...] | None = None
 
 
 def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess = DEFAULT_ACCESS) -> ModelLocation:
@@ -222,7 +231,17 @@ def _listing(model: KnownModel, location: ModelLocation) -> ModelListing:
         folder=location.folder,
         size_bytes=location.size_bytes,
         runs_without_torch=location.onnx_file is not None,
+        classes=_classes(location.folder),
     )
+
+
+def _classes(folder: Path) -> tuple[str, ...] | None:
+    """What a model in this project's layout was taught to find, where its folder says so."""
+    file = folder / CONFIG_FILE
+    try:
+        return ProcessingConfig.from_json(file).classes if file.is_file() else None
+    except InvalidInputError:
+        return None  # told when the model is loaded
 
 
 def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
@@ -240,7 +259,10 @@ def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
     found = {}
     for repo in sorted((repo for repo in repos if repo.repo_type == "model"), key=lambda repo: repo.repo_id):
         for revision in sorted(repo.revisions, key=lambda revision: revision.last_modified):
-            if _is_complete(Path(revision.snapshot_path)) and model_type(Path(revision.snapshot_path)) == MODEL_TYPE:
+            if (
+                _is_complete(Path(revision.snapshot_path))
+                and model_type(Path(revision.snapshot_path)) in OWN_MODEL_TYPES
+            ):
                 found[repo.repo_id] = Path(revision.snapshot_path)
     return list(found.items())
 
@@ -262,15 +284,16 @@ def _hub_address(name: str, known: KnownModel | None) -> HubAddress:
 def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     """A folder with its layout, checked to hold a model."""
     kind = model_type(folder)
-    if kind == MODEL_TYPE and _is_complete(folder):
+    if kind in OWN_MODEL_TYPES and _is_complete(folder):
         return ModelLocation(name, folder, "rs2sam", source)
     if kind == PUBLISHED_MODEL_TYPE or (kind is None and _has_weights(folder)):
         if _has_weights(folder):
             return ModelLocation(name, folder, "published", source)
-    elif kind not in (None, MODEL_TYPE):
+    elif kind not in (None, *OWN_MODEL_TYPES):
         raise CheckpointError(
-            f"A model must be of type {MODEL_TYPE} or a published RS2-SAM 2 checkpoint: {folder} holds a `{kind}` "
-            "model. SAM 2 and BEiT-3 weights only initialise training (rs2sam.models.weights.pretrained)."
+            f"A model must be of type {' or '.join(OWN_MODEL_TYPES)}, or a published RS2-SAM 2 checkpoint: {folder} "
+            f"holds a `{kind}` model. SAM 2 and BEiT-3 weights only initialise training "
+            "(rs2sam.models.weights.pretrained)."
         )
     held = ", ".join(sorted(f.name for f in folder.iterdir())) if folder.is_dir() else "nothing: it does not exist"
     raise WeightsNotFoundError(
@@ -296,7 +319,7 @@ def _has_weights(folder: Path) -> bool:
 def _is_complete(folder: Path) -> bool:
     """Whether a folder holds everything that a model in this project's layout needs."""
     needed = ("config.json", "preprocessor_config.json", "tokenizer.model")
-    has_weights = _has_weights(folder) or (folder / "model.onnx").is_file()
+    has_weights = _has_weights(folder) or any(all((folder / name).is_file() for name in names) for names in GRAPHS)
     return has_weights and all((folder / name).is_file() for name in needed)
 
 

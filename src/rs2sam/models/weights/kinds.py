@@ -1,4 +1,4 @@
-"""Which kind of model a folder holds: this project's, a published one, or another."""
+"""Which kind of model a folder holds: one of this project's two, a published one, or another."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 from rs2sam.errors import CheckpointError
 
 MODEL_TYPE = "rs2sam"
+"""Models whose trunk reads the sentence."""
+ENCODE_ONCE_MODEL_TYPE = "rs2sam-encode-once"
+"""Models that read a picture once for any number of sentences."""
+OWN_MODEL_TYPES = (MODEL_TYPE, ENCODE_ONCE_MODEL_TYPE)
 PUBLISHED_MODEL_TYPE = "evf"
 """`model_type` in the config.json of published checkpoints (the code they derive from is EVF-SAM's)."""
 

@@ -1,0 +1,79 @@
+"""Exports of models that encode pictures once: folding, what is refused, the stored check."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rs2sam.errors import CheckpointError, InvalidInputError
+from tests.small_once import once_export, write_once_model
+
+pytest.importorskip("onnxscript")
+
+from rs2sam.export.exported import Shapes
+from rs2sam.export.folder import ExportOptions, export_model, load_export
+from rs2sam.export.onnx_export import export_onnx
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_once_model(tmp_path_factory.mktemp("once") / "model")
+
+
+def test_an_export_holds_folded_weights_and_says_so():
+    exported = once_export()
+    assert json.loads((exported / "config.json").read_text())["folded"] is True
+    assert not list(exported.glob(".draft*"))
+    assert json.loads((exported / "export.json").read_text())["inputs"] == [
+        "pixel_values",
+        "input_ids",
+        "attention_mask",
+    ]
+
+
+def test_loading_checks_the_stored_answer(tmp_path, monkeypatch):
+    exported = once_export()
+    backend = load_export(exported)
+    monkeypatch.setattr(type(backend), "encode", lambda self, pixels: _encode(backend, pixels * 2))
+    with pytest.raises(CheckpointError, match="must compute what the float32 model does"):
+        load_export(exported)
+
+
+def _encode(backend, pixels):
+    names = backend._encoded
+    return [dict(zip(names, backend._image.run(names, {"pixel_values": pixels}), strict=True))]
+
+
+def test_graphs_of_norms_that_are_not_folded_are_refused(folder):
+    with pytest.raises(InvalidInputError, match="norms must be folded"):
+        export_onnx(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ExportOptions("aot"), "exported to onnx, received aot"),
+        (ExportOptions("onnx", Shapes(batch=2)), "free sizes, received --batch 2 and --length None"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_and_leaves_nothing(folder, tmp_path, options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        export_model(folder, tmp_path / "out", options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
+    from rs2sam.export import onnx_once
+
+    folder = write_once_model(tmp_path / "model", folded=True)
+    graph = type("Graph", (), {"SerializeToString": lambda self: b""})()
+    monkeypatch.setattr(onnx_once, "_image_graph", lambda model: graph)
+    monkeypatch.setattr(onnx_once, "_sentence_graph", lambda model: graph)
+    monkeypatch.setattr(onnx_once, "share_weights", lambda graph, stored: 0)
+    monkeypatch.setattr(onnx_once, "largest_difference", lambda *_: np.nan)
+    with pytest.raises(CheckpointError, match="differs by nan"):
+        export_onnx(folder)
+    assert not list(folder.glob("*.onnx"))
+    assert not list(folder.glob(".draft*"))
