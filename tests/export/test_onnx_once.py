@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from rs2sam.errors import CheckpointError, InvalidInputError
 from tests.small_once import once_export, write_once_model
@@ -15,6 +19,9 @@ pytest.importorskip("onnxscript")
 from rs2sam.export.exported import Shapes
 from rs2sam.export.folder import ExportOptions, export_model, load_export
 from rs2sam.export.onnx_export import export_onnx
+from rs2sam.segmenter import Segmenter
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_encode_once.py"
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +38,34 @@ def test_an_export_holds_folded_weights_and_says_so():
         "input_ids",
         "attention_mask",
     ]
+
+
+def test_a_program_with_onnx_runtime_alone_finds_the_same_masks(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (50, 90, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    sentences = ["the big ship", "all storage tanks at the lower left"]
+    blocked = "import sys, runpy; sys.modules.update(rs2sam=None, torch=None, transformers=None, rasterio=None)\n"
+    code = f"{blocked}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    paths = [EXAMPLE, once_export(), tmp_path / "a.png", tmp_path / "masks"]
+    subprocess.run([sys.executable, "-c", code, *map(str, paths), *sentences], check=True, timeout=300)
+    encoded = Segmenter.load(once_export(), backend="torch", device="cpu").encode(rgb)
+    for number, found in enumerate(encoded.segment_many(sentences, scope="tile", min_presence=0), start=1):
+        ours = np.asarray(Image.open(tmp_path / "masks" / f"{number}.png")).astype(bool)
+        assert ours.shape == found.mask.shape == (50, 90)
+        assert (ours == found.mask).mean() > 0.999
+
+
+def test_the_example_is_short_and_needs_four_libraries():
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 45
+    imported = {line.split()[1].partition(".")[0] for line in lines if line.startswith(("import ", "from "))}
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "sentencepiece"}
+
+
+def test_the_sentence_graph_has_onnx_runtimes_attention():
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(once_export() / "sentence.onnx", load_external_data=False).graph
+    assert sum(node.op_type == "MultiHeadAttention" for node in graph.node) == 2  # a text layer and a union layer
 
 
 def test_loading_checks_the_stored_answer(tmp_path, monkeypatch):

@@ -239,11 +239,11 @@ class EncodeOnceModel(PreTrainedModel):
     def prompt(self, fine: Tensor, vector: Tensor) -> Tensor:
         """Step 3: `<pixel embedding, m> / sqrt(C) + bias` of (I, C, H/4, W/4) and (B, C + 1): (B, 1, H/4, W/4)."""
         width = fine.shape[1]
-        pictures = fine.flatten(2).float()  # (I, C, cells)
         directions = vector[:, :width] / math.sqrt(width)
-        if torch.compiler.is_exporting():  # one picture: see `rs2sam.export.encode_once`
-            products = directions @ pictures[0]  # (B, cells)
+        if torch.compiler.is_exporting():  # one picture: see `rs2sam.export.onnx_once`
+            products = directions @ fine.squeeze(0).flatten(1).float()  # (B, cells)
         else:
+            pictures = fine.flatten(2).float()  # (I, C, cells)
             products = (directions.unflatten(0, (fine.shape[0], -1)) @ pictures).flatten(0, 1)
         return (products + vector[:, width:]).unflatten(1, (1, *fine.shape[2:]))
 
