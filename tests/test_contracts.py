@@ -23,7 +23,7 @@ SOURCE = Path(rs2sam.__file__).parent
 # that fits it.
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
-    {"rs2sam.files", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
+    {"rs2sam.files", "rs2sam.fields", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
     {"rs2sam.raster"},
     {"rs2sam.imaging"},
     {"rs2sam.processing"},
@@ -34,7 +34,7 @@ LAYERS: list[set[str]] = [
     {"rs2sam.segmenter"},
     {"rs2sam.mirror", "rs2sam.scenes", "rs2sam.export"},
     {"rs2sam.batch"},
-    {"rs2sam", "rs2sam.datasets"},
+    {"rs2sam", "rs2sam.folders", "rs2sam.datasets"},
     {"rs2sam.evaluation", "rs2sam.benchmarking"},
     {"rs2sam.training"},
     {"rs2sam.cli", "rs2sam.__main__"},

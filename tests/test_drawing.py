@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs2sam.drawing import COLOURS, dilate, erode, font_for, mask_at, overlay, shorten, wrap
+from rs2sam.drawing import COLOURS, colour_against, dilate, erode, font_for, mask_at, overlay, shorten, wrap
 
 FONT = font_for("a", 14)
 
@@ -68,3 +69,30 @@ def test_lines_keep_every_letter_and_fit(text, max_lines):
 def test_text_beyond_latin_gets_a_font_and_is_cut_to_the_width():
     font = font_for("船", 14)
     assert font.getlength(shorten("船" * 80, font, 100)) <= 100
+
+
+def test_a_text_of_any_length_is_cut_in_a_few_measurements():
+    measured = []
+
+    class Font:
+        def getlength(self, text):
+            measured.append(len(text))
+            return 10 * len(text)
+
+    assert shorten("ab " * 100_000, Font(), 205) == "ab ab ab ab ab ab a…"
+    assert wrap("a" * 100_000, Font(), 50, 2) == ["aaaaa", "aaaa…"]
+    assert [len(line) for line in wrap("ab " * 50_000, Font(), 50, 3)] == [5, 5, 5]
+    assert len(measured) < 150
+    assert max(measured) < 3000
+
+
+@pytest.mark.parametrize(
+    ("ground", "colour"),
+    [((90, 110, 80), COLOURS[0]), ((220, 40, 70), COLOURS[1]), ((255, 255, 255), COLOURS[0]), ((0, 0, 0), COLOURS[0])],
+)
+def test_the_colour_of_a_mask_stands_out_from_the_image(ground, colour):
+    pixels = np.full((40, 40, 3), ground, np.uint8)
+    mask = np.zeros((40, 40), bool)
+    mask[10:20, 10:20] = True
+    assert colour_against(pixels, mask) == colour
+    assert colour_against(pixels, None) == colour

@@ -77,3 +77,14 @@ def test_published_evaluation_is_reproduced(golden_dir):
         assert metrics[name] == pytest.approx(expected[name], abs=1e-12)
     native = SegmentationMetrics.of(rows, "native")
     assert native.miou == pytest.approx(expected["other_convention_both_empty_counts_1"]["mIoU"], abs=1e-12)
+
+
+def test_ignored_pixels_count_for_nothing():
+    mask = np.array([[True, True, False, True]])
+    target = np.array([[True, False, True, True]])
+    ignore = np.array([[False, True, False, True]])
+    assert PixelCounts.of(mask, target, ignore) == PixelCounts(intersection=1, union=2)
+    assert PixelCounts.of(mask, target, np.ones_like(ignore)) == PixelCounts(0, 0)
+    assert PixelCounts.of(mask, target, np.zeros_like(ignore)) == PixelCounts.of(mask, target)
+    with pytest.raises(InvalidInputError, match=r"`ignore` must have the target's shape \(1, 4\)"):
+        PixelCounts.of(mask, target, ignore.T)

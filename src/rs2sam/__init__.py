@@ -3,7 +3,8 @@
     from rs2sam import Segmenter
 
     segmenter = Segmenter.load("compact")
-    result = segmenter.segment("scene.tif", "the storage tanks nearest the river")
+    result = segmenter.segment("scene.tif", "the water")
+    result.save("water.gpkg")
 
 Names are loaded on first use: `import rs2sam` loads neither torch nor ONNX Runtime nor GDAL.
 """
@@ -26,9 +27,11 @@ from rs2sam.errors import (
 )
 
 if TYPE_CHECKING:
+    from rs2sam.folders import segment_folder
     from rs2sam.imaging import read_image
     from rs2sam.processing import ProcessingConfig, Processor
-    from rs2sam.segmenter import Segmentation, Segmenter
+    from rs2sam.segmenter import Segmenter
+    from rs2sam.views.segmentation import Segmentation
 
 __version__ = "0.1.0"
 
@@ -48,14 +51,16 @@ __all__ = [
     "WeightsNotFoundError",
     "__version__",
     "read_image",
+    "segment_folder",
 ]
 
 _HOME = {
     "ProcessingConfig": "rs2sam.processing",
     "Processor": "rs2sam.processing",
-    "Segmentation": "rs2sam.segmenter",
+    "Segmentation": "rs2sam.views.segmentation",
     "Segmenter": "rs2sam.segmenter",
     "read_image": "rs2sam.imaging",
+    "segment_folder": "rs2sam.folders",
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +21,9 @@ INK: Colour = (28, 32, 36)
 FAINT: Colour = (112, 118, 124)
 
 _FILL = 0.42
+_COLOUR_SAMPLE = 20_000  # pixels that a colour is compared with
+_STANDS_OUT = 0.6  # of the distance in RGB of the colour that stands out most
+_LONGEST_LINE = 2000  # letters; wider than any picture
 # Loaded when a text has letters beyond the built-in font's; names that FreeType finds on common systems.
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
@@ -45,6 +48,20 @@ def overlay(
         pixels[rim] *= 0.45
         pixels[line] = colour
     return Image.fromarray((pixels + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def colour_against(pixels: NDArray[np.floating | np.uint8], mask: NDArray[np.bool_] | None) -> Colour:
+    """The first of `COLOURS` that stands out from an image where a mask lies; red does not on infrared imagery.
+
+    Args:
+        pixels: (H, W, 3) RGB in [0, 255].
+        mask: (H, W) bool; None or an empty one: the whole image counts.
+    """
+    around = pixels.reshape(-1, 3) if mask is None or not mask.any() else pixels[dilate(mask, 5)]
+    sample = around[:: max(1, len(around) // _COLOUR_SAMPLE)].astype(np.float32)
+    distances = [float(np.linalg.norm(sample - np.array(colour, np.float32), axis=1).mean()) for colour in COLOURS]
+    good_enough = _STANDS_OUT * max(distances)
+    return COLOURS[next(number for number, distance in enumerate(distances) if distance >= good_enough)]
 
 
 def mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -87,11 +104,22 @@ def font_for(text: str, size: int) -> Font:
 def shorten(text: str, font: Font, room: float) -> str:
     """Cut a text to a width in pixels, with an ellipsis where it is cut."""
     line = " ".join(text.split())
-    if font.getlength(line) <= room:
+    if len(line) <= _LONGEST_LINE and font.getlength(line) <= room:
         return line
-    while line and font.getlength(line + "…") > room:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    count = _count_fitting(lambda number: font.getlength(line[:number] + "…"), len(line), room)
+    return line[:count].rstrip() + "…"
+
+
+def _count_fitting(width_of: Callable[[int], float], most: int, room: float) -> int:
+    """The number of letters or words, below `most`, whose width is within a room.
+
+    Widths grow with the number, but for kerning: halving finds it in a dozen measurements, however long the text is.
+    """
+    fitting, too_many = 0, min(most, _LONGEST_LINE)
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        fitting, too_many = (middle, too_many) if width_of(middle) <= room else (fitting, middle)
+    return fitting
 
 
 def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
@@ -106,9 +134,8 @@ def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
     lines: list[str] = []
     words = text.split()
     while words and len(lines) < max_lines - 1:
-        count = 1
-        while count < len(words) and font.getlength(" ".join(words[: count + 1])) <= room:
-            count += 1
+        width_of = partial(_width_of_words, words, font)
+        count = max(1, _count_fitting(width_of, len(words) + 1, room))
         # A word wider than the line, or a script without blanks, is broken between letters.
         head, tail = _fitting(words[0], font, room) if count == 1 else (" ".join(words[:count]), "")
         lines.append(head)
@@ -118,10 +145,13 @@ def wrap(text: str, font: Font, room: float, max_lines: int) -> list[str]:
 
 def _fitting(word: str, font: Font, room: float) -> tuple[str, str]:
     """The letters of a word that fit a width, at least one, and the others."""
-    count = len(word)
-    while count > 1 and font.getlength(word[:count]) > room:
-        count -= 1
+    count = max(1, _count_fitting(lambda number: font.getlength(word[:number]), len(word) + 1, room))
     return word[:count], word[count:]
+
+
+def _width_of_words(words: Sequence[str], font: Font, count: int) -> float:
+    """Width of the first words [px]."""
+    return font.getlength(" ".join(words[:count])[:_LONGEST_LINE])
 
 
 @lru_cache(maxsize=16)

@@ -59,9 +59,14 @@ def read_image_and_validity(source: ImageSource, *, upright: bool = True) -> tup
     if isinstance(source, Image.Image):
         shown = show_picture(source, upright=upright)
         return shown.rgb, shown.valid
+    if isinstance(source, bytes):
+        from rs2sam.raster.read import scene_of
+
+        of_file = scene_of(source)
+        return of_file.rgb, of_file.valid
     if not isinstance(source, (str, Path)):
         raise InvalidImageError(
-            f"`image` must be a path, a PIL image or an array, received {type(source).__name__}. "
+            f"`image` must be a path, bytes of a file, a PIL image or an array, received {type(source).__name__}. "
             "Convert it to a numpy array of shape (H, W, 3)."
         )
     path = Path(source)

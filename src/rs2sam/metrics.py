@@ -38,17 +38,30 @@ class PixelCounts:
     union: int
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], target: NDArray[np.bool_]) -> PixelCounts:
-        """Counts the pixels of a prediction and a target, both (H, W) bool.
+    def of(
+        cls, mask: NDArray[np.bool_], target: NDArray[np.bool_], ignore: NDArray[np.bool_] | None = None
+    ) -> PixelCounts:
+        """Counts the pixels of a prediction and a target.
+
+        Args:
+            mask: (H, W) bool, the prediction.
+            target: (H, W) bool.
+            ignore: (H, W) bool, pixels that count for nothing; None: none.
 
         Raises:
-            InvalidInputError: the two shapes differ.
+            InvalidInputError: the shapes differ.
         """
         if mask.shape != target.shape:
             raise InvalidInputError(
                 f"`mask` and `target` must have one shape, received {mask.shape} and {target.shape}; "
                 "resize the prediction to the target's size first"
             )
+        if ignore is not None:
+            if ignore.shape != target.shape:
+                raise InvalidInputError(
+                    f"`ignore` must have the target's shape {target.shape}, received {ignore.shape}"
+                )
+            mask, target = mask & ~ignore, target & ~ignore
         return cls(int(np.count_nonzero(mask & target)), int(np.count_nonzero(mask | target)))
 
     def iou(self, protocol: Protocol) -> float:

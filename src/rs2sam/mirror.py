@@ -39,6 +39,11 @@ class MirroringSegmenter(Segmenter):
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__(segmenter._processor, segmenter._backend)
+        self._segmenter = segmenter
+
+    def __reduce__(self) -> tuple[type[MirroringSegmenter], tuple[Segmenter]]:
+        """The segmenter that it is made from, which loads its model again."""
+        return MirroringSegmenter, (self._segmenter,)
 
     @property
     def backend_name(self) -> str:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.fields import brief
 from rs2sam.imaging import RGB, ImageSource, read_image
 from rs2sam.tokenizer import UNKNOWN_ID, SentenceTokenizer
 
@@ -45,8 +46,43 @@ TOKENIZER_FILE = "tokenizer.model"
 # Keys that transformers adds when its own processor writes the same file.
 _FOREIGN_KEYS = {"processor_class", "image_processor_type", "tokenizer_class", "transformers_version"}
 
+_SIZES = {
+    "image_size": (1, 4096),
+    "union_image_size": (1, 2048),
+    "max_text_tokens": (3, 65_536),
+    "pad_token_id": (0, 2_000_000),
+}
+"""Least and greatest value: a folder must not ask for arrays that nobody can hold."""
+_LEAST_STD, _MOST_MEAN = 1e-3, 1e3
+_MOST_TILES = 64
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a finite number that float32 holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
+
+
+def _is_share(value: object) -> bool:
+    """Whether a value is a number in [0, 1]."""
+    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def _are_three_numbers(values: object) -> bool:
+    """Whether a value is three numbers of a size that means or deviations can have."""
+    return (
+        isinstance(values, tuple)
+        and len(values) == 3
+        and all(_is_number(value) and abs(value) <= _MOST_MEAN for value in values)
+    )
+
+
+def _is_range(values: object) -> bool:
+    """Whether a value is two lengths above 0, in order."""
+    is_pair = isinstance(values, tuple) and len(values) == 2 and all(_is_number(value) for value in values)
+    return is_pair and 0 < values[0] <= values[1]  # type: ignore[index]
 
 
 @dataclass(frozen=True)
@@ -70,15 +106,18 @@ class FirstPass:
     is_default: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tiles, int) or self.tiles < 2:
-            raise InvalidInputError(f"A coarse view covers at least 2 tiles a side, received `tiles` {self.tiles!r}.")
+        if type(self.tiles) is not int or not 2 <= self.tiles <= _MOST_TILES:
+            raise InvalidInputError(
+                f"A coarse view covers at least 2 tiles a side and at most {_MOST_TILES}, received `tiles` "
+                f"{brief(self.tiles)}."
+            )
         for name in ("threshold", "recall_loss", "skipped"):
             value = getattr(self, name)
             is_missing = value is None and name != "threshold"
-            if not is_missing and not (isinstance(value, int | float) and 0 <= value <= 1):
-                raise InvalidInputError(f"`{name}` of the first pass must lie in [0, 1], received {value!r}.")
+            if not is_missing and not _is_share(value):
+                raise InvalidInputError(f"`{name}` of the first pass must lie in [0, 1], received {brief(value)}.")
         if not isinstance(self.is_default, bool):
-            raise InvalidInputError(f"`is_default` must be true or false, received {self.is_default!r}.")
+            raise InvalidInputError(f"`is_default` must be true or false, received {brief(self.is_default)}.")
 
     @classmethod
     def of(cls, values: object) -> FirstPass:
@@ -89,7 +128,7 @@ class FirstPass:
         except TypeError:  # told below, with the names
             pass
         names = [field.name for field in fields(cls)]
-        raise InvalidInputError(f"`first_pass` must be an object with {names}, received {values!r}.")
+        raise InvalidInputError(f"`first_pass` must be an object with {names}, received {brief(values)}.")
 
 
 @dataclass(frozen=True)
@@ -108,6 +147,8 @@ class ProcessingConfig:
         choose_in_view: whether words that compare ("the largest", "at the left") are better decided among the regions
             that this model finds of a class than by the model itself, in images that it sees whole.
         first_pass: how tiles are skipped in large scenes; None where that was not measured for this model.
+        gsd_range_m: finest and coarsest ground resolution of the images that the model was made for [m/px]; None where
+            nobody said.
     """
 
     image_size: int
@@ -120,31 +161,49 @@ class ProcessingConfig:
     min_presence: float = 0.0
     choose_in_view: bool = False
     first_pass: FirstPass | None = None
+    gsd_range_m: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("image_size", 1), ("union_image_size", 1), ("max_text_tokens", 3), ("pad_token_id", 0)):
+        for name, (least, most) in _SIZES.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InvalidInputError(f"`{name}` must be an integer of at least {least}, received {value!r}.")
-        if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
+            if type(value) is not int or not least <= value <= most:
+                raise InvalidInputError(
+                    f"`{name}` must be an integer of at least {least} and at most {most:,}, received {brief(value)}."
+                )
+        colours = self.image_mean, self.image_std
+        if not all(_are_three_numbers(values) for values in colours) or min(self.image_std) <= 0:
             raise InvalidInputError(
                 "`image_mean` and `image_std` must be three numbers, deviations above 0, "
-                f"received {self.image_mean} and {self.image_std}."
+                f"received {brief(self.image_mean)} and {brief(self.image_std)}."
             )
-        if not isinstance(self.min_presence, int | float) or not 0 <= self.min_presence <= 1:
-            raise InvalidInputError(f"`min_presence` must be a probability in [0, 1], received {self.min_presence!r}.")
-        if not isinstance(self.choose_in_view, bool):
-            raise InvalidInputError(f"`choose_in_view` must be true or false, received {self.choose_in_view!r}.")
+        if min(self.image_std) < _LEAST_STD:
+            raise InvalidInputError(
+                f"`image_std` must be deviations above 0, of at least {_LEAST_STD}, received {brief(self.image_std)}."
+            )
+        if not _is_share(self.min_presence):
+            raise InvalidInputError(
+                f"`min_presence` must be a probability in [0, 1], received {brief(self.min_presence)}."
+            )
+        for name in ("choose_in_view", "mask_unknown_tokens"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInputError(f"`{name}` must be true or false, received {brief(getattr(self, name))}.")
+        if self.gsd_range_m is not None and not _is_range(self.gsd_range_m):
+            raise InvalidInputError(
+                "`gsd_range_m` must be two lengths in metres per pixel, the finer first, received "
+                f"{brief(self.gsd_range_m)}."
+            )
 
     @classmethod
     def from_json(cls, path: str | Path) -> ProcessingConfig:
         """Read a `preprocessor_config.json`; an unknown key is an error."""
         try:
-            values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise DataNotFoundError(f"`{path}` not found: a model folder must hold {CONFIG_FILE}.") from error
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidInputError(f"`{path}` is not JSON: {error}. Copy the model folder again.") from error
+        if not isinstance(values, dict):
+            raise InvalidInputError(f"`{path}` must hold a JSON object, received {brief(values)}.")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known - _FOREIGN_KEYS)
         missing = [name for name in ("image_size", "union_image_size", "max_text_tokens") if name not in values]

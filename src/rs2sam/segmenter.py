@@ -2,6 +2,7 @@
 
     segmenter = Segmenter.load("compact")
     result = segmenter.segment("scene.tif", "the white plane on the left")
+    result.save("planes.gpkg")
 
 The model sees a square of `image_size` pixels. An image up to twice as long is one view, so that "the largest" and
 "upper left" mean the whole image; a larger one is cut into overlapping tiles that are blended (`rs2sam.raster.scene`).
@@ -9,17 +10,18 @@ The model sees a square of `image_size` pixels. An image up to twice as long is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rs2sam.backends import Backend, BackendName, BackendOutput, PictureBackend, Precision, load_backend
+from rs2sam.backends.protocol import check_output
 from rs2sam.errors import InvalidInputError
+from rs2sam.fields import a_path
 from rs2sam.imaging import RGB, ImageSource
 from rs2sam.models.weights.hub import resolve_model
 from rs2sam.pictures import Picture, as_pictures, one_per_run
@@ -31,65 +33,19 @@ from rs2sam.processing import (
     logits_to_probability,
     resize_logits,
 )
+from rs2sam.views.asking import Asked, of_tiles, placed, read_scenes
+from rs2sam.views.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from rasterio import Affine
-    from rasterio.crs import CRS
-    from shapely.geometry import Polygon
-
-    from rs2sam.language.scope import ScopedSentence
     from rs2sam.raster.georeference import Georeference
-    from rs2sam.raster.scene import Scene
-    from rs2sam.views.options import SceneOptions, Scope, SentenceResult
+    from rs2sam.raster.read import Place
+    from rs2sam.raster.source import ReadOptions
+    from rs2sam.raster.stretch import Stretch
+    from rs2sam.views.options import SceneOptions, Scope
 
 __all__ = ["Segmentation", "Segmenter"]
 
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """What a sentence names in an image.
-
-    Args:
-        sentence: the referring expression.
-        mask: (H, W) bool at the image's own size; never True where the image has no data.
-        probability: (H, W) float32 foreground probability in [0, 1].
-        presence: probability that what the sentence names is there at all (in tiles: the highest of any tile); None
-            where the weights have no such head.
-        score: predicted IoU of the mask in [0, 1]; None where the weights have no such head.
-        georeference: where the pixels lie; the identity for an image without a place, None for a single view.
-    """
-
-    sentence: str
-    mask: npt.NDArray[np.bool_]
-    probability: npt.NDArray[np.float32]
-    presence: float | None = None
-    score: float | None = None
-    georeference: Georeference | None = None
-
-    @property
-    def crs(self) -> CRS | None:
-        """Coordinate system of the image, None where it has none."""
-        return None if self.georeference is None else self.georeference.crs
-
-    @property
-    def transform(self) -> Affine | None:
-        """Pixel (column, row) to CRS coordinates; the identity for an image without a place, None for a single view."""
-        return None if self.georeference is None else self.georeference.transform
-
-    def if_present(self, min_presence: float) -> Segmentation:
-        """This, or nothing at all where the presence is below `min_presence` (in [0, 1]); the presence itself stays."""
-        if self.presence is None or self.presence >= min_presence:
-            return self
-        return replace(self, mask=np.zeros_like(self.mask), probability=np.zeros_like(self.probability))
-
-    def polygons(self) -> list[Polygon]:
-        """Outlines of the mask's connected pieces with their holes, largest first.
-
-        In the image's CRS where it has one, else in pixels: x = column, y = row, from the upper left corner.
-        """
-        from rs2sam.vector.vectorize import mask_polygons
-
-        return mask_polygons(self.mask, self.georeference)
+_LOGGER = logging.getLogger(__name__)
 
 
 class Segmenter:
@@ -103,6 +59,7 @@ class Segmenter:
     def __init__(self, processor: Processor, backend: Backend) -> None:
         self._processor = processor
         self._backend = backend
+        self._loaded: tuple[Any, ...] | None = None
 
     @classmethod
     def load(
@@ -127,9 +84,19 @@ class Segmenter:
             MissingDependencyError: it needs torch, which is not installed; the message has the command.
             CheckpointError: its files are damaged.
         """
-        folder = resolve_model(name).folder
+        folder = resolve_model(a_path("name", name)).folder
         processor = Processor.from_folder(folder)
-        return cls(processor, load_backend(folder, backend, device, threads, precision))
+        segmenter = cls(processor, load_backend(folder, backend, device, threads, precision))
+        where = str(folder.resolve()) if Path(name).is_dir() else str(name)
+        _LOGGER.info("model %s from %s on %s", name, folder, segmenter.backend_name)
+        segmenter._loaded = where, backend, device, threads, precision
+        return segmenter
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies of another process load the model again there; sessions and weights do not travel."""
+        if self._loaded is None:
+            return type(self), (self._processor, self._backend)
+        return type(self).load, self._loaded
 
     @property
     def backend_name(self) -> str:
@@ -157,6 +124,11 @@ class Segmenter:
         return self._processor.config.choose_in_view
 
     @property
+    def gsd_range_m(self) -> tuple[float, float] | None:
+        """Finest and coarsest ground resolution that the model was made for [m/px]; None where nobody said."""
+        return self._processor.config.gsd_range_m
+
+    @property
     def first_pass(self) -> FirstPass | None:
         """How tiles of large scenes are skipped with this model; None where that was not measured."""
         return self._processor.config.first_pass
@@ -168,21 +140,34 @@ class Segmenter:
         *,
         tile: int | None = None,
         overlap: int | None = None,
+        threshold: float = 0.5,
         min_presence: float | None = None,
         scope: Scope = "scene",
+        bands: Sequence[int] | None = None,
+        stretch: str | Stretch | None = None,
+        gsd: float | None = None,
+        georeference: Place | None = None,
     ) -> Segmentation:
         """Find what a sentence names in an image of any size.
 
         Args:
-            image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), PIL image, or array (H, W) or (H, W, 1 to 4).
+            image: path (PNG, JPEG, WebP, TIFF, GeoTIFF, ...), content of such a file, PIL image, or array (H, W) or
+                (H, W, 1 to 4), with `bands` of any number, masked (`numpy.ma`) where it has no data; scaled and checked
+                as files are, see docs/limits.md.
             sentence: a referring expression.
             tile: side of a tile in pixels of the image; None: `image_size`, and an image up to twice that whole.
             overlap: least overlap of neighbouring tiles in pixels; None: a quarter of the tile.
+            threshold: a pixel is foreground where its probability is above this.
             min_presence: empty the mask of a view whose presence is below this; 0 switches it off, None takes the
                 model's own `min_presence`.
             scope: who decides words that compare ("the largest", "at the lower left"): `scene`, the choice among all
                 regions that were found, where the image is cut into tiles or the model prefers it (`choose_in_view`);
                 `tile`, the model in each view.
+            bands: three bands shown as red, green, blue, or one as grey, counted from 1; None: as the file says.
+            stretch: values to 8 bit: `none`, `percentile:2,98`, `fixed:0,3000`, ...; None: by the type of the values.
+            gsd: ground resolution at which the model sees the image [m/px]; None: the image's own.
+            georeference: where the pixels of an array lie: a `Georeference`, a pair (transform, CRS), or what has
+                `transform` and `crs`, as a rasterio dataset has.
 
         Returns:
             Mask and probability at the image's own size; where regions were chosen, the probability is 0 in the
@@ -192,8 +177,10 @@ class Segmenter:
             DataNotFoundError: there is no such file.
             InvalidInputError: the image cannot be read, the sentence is blank or too long, an option is out of range.
         """
-        pairs = [(image, sentence)]
-        return self.segment_many(pairs, tile=tile, overlap=overlap, min_presence=min_presence, scope=scope)[0]
+        from rs2sam.raster.read import place_of, reading_of
+
+        options = self._options(tile, overlap, threshold, min_presence, scope, gsd)
+        return self._segment([(image, sentence)], options, reading_of(bands, stretch), place_of(georeference))[0]
 
     def segment_many(
         self,
@@ -202,8 +189,12 @@ class Segmenter:
         *,
         tile: int | None = None,
         overlap: int | None = None,
+        threshold: float = 0.5,
         min_presence: float | None = None,
         scope: Scope = "scene",
+        bands: Sequence[int] | None = None,
+        stretch: str | Stretch | None = None,
+        gsd: float | None = None,
     ) -> list[Segmentation]:
         """Find what each sentence names in its image; results are those of `segment`, in order.
 
@@ -212,44 +203,73 @@ class Segmenter:
                 not change meanwhile) is read and prepared once; sentences about it in one batch share what the model
                 computes without them.
             batch_size: views the model reads at once; None: `self.batch_size`.
-            tile: as for `segment`.
-            overlap: as for `segment`.
-            min_presence: as for `segment`.
-            scope: as for `segment`.
+            tile: as for `segment`, and so are the others.
+            overlap: see `tile`.
+            threshold: see `tile`.
+            min_presence: see `tile`.
+            scope: see `tile`.
+            bands: see `tile`.
+            stretch: see `tile`.
+            gsd: see `tile`.
         """
-        from rs2sam.views.in_memory import segment_scene
+        from rs2sam.raster.read import reading_of
+
+        options = self._options(tile, overlap, threshold, min_presence, scope, gsd, batch_size)
+        return self._segment(pairs, options, reading_of(bands, stretch), None)
+
+    def _options(
+        self,
+        tile: int | None,
+        overlap: int | None,
+        threshold: float,
+        min_presence: float | None,
+        scope: Scope,
+        gsd: float | None,
+        batch_size: int | None = None,
+    ) -> SceneOptions:
+        """What `segment` is asked, with the model's own choices where it leaves them open."""
         from rs2sam.views.options import SceneOptions
 
-        batch_size = self.batch_size if batch_size is None else batch_size
-        min_presence = self.min_presence if min_presence is None else min_presence
-        options = SceneOptions(
+        return SceneOptions(
             tile=tile,
             overlap=overlap,
-            batch_size=batch_size,
-            min_presence=min_presence,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            threshold=threshold,
+            min_presence=self.min_presence if min_presence is None else min_presence,
             scope=scope,
             choose_in_view=self.choose_in_view,
+            gsd_m=gsd,
             keep_probability=True,
         )
+
+    def _segment(
+        self,
+        pairs: Iterable[tuple[ImageSource, str]],
+        options: SceneOptions,
+        reading: ReadOptions,
+        place: Georeference | None,
+    ) -> list[Segmentation]:
+        """Answers to pairs, batch by batch."""
+        from rs2sam.views.in_memory import segment_scene
+
+        batch_size, least = options.batch_size or 1, options.min_presence or 0.0
         results: list[Segmentation] = []
-        remaining = _read_scenes(pairs)
+        remaining = read_scenes(pairs, reading, place)
         while batch := list(islice(remaining, batch_size)):
-            asked = [
-                _Asked.of(scene, picture, sentence, options, self.image_size) for scene, picture, sentence in batch
-            ]
+            asked = [Asked.of(shown, sentence, options, self.image_size) for shown, sentence in batch]
             views = iter(
                 self._in_batches(
-                    ((one.picture, part) for one in asked if one.is_one_view for part in one.parts),
+                    ((one.shown.picture, part) for one in asked if one.is_one_view for part in one.parts),
                     batch_size,
-                    min_presence=min_presence,
+                    min_presence=least,
                 )
             )
             for one in asked:
                 if one.is_one_view:
-                    results.append(one.answer([_placed(next(views), one.scene) for _ in one.parts]))
+                    results.append(one.answer([placed(next(views), one.shown, options) for _ in one.parts]))
                 else:
-                    found = segment_scene(self, one.scene, one.parts, options)
-                    results.append(one.answer([_of_tiles(part, one.scene) for part in found]))
+                    found = segment_scene(self, one.shown.scene, one.parts, options)
+                    results.append(one.answer([of_tiles(part, one.shown) for part in found]))
         return results
 
     def segment_views(
@@ -297,6 +317,7 @@ class Segmenter:
         """One batch through the model."""
         text = self._processor.sentences([sentence for _, sentence in pairs])
         output = self._answer([picture for picture, _ in pairs], text)
+        check_output(output, len(pairs))
         results = []
         for index, (picture, sentence) in enumerate(pairs):
             own_hw = picture.rgb.shape[0], picture.rgb.shape[1]
@@ -325,66 +346,6 @@ class Segmenter:
             text.input_ids,
             text.attention_mask,
         )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """One image and sentence, with what the model is asked about it."""
-
-    scene: Scene
-    picture: Picture
-    scoped: ScopedSentence
-    is_one_view: bool
-
-    @classmethod
-    def of(cls, scene: Scene, picture: Picture, sentence: str, options: SceneOptions, image_size: int) -> _Asked:
-        """Read the sentence where regions are to be chosen."""
-        from rs2sam.language.scope import ScopedSentence, read_sentence
-
-        num_views = len(options.grid(scene.size_hw, image_size))
-        scoped = read_sentence(sentence) if options.chooses(num_views) else ScopedSentence(sentence, sentence)
-        return cls(scene, picture, scoped, num_views == 1)
-
-    @property
-    def parts(self) -> list[str]:
-        """What the model is asked: the sentence without what is decided afterwards, and what it is compared with."""
-        return [self.scoped.local, *([] if self.scoped.landmark is None else [self.scoped.landmark])]
-
-    def answer(self, found: Sequence[Segmentation]) -> Segmentation:
-        """From what the model found of the parts to what the sentence means."""
-        from rs2sam.vector.choosing import chosen
-
-        first = replace(found[0], sentence=self.scoped.sentence)
-        if not self.scoped.claims:
-            return first
-        landmark = (found[1].mask, found[1].probability) if len(found) > 1 else None
-        mask = chosen(first.mask, first.probability, landmark, self.scoped, self.scene.georeference)
-        return replace(first, mask=mask, probability=np.where(first.mask & ~mask, np.float32(0), first.probability))
-
-
-def _of_tiles(found: SentenceResult, scene: Scene) -> Segmentation:
-    """What was blended from tiles, in the scene's place."""
-    assert found.probability is not None
-    return Segmentation(found.sentence, found.mask, found.probability, found.presence, found.score, scene.georeference)
-
-
-def _placed(view: Segmentation, scene: Scene) -> Segmentation:
-    """A view of a whole scene: without the invalid pixels, in the scene's place."""
-    mask, probability = view.mask & scene.valid, view.probability * scene.valid
-    return replace(view, mask=mask, probability=probability, georeference=scene.georeference)
-
-
-def _read_scenes(pairs: Iterable[tuple[ImageSource, str]]) -> Iterator[tuple[Scene, Picture, str]]:
-    """Scenes with their sentences; an image given several times in a row is read once."""
-    from rs2sam.raster.read import scene_of
-
-    last: object = object()  # held, so that no other object can take its place in memory
-    for image, sentence in pairs:
-        are_paths = isinstance(image, (str, Path)) and isinstance(last, (str, Path))
-        if not (image is last or (are_paths and str(image) == str(last))):
-            scene, last = scene_of(image), image
-            picture = Picture(scene.rgb)
-        yield scene, picture, sentence
 
 
 def _sigmoid(logit: float) -> float:

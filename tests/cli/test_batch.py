@@ -135,7 +135,6 @@ def test_a_shard_does_its_part_and_says_how_to_merge(segmenter, tmp_path):
 
 def broken(scenes):
     return {
-        "no sentence": ([scenes], "At least one sentence"),
         "unquoted glob": ([scenes / "a.tif", scenes / "sub/b.tif", "red"], "in quotes"),
         "no input": ([scenes / "none", "red"], "is not there"),
         "shard": ([scenes, "red", "--shard", "3/2"], "i/n"),
@@ -153,7 +152,6 @@ def broken(scenes):
 @pytest.mark.parametrize(
     "case",
     [
-        "no sentence",
         "unquoted glob",
         "no input",
         "shard",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -81,3 +82,18 @@ def test_a_bug_of_our_own_is_not_hidden(failing):
     failing.append(ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         CliRunner().invoke(main, ["fail"], catch_exceptions=False)
+
+
+def test_what_gdal_says_that_is_no_utf8_is_no_traceback(monkeypatch, capsys):
+    """rasterio's log cannot decode it, and Python prints what cannot be raised."""
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    CliRunner().invoke(main, ["models"])
+    event = SimpleNamespace(
+        object="rasterio._env.log_error", exc_value=UnicodeDecodeError("utf-8", b"\x80", 0, 1, "bad")
+    )
+    sys.unraisablehook(event)
+    assert seen == []
+    other = SimpleNamespace(object="something else", exc_value=ValueError())
+    sys.unraisablehook(other)
+    assert seen == [other]

@@ -205,7 +205,6 @@ def broken(folder: Path) -> dict[str, tuple[list[object], str]]:
         "band that is not there": ([image, "red", "--bands", "4,3,2"], "has 3, but `bands` names 4"),
         "bands that are no numbers": ([image, "red", "--bands", "nir,red"], "4,3,2"),
         "two bands": ([image, "red", "--bands", "1,2"], "three bands"),
-        "no sentence": ([image], "At least one sentence"),
         "empty sentence": ([image, ""], "sentence 1 of 1"),
         "blank sentence": ([image, "red", "  "], "sentence 2 of 2"),
         "sentences file missing": ([image, "--sentences", folder / "none.txt"], "none.txt"),
@@ -226,7 +225,7 @@ def broken(folder: Path) -> dict[str, tuple[list[object], str]]:
 
 CASES = [
     "missing file", "zero bytes", "not an image", "cut short", "band that is not there", "bands that are no numbers",
-    "two bands", "no sentence", "empty sentence", "blank sentence", "sentences file missing", "sentences file blank",
+    "two bands", "empty sentence", "blank sentence", "sentences file missing", "sentences file blank",
     "sentences file of another encoding", "sentences file is a folder", "stretch", "tile", "overlap", "threshold",
     "least area", "memory", "too little memory", "ground resolution", "simplification",
 ]  # fmt: skip

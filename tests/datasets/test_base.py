@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rs2sam.datasets.base import Instance, LabelRegions, Sample, image_size, load_pixels, resize_mask
+from rs2sam.datasets.base import Instance, LabelRegions, Sample, resize_mask
+from rs2sam.datasets.images import image_size, load_image, load_pixels
 from rs2sam.datasets.readers.components import connected_components
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.raster import read_scene
 from tests.datasets.scenes import rectangle, scene
+from tests.make_rasters import write_tiff
 
 
 def test_instance_keeps_only_its_rectangle():
@@ -73,6 +77,36 @@ def test_size_comes_from_the_header_and_is_as_the_pixels_are(tmp_path):
     for image in (tmp_path / "turned.jpg", rgb, lambda: rgb):
         assert image_size(image) == (5, 7)
     assert load_pixels(tmp_path / "turned.jpg").shape == (5, 7, 3)
+
+
+def test_images_are_read_as_scenes_are_and_as_they_are_stored(tmp_path, caplog):
+    values = np.random.default_rng(0).uniform(0, 1.3, (8, 9, 4)).astype(np.float32)
+    values[2, 3, :3] = np.nan
+    values[:4, :, 3] = 0
+    path = write_tiff(tmp_path / "a.tif", values, photometric="RGB", alpha="YES")
+    for _ in range(3):
+        image = load_image(path)
+    scene = read_scene(path)
+    np.testing.assert_array_equal(image.rgb, scene.rgb)
+    np.testing.assert_array_equal(image.valid, scene.valid)
+    assert image.warnings == scene.warnings
+    assert sum("data check" in record.getMessage() for record in caplog.records) <= 1
+
+
+def test_transparent_pixels_of_a_data_set_are_black_and_invalid(tmp_path):
+    rgba = np.full((4, 5, 4), 200, np.uint8)
+    rgba[1, 2, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    image = load_image(tmp_path / "a.png")
+    assert np.argwhere(~image.valid).tolist() == [[1, 2]]
+    assert image.rgb[1, 2].tolist() == [0, 0, 0]
+    assert load_image(rgba[..., :3]).valid is None
+
+
+def test_pipes_are_no_images(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(InvalidImageError, match="is a pipe"):
+        load_pixels(tmp_path / "a.png")
 
 
 def test_pixels_of_16_bits_are_stretched_instead_of_cut_off(tmp_path):

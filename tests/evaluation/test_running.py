@@ -14,8 +14,10 @@ from rs2sam.evaluation import EvaluationReport, SampleResult, evaluate
 from rs2sam.evaluation.results import SWEEP_THRESHOLDS
 from rs2sam.evaluation.running import count_sample, evaluate_batches
 from rs2sam.metrics import PixelCounts
+from rs2sam.raster import read_scene
 from rs2sam.segmenter import Segmentation
 from tests.evaluation.stand_in import SIDE, StandIn, rows, sample, two_rows
+from tests.make_rasters import write_tiff
 
 
 def result(kind: str, empty: bool, presence: float | None) -> SampleResult:
@@ -189,3 +191,39 @@ def test_image_and_seconds_are_kept():
 
 def test_process_without_a_sample_answers_nothing():
     assert list(evaluate_batches(StandIn(two_rows), [], "native")) == []
+
+
+def test_pixels_of_which_nothing_is_known_are_in_no_count():
+    unknown = np.zeros((SIDE, SIDE), bool)
+    unknown[:, :2] = True
+    (found,) = evaluate(StandIn(two_rows), [sample("half", rows(1), category_mask=rows(3), ignore=unknown)]).results
+    assert found.counts == PixelCounts(2, 4)
+    assert found.everything == PixelCounts(2, 8)
+    assert found.class_only == PixelCounts(2, 6)
+    assert all(one.union <= 8 for one in found.sweep)
+    (all_unknown,) = evaluate(StandIn(two_rows), [sample("a", rows(1), ignore=np.ones_like(unknown))]).results
+    assert all_unknown.counts == PixelCounts(0, 0)
+    assert all_unknown.target_share == 0
+
+
+def test_nothing_is_found_where_an_image_has_no_data(tmp_path):
+    """As `segment` has it, on the same file."""
+    values = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    values[0, :2] = 7
+    path = write_tiff(tmp_path / "a.tif", values, nodata=7)
+    (found,) = evaluate(StandIn(two_rows), [Sample(path, "half", rows(2), "a")]).results
+    assert found.counts == PixelCounts(6, 8)
+    assert found.sweep[0].intersection <= 6
+
+
+@pytest.mark.parametrize("scale", [254, 10_000])
+def test_an_evaluation_sees_the_pixels_that_segment_sees(tmp_path, scale):
+    """Reflectance above 1 with a nodata of -9999, in the same file."""
+    values = np.random.default_rng(0).uniform(0, 1.02, (SIDE, SIDE, 3)).astype(np.float32) * (254 / scale)
+    values[0, 0] = -9999
+    path = write_tiff(tmp_path / "a.tif", values, nodata=-9999)
+    scene = read_scene(path)
+    one = Sample(path, "half", rows(2), "a")
+    np.testing.assert_array_equal(one.pixels(), scene.rgb)
+    np.testing.assert_array_equal(one.loaded_image().valid, scene.valid)
+    assert one.pixels().std() > 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -443,3 +444,64 @@ def test_words_that_look_like_the_readers_own_marks_are_only_words(sentence):
     scoped = read_sentence(sentence)
     assert scoped.sentence == sentence
     assert "kept" not in scoped.local or "kept" in sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "the ship closest to me",
+        "the ship nearest to us",
+        "the car closest to my house",
+        "the ship closest to where I stand",
+        "the tank nearest to here",
+        "the buildings > 500 m2",
+        "the largest building > 500 m2",
+        "the northern buildings over 500 square meters",
+        "the ships at the left longer than 50 m",
+        "top tanks by area",
+        "the three tanks by area",
+        "the left tanks sorted by size",
+        "the 5% largest buildings",
+        "the ship nearest to the largest ship",
+        "the tank \0 on the left",
+    ],
+)
+def test_what_cannot_be_read_to_its_end_stays_whole(sentence):
+    scoped = read_sentence(sentence)
+    assert (scoped.local, scoped.claims) == (sentence, ())
+
+
+@pytest.mark.parametrize(
+    ("sentence", "local", "claims"),
+    [
+        ("top 3 tanks by size", "the tanks", ["3 largest"]),
+        ("the top two storage tanks by area", "the storage tanks", ["2 largest"]),
+        ("the top 4 ships by length", "the ships", ["4 longest"]),
+        ("the tanks left of the white tank", "the tanks", ["left of [the white tanks]"]),
+        ("the plane on the left of the two planes", "the planes", ["left of another"]),
+        ("the tanks left of the largest tank", "the tanks", ["left of the other | largest"]),
+    ],
+)
+def test_what_is_named_of_the_other_object_counts(sentence, local, claims):
+    scoped = read_sentence(sentence)
+    assert (scoped.local, [str(claim) for claim in scoped.claims]) == (local, claims)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "are " * 480,
+        "x" * 3000,
+        "the " + "big " * 1000 + "tank",
+        "the tank" + " in the upper left" * 300,
+        "and " * 60,
+        "which is located in " * 12,
+        "the tank left of " * 16,
+        "are " * 64,
+        "right of the " * 21,
+    ],
+)
+def test_reading_takes_no_time_however_long_the_sentence(sentence):
+    start = time.process_time()
+    read_sentence(sentence)
+    assert time.process_time() - start < 2

@@ -129,11 +129,49 @@ def test_specks_are_no_smallest_and_count_for_nothing():
     assert meant("the ships on the left", with_speck) == [0, 3, 5]
 
 
-def test_small_regions_are_no_objects_where_they_outnumber_the_others_by_far():
+def test_small_doubtful_regions_are_no_objects_where_they_outnumber_the_others_by_far():
     ships = [at(300, 500, 40), at(700, 500, 44)]
-    boats = [at(100 + 50 * i, 100, 16) for i in range(6)]  # 0.13 of the typical area
+    boats = [at(100 + 50 * i, 100, 16, probability=0.6) for i in range(6)]  # 0.13 of the typical area
     assert meant("the leftmost ship", [*ships, *boats[:5]]) == [2]
     assert meant("the leftmost ship", [*ships, *boats]) == [0]
+
+
+def test_ranks_go_by_all_objects_however_much_larger_one_is():
+    tanks = [at(100 + 100 * i, 100, side) for i, side in enumerate((20, 60, 21, 22, 23))]
+    assert meant("the smallest tank", tanks) == [0]
+    assert meant("the second smallest tank", tanks) == [2]
+    assert meant("the rightmost tank", tanks) == [4]
+    assert meant("the three tanks", tanks) == [1, 3, 4]
+    giant = at(500, 500, 800)
+    assert meant("the smallest tank", [giant, *tanks]) == [1]
+
+
+@pytest.mark.parametrize("kind", ["tank", "storage tank"])
+def test_direction_from_one_of_the_kind_goes_by_the_one_that_is_named(kind):
+    """The largest is the lower right one (880, 890), the topmost the upper left one."""
+    assert meant(f"the {kind}s left of the largest {kind}", FIVE) == [3]
+    assert meant(f"the {kind} below the topmost {kind}", FIVE) == [2, 3, 4]
+    assert meant(f"the {kind}s right of the second largest {kind}", FIVE) == [1]
+    assert meant(f"the smallest {kind} left of the largest {kind}", FIVE) == [3]
+    assert meant(f"the {kind}s left of the leftmost {kind}", FIVE) == []
+    assert meant(f"the {kind}s left of the largest {kind}", FIVE[:1]) == []
+
+
+def test_a_sentence_that_names_one_says_why_several_are_meant():
+    scoped = read_sentence("the ship at the lower left")
+    assert remarks(scoped, None, 0, num_chosen=13) == [
+        "The sentence names one, and 13 regions fit it: all of them are in the result. Say which is meant, as in "
+        '"the largest" or "the leftmost".'
+    ]
+    assert remarks(scoped, None, 0, num_chosen=1) == []
+    for sentence in (
+        "the ships at the lower left",
+        "all ships at the left",
+        "every ship at the left",
+        "the water at the left",
+    ):
+        assert remarks(read_sentence(sentence), None, 0, num_chosen=13) == []
+    assert remarks(read_sentence("the largest ship at the left"), None, 0, num_chosen=2) == []
 
 
 def test_a_number_keeps_the_most_certain():

@@ -30,10 +30,10 @@ def test_blocks_come_back_and_constant_ones_take_no_room(tmp_path):
 def test_what_lies_behind_the_offset_is_cut_off(tmp_path):
     writer = BlockWriter(tmp_path / "b")
     writer.append(0, 0, 0, np.eye(4, dtype=np.uint16))
-    offset = writer.offset
+    offset, checksum = writer.offset, writer.checksum
     writer.append(0, 4, 0, np.eye(4, dtype=np.uint16))
     writer.close()
-    again = BlockWriter(tmp_path / "b", offset)
+    again = BlockWriter(tmp_path / "b", offset, checksum)
     again.append(0, 8, 0, np.eye(4, dtype=np.uint16))
     again.close()
     with BlockReader(tmp_path / "b") as reader:

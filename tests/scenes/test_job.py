@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import BusyError, InvalidInputError
 from rs2sam.scenes.job import Job, key_of
 
 ONE, OTHER = key_of({"a": 1}), key_of({"a": 2})
@@ -54,12 +56,33 @@ def test_jobs_of_other_scenes_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("resume", [True, False])
-def test_two_runs_of_the_same_are_refused(tmp_path, resume):
-    with Job(tmp_path, "a", ONE, resume=resume):
-        with pytest.raises(InvalidInputError, match="Another run is at work"), Job(tmp_path, "a", ONE, resume=resume):
+@pytest.mark.parametrize("key", [ONE, OTHER])
+def test_two_runs_on_one_scene_and_folder_are_refused_whatever_they_look_for(tmp_path, resume, key):
+    with Job(tmp_path, "a", ONE, resume=resume) as job:
+        job.save({"mine": 1}, np.zeros(1, dtype=np.float32))
+        with pytest.raises(BusyError, match="Another run is at work"), Job(tmp_path, "a", key, resume=resume):
             pass
-        with Job(tmp_path, "a", OTHER, resume=resume):
-            assert len(os.listdir(tmp_path)) == 2
+        assert job.load()[0] == {"mine": 1}
+        assert os.listdir(tmp_path) == [job.folder.name]
+
+
+@pytest.mark.slow
+def test_of_many_runs_that_begin_at_once_no_two_are_at_work(tmp_path):
+    code = (
+        "import sys, time; from rs2sam.scenes.job import Job, key_of; from rs2sam.errors import BusyError\n"
+        "from pathlib import Path; root = Path(sys.argv[1])\n"
+        "for turn in range(60):\n"
+        "    try:\n"
+        "        with Job(root / 'out', 'a', key_of({'n': sys.argv[2]}), resume=False):\n"
+        "            (root / 'busy').touch(exist_ok=False); time.sleep(0.002); (root / 'busy').unlink()\n"
+        "            print('done')\n"
+        "    except BusyError:\n"
+        "        time.sleep(0.003)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    runs = [subprocess.Popen([*command, str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
+    assert all("done" in run.communicate()[0] for run in runs)
+    assert [run.returncode for run in runs] == [0] * 4
 
 
 def test_a_state_that_something_else_cut_is_refused(tmp_path):

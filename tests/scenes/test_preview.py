@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rs2sam.drawing import COLOURS
 from rs2sam.raster import read_scene
-from rs2sam.scenes.preview import COLOURS, MAX_SIDE, Picture, draw_preview, format_area, round_length, summarise
+from rs2sam.scenes.preview import MAX_SIDE, Picture, draw_preview, format_area, round_length, summarise
 from rs2sam.views import SceneOptions, segment_scene
 from tests.make_rasters import SCENE, RedSegmenter, write_tiff
 
@@ -32,16 +33,27 @@ def test_a_small_scene_is_enlarged_by_a_whole_number(tmp_path):
     assert preview(tmp_path).width == 960
 
 
-def test_masks_are_outlined_in_the_colour_of_the_legend(tmp_path):
+def test_masks_are_outlined_in_the_colour_of_the_caption_that_stands_out_from_red(tmp_path):
     pixels = np.asarray(preview(tmp_path))
     # The upper left corner of the larger roof, 10 times enlarged.
-    assert (pixels[98:103, 210:480] == COLOURS[0]).all(axis=-1).any(axis=0).all()
-    assert (pixels[640:] == COLOURS[0]).all(axis=-1).sum() > 300
+    assert (pixels[98:103, 210:480] == COLOURS[1]).all(axis=-1).any(axis=0).all()
+    assert (pixels[640:] == COLOURS[1]).all(axis=-1).sum() > 300
+
+
+def test_each_sentence_has_a_panel_of_its_own(tmp_path):
+    one, two = (np.asarray(preview(tmp_path, sentences=names)) for names in (["red"], ["red", "no roofs"]))
+    assert two.shape != one.shape
+    marked = (two == COLOURS[1]).all(axis=-1)
+    rows, columns = np.nonzero(marked)
+    # In one half only: the other panel shows the scene alone.
+    assert rows.max() < two.shape[0] / 2 or columns.max() < two.shape[1] / 2
+    many = np.asarray(preview(tmp_path, sentences=[f"red {n}" for n in range(12)]))
+    assert max(many.shape) <= MAX_SIDE
 
 
 def test_an_absent_object_is_said_in_the_legend_and_not_drawn(tmp_path):
     pixels = np.asarray(preview(tmp_path, sentences=["no roofs"]))
-    assert not (pixels[:640] == COLOURS[0]).all(axis=-1).any()
+    assert not any((pixels[:640] == colour).all(axis=-1).any() for colour in COLOURS)
 
 
 def test_pixels_without_data_are_pale(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
-from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.errors import BusyError, InvalidImageError, InvalidInputError
 from rs2sam.processing import FirstPass
 from rs2sam.raster import ReadOptions, read_scene
 from rs2sam.raster.source import open_source
@@ -686,3 +687,92 @@ def test_a_run_with_a_first_pass_goes_on_to_the_same_bytes(tmp_path, monkeypatch
     run(path, tmp_path / "out", rest, **options)
     assert rest.num_views < whole.num_views
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+# --- what an interrupted run left, damaged ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A scene, the folder of a run on it that was interrupted half-way, and the mask of one that was not."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    path = write_tiff(folder / "a.tif", noise())
+    run(path, folder / "whole", FieldSegmenter(), sentences=["a", "bb"], tile=80, overlap=30)
+
+    class Stopped(FieldSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            if self.num_views > 22:
+                raise KeyboardInterrupt
+            return super().segment_views(pairs, batch_size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rs2sam.scenes.scanning._SAVE_EVERY_S", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            run(path, folder / "out", Stopped(), sentences=["a", "bb"], tile=80, overlap=30, outputs={"resume": True})
+    return path, folder / "out", mask_of(folder / "whole")
+
+
+def test_a_resumed_run_with_flipped_bits_is_an_error_or_the_same(tmp_path, interrupted):
+    path, left, expected = interrupted
+    (hidden,) = left.iterdir()
+    files = [file.name for file in sorted(hidden.iterdir()) if file.stat().st_size]
+    assert {"pixels.blocks", "preview.blocks", "state.npz"} < set(files)
+    assert any(name.startswith("carry-") for name in files)
+    random_state, refused = random.Random(0), dict.fromkeys(files, 0)
+    for number in range(5 * len(files)):
+        name = files[number % len(files)]
+        out = shutil.copytree(left, tmp_path / f"out{number}")
+        file = out / hidden.name / name
+        content = bytearray(file.read_bytes())
+        content[random_state.randrange(len(content))] ^= 1 << random_state.randrange(8)
+        file.write_bytes(content)
+        try:
+            run(path, out, FieldSegmenter(), sentences=["a", "bb"], tile=80, overlap=30, outputs={"resume": True})
+        except InvalidInputError as error:
+            refused[name] += "must be whole to be continued" in str(error)
+        else:
+            np.testing.assert_array_equal(mask_of(out), expected)
+    assert all(refused.values()), refused
+
+
+def test_a_resumed_run_with_a_shorter_file_is_refused(tmp_path, interrupted):
+    path, left, _ = interrupted
+    for name in ("pixels.blocks", "preview.blocks"):
+        out = shutil.copytree(left, tmp_path / name)
+        (file,) = out.rglob(name)
+        file.write_bytes(file.read_bytes()[:-3])
+        with pytest.raises(InvalidInputError, match="must be whole to be continued"):
+            run(path, out, FieldSegmenter(), sentences=["a", "bb"], tile=80, overlap=30, outputs={"resume": True})
+
+
+def test_of_two_runs_into_one_folder_the_second_is_refused_and_nothing_is_replaced(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise())
+    seen = []
+
+    class Watched(FieldSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            if not seen:
+                for sentence in ("a", "other"):
+                    with pytest.raises(BusyError, match="Another run is at work") as caught:
+                        run(path, tmp_path / "out", FieldSegmenter(), sentences=[sentence])
+                    seen.append(caught.value)
+            return super().segment_views(pairs, batch_size)
+
+    run(path, tmp_path / "out", Watched(), sentences=["a"])
+    assert len(seen) == 2
+    assert json.loads((tmp_path / "out" / "a_result.json").read_text())["sentences"][0]["sentence"] == "a"
+
+
+def test_results_that_appear_while_a_run_is_prepared_are_not_replaced(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise())
+
+    class Late(FieldSegmenter):
+        @property
+        def min_presence(self):
+            if not (tmp_path / "out").exists():
+                run(path, tmp_path / "out", FieldSegmenter(), sentences=["first"])
+            return 0.0
+
+    with pytest.raises(InvalidInputError, match="already holds results"):
+        run(path, tmp_path / "out", Late(), sentences=["second"], min_presence=None)
+    assert json.loads((tmp_path / "out" / "a_result.json").read_text())["sentences"][0]["sentence"] == "first"

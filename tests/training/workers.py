@@ -220,7 +220,7 @@ def _little_disk() -> Callable[[int], Any]:
 
 def _missing_image() -> Callable[[int], Any]:
     def draw(index: int) -> Any:
-        from rs2sam.datasets.base import load_pixels
+        from rs2sam.datasets.images import load_pixels
 
         if index == 5:
             load_pixels(Path("pictures/gone.jpg"))

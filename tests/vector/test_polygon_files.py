@@ -26,6 +26,7 @@ from rs2sam.vector.polygon_files import (
     layers_of,
     reshape,
 )
+from rs2sam.vector.regions import PixelRegion
 from tests.conftest import REPOSITORY
 from tests.vector.test_regions import UTM, as_mask, collect
 
@@ -312,3 +313,22 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     names = {"height": 60, "width": 60, "georeference": UTM, "strips": strips, "path": tmp_path / "a.gpkg"}
     exec(example, names)
     assert read(tmp_path / "a.gpkg")[1]["area_px"].tolist() == [60 * 61 // 2]
+
+
+def test_an_outline_that_crosses_itself_where_it_is_placed_is_replaced_by_the_exact_one(tmp_path, monkeypatch):
+    """Far from the origin of a CRS, corners that lie close are rounded onto each other."""
+    exact = shapely.box(0, 0, 10, 10)
+    gap = 1e-9
+    squared = shapely.Polygon([(0, 0), (10, 0), (10, 5), (2, 5 + gap), (10, 5 + 2 * gap), (10, 10), (0, 10)])
+    region = PixelRegion(exact, 100, 0.9, None, 0)
+    place = Georeference(Affine(1, 0, 5e8, 0, -1, 5e8), None)
+    assert squared.is_valid
+    assert not shapely.is_valid(place.place([squared]))[0]
+    monkeypatch.setattr("rs2sam.vector.polygon_files.reshape", lambda *_: np.array([squared], dtype=object))
+    path = tmp_path / "a.geojson"
+    with PolygonWriter(path, "geojson", place, (10, 10), PolygonShape(orthogonal=True)) as writer:
+        writer.write([region], RegionLabels("a roof", 1, "m", "s"))
+    (feature,) = json.loads(path.read_text())["features"]
+    written = shapely.geometry.shape(feature["geometry"])
+    assert written.is_valid
+    assert written.equals(place.place([exact])[0])

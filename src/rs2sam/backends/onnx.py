@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 _LOG_ERRORS = 3
 
 
-_INPUTS = ("pixel_values", "union_pixel_values", "input_ids", "attention_mask")
+_FLOATS, _IDS = "tensor(float)", "tensor(int64)"
+_INPUTS = {
+    "pixel_values": (_FLOATS, 4),
+    "union_pixel_values": (_FLOATS, 4),
+    "input_ids": (_IDS, 2),
+    "attention_mask": (_IDS, 2),
+}
+_OUTPUTS = {
+    "low_res_logits": (_FLOATS, 3),
+    "pseudo_mask": (_FLOATS, 3),
+    "presence_logits": (_FLOATS, 1),
+    "iou_scores": (_FLOATS, 1),
+}
+"""Type and number of axes of the arrays of `Backend.run` and `BackendOutput`."""
 
 
 class OnnxBackend:
@@ -71,12 +84,14 @@ class OnnxBackend:
         options = _session_options(onnxruntime.SessionOptions(), threads)
         providers = _providers(device, onnxruntime.get_available_providers())
         try:
-            return cls(onnxruntime.InferenceSession(str(file), options, providers=providers))
+            session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise CheckpointError(
                 f"{file} cannot be loaded ({error}). Copy the whole model folder again; the graph reads its weights "
                 "from the files beside it."
             ) from error
+        _check_signature(session, file)
+        return cls(session)
 
     def run(
         self,
@@ -96,8 +111,30 @@ class OnnxBackend:
 
     def _run(self, arrays: tuple[Any, ...]) -> BackendOutput:
         """Answer a batch of a size that the graph takes."""
-        found = self._session.run(self._outputs, dict(zip(_INPUTS, arrays, strict=True)))
+        try:
+            found = self._session.run(self._outputs, dict(zip(_INPUTS, arrays, strict=True)))
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(_INPUTS, arrays, strict=True))
+            raise CheckpointError(
+                f"{ONNX_FILE} cannot compute with {shapes} ({error}). It may be of another model than the "
+                "preprocessor_config.json beside it: copy the whole model folder again."
+            ) from error
         return BackendOutput(**{name: np.asarray(array) for name, array in zip(self._outputs, found, strict=True)})
+
+
+def _check_signature(session: InferenceSession, file: Path) -> None:
+    """Raise CheckpointError unless a graph takes and gives what a model of rs2sam does."""
+    sides = ((session.get_inputs(), _INPUTS, set(_INPUTS)), (session.get_outputs(), _OUTPUTS, {"low_res_logits"}))
+    for given, known, needed in sides:
+        wrong = [one.name for one in given if (one.type, len(one.shape)) != known.get(one.name)]
+        missing = sorted(needed - {one.name for one in given})
+        if wrong or missing:
+            received = ", ".join(f"{one.name} {one.type} of {len(one.shape)} axes" for one in given)
+            expected = ", ".join(f"{name} {kind} of {axes} axes" for name, (kind, axes) in known.items())
+            raise CheckpointError(
+                f"{file} is no graph of rs2sam, which has {expected}, but it has {received or 'nothing'}. Copy "
+                "the whole model folder again, or export it with `rs2sam export --format onnx`."
+            )
 
 
 def _fixed(size: int | str | None) -> int | None:

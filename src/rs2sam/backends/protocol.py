@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from rs2sam.errors import CheckpointError
+
 if TYPE_CHECKING:
     from rs2sam.imaging import RGB
     from rs2sam.processing import ProcessingConfig
@@ -40,6 +42,43 @@ class BackendOutput:
     pseudo_mask: FloatArray | None = None
     presence_logits: FloatArray | None = None
     iou_scores: FloatArray | None = None
+
+
+def check_output(output: BackendOutput, num_sentences: int) -> None:
+    """Refuse what is no answer: other shapes, or values that are not finite, which would read as "nothing found".
+
+    Args:
+        output: what a backend gave.
+        num_sentences: that it was asked about.
+
+    Raises:
+        CheckpointError: an array has another shape or type, or holds NaN or infinity.
+    """
+    arrays = {
+        "low_res_logits": (output.low_res_logits, 3),
+        "presence_logits": (output.presence_logits, 1),
+        "iou_scores": (output.iou_scores, 1),
+    }
+    for name, (array, num_axes) in arrays.items():
+        if array is None and num_axes == 1:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != num_axes or not array.size:
+            kind = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise CheckpointError(
+                f"A model's `{name}` must be floats of {num_axes} axes, received {kind}. The weights are of another "
+                "model; copy the model folder again."
+            )
+        if len(array) != num_sentences:
+            raise CheckpointError(
+                f"A model's `{name}` must be of {num_sentences} sentences, received {len(array)}. The weights are of "
+                "another model; copy the model folder again."
+            )
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"A model's `{name}` must be finite, but it computed NaN or infinity. Its weights or its "
+                "preprocessor_config.json are damaged, or it overflows in half precision: copy the model folder "
+                "again, or use the precision float32."
+            )
 
 
 class Backend(Protocol):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, safe_key
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.fields import a_path
 from rs2sam.files import refuse_special_file
 from rs2sam.raster.opening import check_utf8
 from rs2sam.raster.scene import is_local
@@ -54,7 +55,9 @@ class Shard:
         return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
 
 
-def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = None, out: Path) -> list[SceneInput]:
+def find_scenes(
+    given: str | Path, *, asset: str | None = None, pattern: str | None = None, out: Path
+) -> list[SceneInput]:
     """The scenes that an input names, ordered by key.
 
     Args:
@@ -69,6 +72,7 @@ def find_scenes(given: str, *, asset: str | None = None, pattern: str | None = N
         InvalidInputError: when it cannot be read, two scenes would write the same files, or `out` is the very folder
             that is searched.
     """
+    given = a_path("given", given)
     if pattern is not None and not Path(given).is_dir():
         raise InvalidInputError(
             f"`--pattern` chooses files of a folder, but {given!r} is none. Leave it out, or name a folder."

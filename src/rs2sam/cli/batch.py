@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from rs2sam.cli.commands import EXIT_ERROR
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.scene import scene_options, settings_from
+from rs2sam.cli.scene import all_sentences, scene_options, settings_from
 from rs2sam.errors import InvalidInputError, require
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ def batch(ctx: click.Context, /, given: str, sentence: tuple[str, ...], folder: 
     """
     quiet = is_quiet(ctx)
     _refuse_ray_options(ctx)
-    plan = make_plan(given, sentence, folder, options)
+    _refuse_expanded_glob(sentence)
+    sentences = all_sentences(ctx, sentence, options["sentences_file"], given)
+    plan = make_plan(given, sentences, folder, options)
     engine = choose_engine(plan, options)
     if options["dry_run"]:
         click.echo(describe_plan(plan))
@@ -146,20 +148,17 @@ def batch(ctx: click.Context, /, given: str, sentence: tuple[str, ...], folder: 
 batch.params = [parameter for parameter in batch.params if parameter.name != "resume"]
 
 
-def make_plan(given: str, sentence: tuple[str, ...], folder: Path, options: Mapping[str, Any]) -> BatchPlan:
+def make_plan(given: str, given_sentences: tuple[str, ...], folder: Path, options: Mapping[str, Any]) -> BatchPlan:
     """Everything that can be checked before a model is loaded."""
     from rs2sam.batch.engine import BatchSettings
     from rs2sam.batch.inputs import Shard, find_scenes
     from rs2sam.batch.run import BatchPlan
     from rs2sam.batch.schedule import RetryPolicy
-    from rs2sam.cli.scene import read_sentences
     from rs2sam.views.options import check_sentences
 
-    _refuse_expanded_glob(sentence)
-    sentences = [*sentence, *(read_sentences(options["sentences_file"]) if options["sentences_file"] else ())]
-    check_sentences(sentences)
+    check_sentences(given_sentences)
     # Answered twice, a sentence would be counted twice; the same one may stand in the command and in the file.
-    sentences = list(dict.fromkeys(sentences))
+    sentences = list(dict.fromkeys(given_sentences))
     settings = settings_from({**options, "resume": True})
     catalog = options["catalog"]
     if catalog is None:

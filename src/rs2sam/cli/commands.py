@@ -6,12 +6,18 @@ answers at once. Errors of rs2sam end here: one line on stderr and exit code 1, 
 
 from __future__ import annotations
 
+import difflib
 import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import click
 
+from rs2sam.cli.process import Terminated, ending_politely, give_up_output, is_of_output, open_streams
 from rs2sam.errors import RS2SAMError
 
 EXIT_ERROR = 1
@@ -22,7 +28,7 @@ Exit codes:
   0    done; an empty result ("nothing found") is a result
   1    something rs2sam knows about: the line "error: ..." says what to do
   2    wrong usage of the command line
-  130  interrupted with Ctrl-C
+  130  interrupted with Ctrl-C; 129, 143: stopped by SIGHUP, SIGTERM
 """
 
 # name -> (module, one line of help); the line is the first of the command's own help, which a test checks.
@@ -67,10 +73,39 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a known error or an interruption becomes one line and its exit code."""
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of a misspelled one the nearest is named."""
         try:
-            return super().invoke(ctx)
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; an output that cannot be written to is one line."""
+        open_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if not is_of_output(error):
+                raise
+            give_up_output()
+            with suppress(OSError):
+                click.echo(f"error: the output cannot be written ({error.strerror}). Free space there.", err=True)
+            sys.exit(EXIT_ERROR)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a known error, an interruption or a signal becomes one line and its exit code."""
+        try:
+            with ending_politely():
+                return super().invoke(ctx)
+        except Terminated as stop:
+            click.echo(str(stop), err=True)
+            ctx.exit(stop.exit_code)
         except RS2SAMError as error:
             logging.getLogger(__name__).debug("traceback of the error below", exc_info=True)
             click.echo(f"error: {error}", err=True)
@@ -102,6 +137,26 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     logger = logging.getLogger("rs2sam")
     logger.handlers = [handler]
     logger.setLevel(level)
+    if not isinstance(sys.unraisablehook, _UnraisableHook):
+        sys.unraisablehook = _UnraisableHook(sys.unraisablehook)
+
+
+class _UnraisableHook:
+    """Keeps tracebacks of rasterio's log off stderr: it cannot decode what GDAL says of tags that are no UTF-8.
+
+    Args:
+        other: the hook for everything else.
+    """
+
+    def __init__(self, other: Callable[[Any], object]) -> None:
+        self._other = other
+
+    def __call__(self, unraisable: Any) -> None:
+        """Take what cannot be raised."""
+        if "rasterio._env" in str(unraisable.object):
+            logging.getLogger(__name__).debug("GDAL says something that is no UTF-8: %s", unraisable.exc_value)
+        else:
+            self._other(unraisable)
 
 
 class _LevelFormatter(logging.Formatter):

@@ -63,7 +63,11 @@ def export(
     from rs2sam.export.exported import Shapes
     from rs2sam.export.folder import ExportOptions, export_model
 
-    report = export_model(model, out, ExportOptions(shapes=Shapes(batch, length), **options))
+    def say(line: str) -> None:
+        if not is_quiet(ctx):
+            click.echo(f"export: {line}", err=True)
+
+    report = export_model(model, out, ExportOptions(shapes=Shapes(batch, length), **options), say)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     elif not is_quiet(ctx):

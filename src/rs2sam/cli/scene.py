@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
     from rs2sam.scenes.outputs import OutputOptions
     from rs2sam.segmenter import Segmenter
     from rs2sam.views.options import SceneOptions
+
+_LOGGER = logging.getLogger(__name__)
+_NO_SENTENCES = frozenset(
+    re.findall(
+        r"\w+",
+        "the a an all every each any both some this that these those of in on at to by near next nearest closest left"
+        " right upper lower top bottom and or with without from between above below largest smallest large small big",
+    )
+)
+"""Words that name nothing by themselves."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -173,6 +185,35 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
             orthogonal=options["orthogonal"],
         ),
     )
+
+
+def all_sentences(ctx: click.Context, given: Sequence[str], file: Path | None, before: str) -> tuple[str, ...]:
+    """The sentences of a command line and of a file; says where quotes seem to be missing.
+
+    Args:
+        ctx: of the command.
+        given: arguments that are sentences.
+        file: of `--sentences`.
+        before: the arguments before, for the message.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not given and file is None:
+        raise click.UsageError(
+            "Missing argument 'SENTENCE': say what to find, e.g. \"the storage tanks\", or give a file by --sentences.",
+            ctx,
+        )
+    loose = [text for text in given if text.strip().lower() in _NO_SENTENCES]
+    if len(given) > 1 and loose:
+        _LOGGER.warning(
+            '%r alone is no sentence: were quotes forgotten? One sentence is one argument: rs2sam %s %s "%s"',
+            loose[0],
+            ctx.info_name,
+            before,
+            " ".join(given),
+        )
+    return (*given, *(read_sentences(file) if file is not None else ()))
 
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.scene import load_segmenter, read_sentences, scene_options, settings_from
+from rs2sam.cli.scene import all_sentences, load_segmenter, scene_options, settings_from
 from rs2sam.errors import InvalidImageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder
     that was found. Memory does not depend on the image's height; a killed run goes on with --resume.
     """
     quiet = is_quiet(ctx)
-    request = request_from(image, sentence, folder, options)
+    sentences = all_sentences(ctx, sentence, options["sentences_file"], image)
+    request = request_from(image, sentences, folder, options)
     request.check()
     segmenter = load_segmenter(options["model"], options["backend"], options["device"], options["threads"])
     if options["mirror"]:
@@ -81,15 +82,14 @@ def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder
         )
 
 
-def request_from(image: str, given: tuple[str, ...], folder: Path, options: Mapping[str, Any]) -> SceneRequest:
+def request_from(image: str, sentences: tuple[str, ...], folder: Path, options: Mapping[str, Any]) -> SceneRequest:
     """The command line as a request; raises what it says wrongly."""
     from rs2sam.scenes.run import SceneRequest
 
     settings = settings_from(options)
-    listed = read_sentences(options["sentences_file"]) if options["sentences_file"] else ()
     return SceneRequest(
         image=image,
-        sentences=(*given, *listed),
+        sentences=sentences,
         folder=folder,
         reading=settings.reading,
         options=settings.options,

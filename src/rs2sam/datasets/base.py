@@ -10,24 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
-from rs2sam.imaging import read_image
+from rs2sam.datasets.images import ImageSource, LoadedImage, Pixels, image_size, load_image, load_pixels
+from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 Mask: TypeAlias = NDArray[np.bool_]
 """(H, W) bool, True = foreground."""
-Pixels: TypeAlias = NDArray[np.uint8]
-"""(H, W, 3) uint8, RGB."""
-ImageSource: TypeAlias = "Path | Pixels | Callable[[], Pixels]"
-"""A file, the pixels themselves, or a function that makes them."""
-MaskSource: TypeAlias = "Mask | Callable[[], Mask] | None"
+
+
+@runtime_checkable
+class PartialMask(Protocol):
+    """A function that reads a mask, and knows of which pixels it says nothing."""
+
+    def __call__(self) -> Mask:
+        """(H, W) bool, True = foreground."""
+
+    def ignored(self) -> Mask | None:
+        """(H, W) bool, True = nothing is known; None: everything is."""
+
+
+MaskSource: TypeAlias = "Mask | Callable[[], Mask] | PartialMask | None"
 """A mask, a function that reads it, or None: there is none."""
 
 WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park": "vegetation"}
@@ -35,8 +43,6 @@ WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park
 
 # RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
 _MAX_MISFIT = 0.02
-# What PIL turns into 8-bit RGB without loss of range.
-_PLAIN_MODES = {"1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -199,6 +205,8 @@ class Sample:
         image_id: the image; all sentences about one image share it. None where the dataset has no such id.
         raw_sentence: the sentence with the white space around it that its file has; None: the same as `sentence`. Read
             by `published_sentence`.
+        ignore: (H, W) bool or a function returning it: pixels of which nobody knows whether they are meant, left out of
+            losses and metrics. None: as `mask` says (`PartialMask`), else none. Read by `ignored`.
     """
 
     image: ImageSource
@@ -212,6 +220,7 @@ class Sample:
     ref_id: str | None = None
     image_id: str | None = None
     raw_sentence: str | None = None
+    ignore: MaskSource = None
 
     @property
     def published_sentence(self) -> str:
@@ -233,8 +242,17 @@ class Sample:
             DataNotFoundError: there is no such file.
             InvalidImageError: it cannot be read.
         """
+        return self.loaded_image().rgb
+
+    def loaded_image(self) -> LoadedImage:
+        """Read the image with what is known of its validity.
+
+        Raises:
+            DataNotFoundError: there is no such file.
+            InvalidImageError: it cannot be read.
+        """
         with self._named():
-            return load_pixels(self.image)
+            return load_image(self.image)
 
     def image_size(self) -> tuple[int, int]:
         """Height and width of the image in pixels; of a file the header alone is read."""
@@ -243,11 +261,22 @@ class Sample:
 
     def loaded(self) -> Sample:
         """Return this sample with its masks read: they are decoded once, however often they are asked for."""
-        return replace(self, mask=self._read(self.mask), category_mask=self._read(self.category_mask))
+        mask, category_mask = self._read(self.mask), self._read(self.category_mask)
+        return replace(self, mask=mask, category_mask=category_mask, ignore=self.unknown())
 
     def annotation(self) -> Mask | None:
         """Read the mask at the size in which it was annotated, which may differ from the image's; None if absent."""
         return self._read(self.mask)
+
+    def unknown(self) -> Mask | None:
+        """Read which pixels are left out, at the size in which they were annotated; None: none."""
+        if self.ignore is None and isinstance(self.mask, PartialMask):
+            return self._read(self.mask.ignored)
+        return self._read(self.ignore)
+
+    def ignored(self, size_hw: tuple[int, int], resize_to: tuple[int, int] | None = None) -> Mask | None:
+        """Read which pixels are left out of losses and metrics; sizes as in `target`. None: none."""
+        return self._fitted(self.unknown(), size_hw, resize_to)
 
     def target(self, size_hw: tuple[int, int], resize_to: tuple[int, int] | None = None) -> Mask:
         """Read the mask, or make an empty one where nothing is meant.
@@ -295,7 +324,7 @@ class Sample:
             )
         return resize_mask(mask, resize_to or size_hw or mask.shape)
 
-    def _read(self, source: MaskSource) -> Mask | None:
+    def _read(self, source: MaskSource | Callable[[], Mask | None]) -> Mask | None:
         """Read a mask source."""
         with self._named():
             return source() if callable(source) else source
@@ -330,61 +359,3 @@ def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:
 def fits(mask_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
     """Whether each side of a mask is the image's, up to the misfit that is known from published data."""
     return all(abs(m - s) <= _MAX_MISFIT * s for m, s in zip(mask_hw, size_hw, strict=True))
-
-
-def load_pixels(image: ImageSource) -> Pixels:
-    """Read an image source as it is stored: an EXIF orientation is not applied, since masks know nothing of it.
-
-    Args:
-        image: file, (H, W, 3) uint8 array, or a function returning one. Files of more than 8 bits or of formats that
-            PIL does not know are read as `rs2sam.imaging` does it.
-
-    Returns:
-        (H, W, 3) uint8, RGB.
-
-    Raises:
-        DataNotFoundError: there is no such file.
-        InvalidImageError: it cannot be read; the message names it.
-    """
-    if isinstance(image, np.ndarray):
-        return image
-    if callable(image):
-        return image()
-    with _reading(image), Image.open(image) as file:
-        if (
-            file.mode in _PLAIN_MODES
-            and "transparency" not in file.info
-            and ";16" not in str(getattr(file, "tile", ""))
-        ):
-            return np.asarray(file.convert("RGB"))
-    return read_image(image)
-
-
-def image_size(image: ImageSource) -> tuple[int, int]:
-    """Height and width of an image in pixels, from a file's header where it is one.
-
-    Raises:
-        DataNotFoundError: there is no such file.
-        InvalidImageError: it cannot be read.
-    """
-    if isinstance(image, Path):
-        with _reading(image), Image.open(image) as file:
-            return file.height, file.width
-    height, width = load_pixels(image).shape[:2]
-    return height, width
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what PIL raises about a file into errors that name it; pass over formats that only GDAL may know."""
-    try:
-        yield
-    except UnidentifiedImageError:
-        return
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"no image `{path}`; bring it back, or take it out of the data set") from error
-    # PIL reports broken PNG files as SyntaxError, impossible sizes as ValueError.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidImageError(
-            f"`{path}` cannot be read as an image: {error}. Replace it, or take it out of the data set."
-        ) from error

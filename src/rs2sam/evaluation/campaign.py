@@ -243,7 +243,8 @@ def hash_samples(samples: Sequence[Sample]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
         shown, meant = image_fingerprint(sample.image), mask_fingerprint(sample.mask)
-        digest.update(json.dumps([sample.id, sample.sentence, shown, meant]).encode())
+        unknown = [] if sample.ignore is None else [mask_fingerprint(sample.ignore)]
+        digest.update(json.dumps([sample.id, sample.sentence, shown, meant, *unknown]).encode())
     return digest.hexdigest()
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from rs2sam.datasets.base import Mask, Pixels, Sample
+from rs2sam.datasets.base import Mask, Sample
+from rs2sam.datasets.images import Pixels
 from rs2sam.drawing import mask_at, overlay
 from rs2sam.evaluation.results import SampleResult
-from rs2sam.evaluation.running import asked_sentence
+from rs2sam.evaluation.running import asked_sentence, where_there_is_data
 from rs2sam.metrics import Protocol
 from rs2sam.segmenter import Segmenter
 
@@ -91,13 +92,15 @@ def draw_picture(
         protocol: under which it was asked.
         side: longer side of each of the three pictures [px].
     """
-    rgb = sample.pixels()
+    image = sample.loaded_image()
+    rgb = image.rgb
     height, width = rgb.shape[:2]
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
     pairs = [(rgb, asked_sentence(sample, protocol))]
     (answer,) = segmenter.segment_views(pairs, 1, min_presence=segmenter.min_presence)
+    answer = where_there_is_data((image, sample), answer)
     target, mask = (mask_at(one, size) for one in (sample.target((height, width)), answer.mask))
     strip = Image.new("RGB", (3 * size[0] + 2 * _GAP, size[1]), "white")
     meant = overlay(small.astype(np.float32), [(target, TARGET_COLOUR)])

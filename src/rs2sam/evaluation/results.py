@@ -56,7 +56,8 @@ class SampleResult:
     @property
     def target_share(self) -> float:
         """Area of the target as a share of the image, in [0, 1]."""
-        return self.everything.intersection / self.everything.union
+        # All of a target may be unknown.
+        return self.everything.intersection / max(1, self.everything.union)
 
     def as_record(self, protocol: Protocol) -> dict[str, Any]:
         """Ready for one line of JSON; `iou` is for the reader, the rest restores the result exactly."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rs2sam.datasets.base import Mask, Pixels, Sample
+from rs2sam.datasets.base import Mask, Sample, resize_mask
+from rs2sam.datasets.images import LoadedImage
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.results import MASK_PROBABILITY, SWEEP_THRESHOLDS, UNKNOWN, EvaluationReport, SampleResult
 from rs2sam.metrics import PixelCounts, Protocol
@@ -72,13 +75,22 @@ def evaluate_batches(
     size_hw = (segmenter.image_size,) * 2 if protocol == "published" else None
     for batch in _read_ahead(batches):
         start = time.perf_counter()
-        pairs = [(rgb, asked_sentence(one, protocol)) for rgb, one in batch]
+        pairs = [(image.rgb, asked_sentence(one, protocol)) for image, one in batch]
         answers = segmenter.segment_views(pairs, len(batch), size_hw, segmenter.min_presence)
         seconds = (time.perf_counter() - start) / len(batch)
         yield [
-            (count_sample(sample, (rgb.shape[0], rgb.shape[1]), answer, size_hw, seconds), answer)
-            for (rgb, sample), answer in zip(batch, answers, strict=True)
+            (count_sample(sample, image.size_hw, answer, size_hw, seconds), answer)
+            for (image, sample), answer in zip(batch, map(where_there_is_data, batch, answers), strict=True)
         ]
+
+
+def where_there_is_data(asked: tuple[LoadedImage, Sample], answer: Segmentation) -> Segmentation:
+    """An answer without the pixels of which the image has no data, as `Segmenter.segment` gives it."""
+    valid = asked[0].valid
+    if valid is None:
+        return answer
+    valid = resize_mask(valid, answer.mask.shape)
+    return replace(answer, mask=answer.mask & valid, probability=answer.probability * valid)
 
 
 def asked_sentence(sample: Sample, protocol: Protocol) -> str:
@@ -108,8 +120,9 @@ def count_sample(
     sample = sample.loaded()  # each mask is asked for twice
     annotation = sample.annotation()
     target = sample.target(image_hw, size_hw)
+    ignore = sample.ignored(image_hw, size_hw)
     of_class = sample.category_target(image_hw, size_hw)
-    counts = PixelCounts.of(answer.mask, target)
+    counts = PixelCounts.of(answer.mask, target, ignore)
     return SampleResult(
         id=sample.id,
         sentence=sample.sentence,
@@ -118,31 +131,35 @@ def count_sample(
         # A small target may vanish when it is resized; it is meant all the same.
         is_empty=annotation is None or not annotation.any(),
         counts=counts,
-        everything=PixelCounts.of(np.ones_like(target), target),
-        class_only=None if of_class is None else PixelCounts.of(of_class, target),
+        everything=PixelCounts.of(np.ones_like(target), target, ignore),
+        class_only=None if of_class is None else PixelCounts.of(of_class, target, ignore),
         presence=answer.presence,
         score=answer.score,
         image_id=sample.image_id,
-        sweep=_sweep(answer, target, counts),
+        sweep=_sweep(answer.probability, target, counts, ignore),
         seconds=seconds,
     )
 
 
-def _sweep(answer: Segmentation, target: Mask, counts: PixelCounts) -> tuple[PixelCounts, ...]:
+def _sweep(
+    probability: NDArray[np.float32], target: Mask, counts: PixelCounts, ignore: Mask | None
+) -> tuple[PixelCounts, ...]:
     """Counts at each threshold; at 0.5 those of the mask itself, which a rounded probability may miss by a pixel."""
-    inside, num_target = answer.probability[target], int(np.count_nonzero(target))
+    if ignore is not None:
+        probability, target = probability[~ignore], target[~ignore]
+    inside, num_target = probability[target], int(np.count_nonzero(target))
     found = []
     for threshold in SWEEP_THRESHOLDS:
         if threshold == MASK_PROBABILITY:
             found.append(counts)
             continue
         intersection = int(np.count_nonzero(inside > threshold))
-        num_found = int(np.count_nonzero(answer.probability > threshold))
+        num_found = int(np.count_nonzero(probability > threshold))
         found.append(PixelCounts(intersection, num_found + num_target - intersection))
     return tuple(found)
 
 
-def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[Pixels, Sample]]]:
+def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[LoadedImage, Sample]]]:
     """Read images and masks of the next batch while the model works on this one."""
     if not batches:  # more processes than samples
         return
@@ -155,6 +172,6 @@ def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[Pixe
             yield batch
 
 
-def _read(batch: Sequence[Sample]) -> list[tuple[Pixels, Sample]]:
+def _read(batch: Sequence[Sample]) -> list[tuple[LoadedImage, Sample]]:
     """Pixels and decoded masks of a batch."""
-    return [(sample.pixels(), sample.loaded()) for sample in batch]
+    return [(sample.loaded_image(), sample.loaded()) for sample in batch]

@@ -13,6 +13,7 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -72,13 +73,16 @@ class ExportOptions:
             )
 
 
-def export_model(model: str | Path, out: str | Path, options: ExportOptions) -> dict[str, Any]:
+def export_model(
+    model: str | Path, out: str | Path, options: ExportOptions, say: Callable[[str], object] = logger.info
+) -> dict[str, Any]:
     """Write a model as a folder for other programs; it appears only once it is whole and checked.
 
     Args:
         model: a known model, a folder, or a hub id.
         out: the folder to write.
         options: what.
+        say: is told what is done now, a line each.
 
     Returns:
         The content of `export.json`.
@@ -103,7 +107,8 @@ def export_model(model: str | Path, out: str | Path, options: ExportOptions) -> 
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
         draft = Path(name) / "export"
         draft.mkdir()
-        report = _write(source, draft, options)
+        report = _write(source, draft, options, say)
+        say("checking what was written against torch")
         load_export(draft)
         if out.exists():
             shutil.rmtree(out)
@@ -144,8 +149,9 @@ def load_export(folder: str | Path, check: bool = True) -> Backend:
     return backend
 
 
-def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
+def _write(source: Path, draft: Path, options: ExportOptions, say: Callable[[str], object]) -> dict[str, Any]:
     """All files of an export; returns the content of `export.json`."""
+    say(f"reading the model in {source}")
     processor = Processor.from_folder(source)
     processor.save(draft)
     for name in (CONFIG_FILE, "README.md"):
@@ -156,9 +162,11 @@ def _write(source: Path, draft: Path, options: ExportOptions) -> dict[str, Any]:
     options.shapes.check(config)
     outputs = output_names(config)
     picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    say("computing an answer to compare with")
     answer = _answer(reference, processor, picture)
     stored: dict[str, Any] = {name: getattr(answer, name) for name in outputs}
     np.savez(draft / CHECK_FILE, picture=picture, sentence=np.array(CHECK_SENTENCE), **stored)
+    say(f"writing it for {options.to}; this takes a minute or more")
     if options.to == "onnx":
         for file in [*weight_files(source), source / INDEX_FILE]:
             if file.is_file():

@@ -21,10 +21,12 @@ from rs2sam.language.claims import Anchor, Claim, Count, Direction, Place, Rank,
 ToMap: TypeAlias = tuple[float, float, float, float]
 """(a, b, d, e) of an affine transform: a step of (x, y) pixels goes a x + b y east and d x + e y north."""
 
-SPECK_SHARE, DOUBTFUL_SHARE, DOUBTFUL_CROWD = 0.03, 0.2, 3
-"""Ranks and numbers leave out regions smaller than the first share of the typical one (half of all pixels lie in
-regions of at least its size): "the smallest ship" is not a stray pixel. Where regions smaller than the second share
-outnumber the others by the third figure, as when a model litters a scene with false alarms, these are left out too."""
+SPECK_PX, SPECK_SHARE, DOUBTFUL_SHARE, DOUBTFUL_CROWD, CERTAIN_SHARE = 25, 0.03, 0.2, 3, 0.85
+"""Ranks and numbers go by all objects, and leave out what is none: regions of fewer pixels than the first figure that
+are smaller than the second figure's share of the typical one (half of all pixels lie in regions of at least its size),
+as "the smallest ship" is not a stray pixel; and small regions that the model is less sure of, their mean probability
+below the last share of the mean over all pixels. These are left out below the second share of the typical area, or
+below the third where they outnumber the others by the fourth figure, as when a model litters a scene."""
 
 _HALF = 0.46  # between the centres that are certainly left (0.4) and certainly not (0.53)
 _MIDDLE = 0.2  # between 0.13 (certainly in the middle) and 0.26 (certainly not)
@@ -134,13 +136,16 @@ def choose(
     return chooser.choose(np.arange(len(candidates)), claims)
 
 
-def remarks(scoped: ScopedSentence, to_map: ToMap | None, num_landmarks: int) -> list[str]:
+def remarks(
+    scoped: ScopedSentence, to_map: ToMap | None, num_landmarks: int, num_chosen: int | None = None
+) -> list[str]:
     """What a user should know about how a sentence was decided.
 
     Args:
         scoped: the sentence.
         to_map: as in `choose`.
         num_landmarks: regions found for `scoped.landmark`.
+        num_chosen: regions that `choose` gave; None: unknown.
 
     Returns:
         Sentences; none where there is nothing to say.
@@ -150,6 +155,11 @@ def remarks(scoped: ScopedSentence, to_map: ToMap | None, num_landmarks: int) ->
         said.append("The scene does not say where north is: up was taken as north.")
     if scoped.landmark is not None and not num_landmarks:
         said.append(f'Nothing was found for "{scoped.landmark}": what the sentence says of it was left out.')
+    if scoped.means_one and num_chosen is not None and num_chosen > 1:
+        said.append(
+            f"The sentence names one, and {num_chosen:,} regions fit it: all of them are in the result. Say which is "
+            'meant, as in "the largest" or "the leftmost".'
+        )
     return said
 
 
@@ -164,6 +174,7 @@ class _Chooser:
         to_map: ToMap,
     ) -> None:
         self.areas = np.array([c.area_px for c in candidates], dtype=np.float64)
+        self.specks = _specks(candidates)
         self.masses = self.areas * np.array([c.mean_probability for c in candidates], dtype=np.float64)
         self.size_hw = size_hw
         self.landmarks = landmarks
@@ -187,7 +198,8 @@ class _Chooser:
         return sorted(int(index) for index in chosen)
 
     def _without_specks(self, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-        return chosen[~_specks(self.areas[chosen])]
+        objects = chosen[~self.specks[chosen]]
+        return objects if len(objects) else chosen
 
     def _anchors(self, anchor: Anchor) -> NDArray[np.intp]:
         """The landmarks, or others of the kind, that an anchor means."""
@@ -195,7 +207,7 @@ class _Chooser:
             everything = self._without_specks(np.arange(len(self.areas)))
             return np.array(self.choose(everything, anchor.claims), dtype=np.intp) if anchor.claims else everything
         found = np.array(choose(self.landmarks, anchor.claims, self.size_hw, (), self.to_map), dtype=np.intp)
-        return found[~_specks(np.array([self.landmarks[index].area_px for index in found], dtype=np.float64))]
+        return found[~_specks([self.landmarks[index] for index in found])]
 
     def _in_direction(self, chosen: NDArray[np.intp], direction: Direction) -> NDArray[np.intp]:
         """Keep what lies to one side: of each other, of any other, of any landmark or of all landmarks together."""
@@ -203,7 +215,8 @@ class _Chooser:
         of_kind = anchor.sentence is None
         frame = self.frames[direction.by_compass]
         boxes = (frame if of_kind else self.landmark_frames[direction.by_compass]).boxes[anchors]
-        if not len(boxes) or (of_kind and len(self.areas) < 2):
+        is_ranked = any(isinstance(claim, Rank) for claim in anchor.claims)
+        if not len(boxes) or (of_kind and len(self.areas) < 2 and not is_ranked):
             return chosen
         if anchor.is_plural:
             boxes = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
@@ -291,15 +304,19 @@ def _first_nonempty(chosen: NDArray[np.intp], tiers: Sequence[_Truth]) -> NDArra
     return chosen[:0]
 
 
-def _specks(areas: _Floats) -> _Truth:
-    """(N,) whether regions are specks beside the typical one."""
-    if not len(areas):
+def _specks(candidates: Sequence[CandidateLike]) -> _Truth:
+    """(N,) whether regions are no objects beside the typical one; see `SPECK_PX`."""
+    if not len(candidates):
         return np.zeros(0, dtype=np.bool_)
+    areas = np.array([one.area_px for one in candidates], dtype=np.float64)
+    certainty = np.array([one.mean_probability for one in candidates], dtype=np.float64)
     order = np.sort(areas)[::-1]
     typical = order[np.searchsorted(np.cumsum(order), areas.sum() / 2)]
-    is_small = areas < DOUBTFUL_SHARE * typical
-    is_littered = is_small.sum() >= DOUBTFUL_CROWD * (~is_small).sum()
-    return np.asarray(is_small if is_littered else areas < SPECK_SHARE * typical)
+    is_doubtful = certainty < CERTAIN_SHARE * np.average(certainty, weights=areas)
+    is_litter = is_doubtful & (areas < DOUBTFUL_SHARE * typical)
+    if is_litter.sum() < DOUBTFUL_CROWD * (~is_litter).sum():
+        is_litter &= areas < SPECK_SHARE * typical
+    return np.asarray(is_litter | ((areas < SPECK_PX) & (areas < SPECK_SHARE * typical)))
 
 
 def _place_tiers(place: Place, xy: _Floats) -> list[_Truth]:

@@ -182,11 +182,13 @@ class ScopedSentence:
         sentence: as it was given.
         local: what tiles are asked; equal to `sentence` where there are no claims.
         claims: what `choose` decides among all that the tiles found, in the order of `choose`.
+        means_one: a single thing at a place is named, and nothing tells it from others there.
     """
 
     sentence: str
     local: str
     claims: tuple[Claim, ...] = ()
+    means_one: bool = False
 
     @property
     def landmark(self) -> str | None:

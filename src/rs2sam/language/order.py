@@ -13,6 +13,7 @@ import re
 from rs2sam.language.words import COMPARATIVE, DIRECTION, EXTREME, NUMBER, ORDINAL, SIZE
 
 _RANKING = rf"(?:(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{COMPARATIVE}))"
+_TOP_BY = rf"^((?:the\s+)?)top[-\s]+({NUMBER}\s+)([\w\s-]+?)\s+(?:by|in|in\s+terms\s+of)\s+"
 _REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -22,6 +23,13 @@ _REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"^(?:(?:the|an?)\s+)?group\s+of\s+(?={NUMBER}\b)", "the "),
         (rf"^((?:the\s+)?)(?:top|one)\s+(?=(?:{NUMBER}\s+)?{SIZE}\b)", r"\1"),
         (rf"\b({_RANKING})\s+ones?\s+(?=(?:of|among)\s)", r"\1 "),
+        # "top 3 tanks by size", "the top two ships by length"
+        (
+            rf"^((?:the\s+)?)top[-\s]+({NUMBER}\s+)([\w\s-]+?)\s+(?:by|in|in\s+terms\s+of)\s+(?:size|area)$",
+            r"\1\2largest \3",
+        ),
+        (rf"{_TOP_BY}(?:size|area)$", r"\1\2largest \3"),
+        (rf"{_TOP_BY}length$", r"\1\2longest \3"),
         # "which of the ships is the largest", "of the two ships, the larger one", "among the ships, the largest"
         (
             rf"^(?:(?:which\s+)?(?:one\s+)?(?:out\s+)?of|(?:from\s+)?among)\s+((?:all\s+)?(?:the|these|those)\s+[\w\s-]+?)(?:\s+(?:is|are)|,)"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
 from rs2sam.language.order import usual_order
 from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
@@ -23,6 +24,7 @@ from rs2sam.language.words import (
     FRAME,
     HOLE,
     LEFT_OVER,
+    MASS_NOUNS,
     NUMBER,
     ORDINAL,
     PART,
@@ -40,6 +42,7 @@ from rs2sam.language.words import (
 
 _FLAGS = re.IGNORECASE
 _MAX_LANDMARK_WORDS = 7
+_MAX_WORDS, _MAX_LETTERS = 64, 640  # of a sentence that is read; longer ones are no phrase, and cost time
 _ALONE = frozenset({"only", "lone", "single", "solitary", "sole"})
 _EACH = frozenset({"every", "each", "every single", "each and every"})
 _OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
@@ -82,6 +85,12 @@ _OTHERS = re.compile(
     r"(?:other|fellow|twin|neighbou?r|counterpart|sibling)s?\b)",
     _FLAGS,
 )
+# Whoever asks, and what a clause says, lie at no place in the picture that could be looked for.
+_NO_LANDMARK = re.compile(
+    r"^(?:(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
+    r"|anything|nothing|each\s+other|one\s+another)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
+    _FLAGS,
+)
 _LANDMARK_END = re.compile(
     r"[,;.?!\0]|\s+(?:that|which|who|in|on|at|near|next|and|is|are|close|beside|to|from|towards?|located|situated"
     r"|positioned|found)\b|$",
@@ -99,12 +108,17 @@ def read_sentence(sentence: str) -> ScopedSentence:
         The reading. Without claims, where it has none or where it cannot be read to its last word, `local` is the
         sentence itself.
     """
+    a_text("sentence", sentence)
+    if len(sentence) > _MAX_LETTERS or len(sentence.split()) > _MAX_WORDS or HOLE in sentence:
+        return ScopedSentence(sentence, sentence)
     try:
         reader = _Reader(sentence, with_relations=True)
     except _UnreadableError:
         return ScopedSentence(sentence, sentence)
     return (
-        ScopedSentence(sentence, reader.local, reader.claims) if reader.claims else ScopedSentence(sentence, sentence)
+        ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
+        if reader.claims
+        else ScopedSentence(sentence, sentence)
     )
 
 
@@ -140,6 +154,7 @@ class _Reader:
         self._read_head()
         self._read_rest(with_relations=with_relations)
         self.claims = self._settled()
+        self.means_one = self._means_one()
         self.local = self._localised()
 
     def _keep(self, match: re.Match[str]) -> str:
@@ -274,13 +289,18 @@ class _Reader:
         if others is not None:
             return Anchor(None, is_any=others["any"] is not None)
         words = _DETERMINER.sub("", text).split()
-        if not words or len(words) >= _MAX_LANDMARK_WORDS or text.lower() in ("it", "them", "this", "that", "one"):
+        if not words or len(words) >= _MAX_LANDMARK_WORDS or _NO_LANDMARK.match(text):
             raise _UnreadableError
         own, other = _DETERMINER.sub("", self._head).lower().split()[-2:], [word.lower() for word in words[-2:]]
         shared = min(len(own), len(other))
-        if shared and [*own[-shared:-1], plural_of(own[-1])] == [*other[-shared:-1], plural_of(other[-1])]:
+        is_of_kind = shared and [*own[-shared:-1], plural_of(own[-1])] == [*other[-shared:-1], plural_of(other[-1])]
+        if is_of_kind and len(words) == shared:
             return Anchor(None, is_any=True)
         reader = _Reader(text, with_relations=False)
+        if is_of_kind and _DETERMINER.sub("", reader.local).lower().split() == [*own[:-1], plural_of(own[-1])]:
+            # "left of the largest tank": one of the tanks themselves; "of the two tanks": the other of them.
+            claims = tuple(claim for claim in reader.claims if not isinstance(claim, Count))
+            return Anchor(None, claims, is_any=not claims)
         return Anchor(reader.local, reader.claims, is_plural=is_plural(text))
 
     def _settled(self) -> tuple[Claim, ...]:
@@ -297,6 +317,15 @@ class _Reader:
         number = self._number or (None if self._is_plural and not self._ordinal else 1)
         ranks = [replace(rank, number=number, first=self._ordinal or 1) for rank in ranks]
         return (*places, *directions, *ranks, *([Count(self._number)] if self._number and not ranks else []))
+
+    def _means_one(self) -> bool:
+        """Whether the sentence names a single thing at a place, which more than one found there may fit."""
+        determiner = _DETERMINER.match(self._head)
+        is_several = determiner is not None and re.search(r"\b(?:all|every|each|any|some)\b", determiner[0], _FLAGS)
+        words = self._head.lower().split()
+        is_countable = bool(words) and words[-1] not in MASS_NOUNS
+        places = [claim for claim in self.claims if isinstance(claim, Place)]
+        return is_countable and not (self._is_plural or is_several) and 0 < len(places) == len(self.claims)
 
     def _localised(self) -> str:
         """Put together what remains, for several objects unless it says "every"; raise where a claim may be in it."""

@@ -149,7 +149,9 @@ UNREADABLE = re.compile(
     r"\b(?:not|no|never|except|excluding|without|besides|but|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor"
     r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|most\s+of|any\s+two|pair\s+of|groups?\s+of\s+(?!"
     rf"{NUMBER}\b)|clusters?|rows?|columns?|fleet|set\s+of|bunch|line\s+of|last|penultimate|respectively|while|if"
-    rf"|whose\s+\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE}))\b",
+    rf"|whose\s+\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE})|(?:ranked|sorted|ordered)\b"
+    r"|(?:by|in\s+terms\s+of)\s+(?:size|area|length|width|height|distance|number|count))\b"
+    r"|[<>=≤≥≈%]|\b\d+(?:[.,]\d+)?\s*(?:m2|m²|sq\w*|square|ha|hectares?|acres?|km2?|km²|px|pixels?|m|met(?:er|re)s?|feet|ft)\b",
     _FLAGS,
 )
 # What must not be left over once claims were taken out of a sentence.

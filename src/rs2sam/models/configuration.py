@@ -8,6 +8,7 @@ Source: RS2-SAM 2 (arXiv 2503.07266); SAM 2 (arXiv 2408.00714), `sam2_hiera_l.ya
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any, Literal, get_args
 
@@ -20,6 +21,7 @@ from transformers.models.sam2.configuration_sam2 import (
 )
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.models.field_ranges import check_attention, check_ranges
 
 PresetName = Literal["large", "compact", "tiny"]
 FusionName = Literal["bidirectional", "one-directional", "linear", "none"]
@@ -123,7 +125,8 @@ class RS2SamConfig(PreTrainedConfig):
     removes has no weights. docs/ablate.md says what each is and where that is known from.
 
     Raises:
-        InvalidInputError: if sizes do not fit each other, or a switch is set to what it does not know.
+        InvalidInputError: if a field has another type or is out of range, sizes do not fit each other, or a switch is
+            set to what it does not know.
     """
 
     model_type = "rs2sam"
@@ -165,11 +168,16 @@ class RS2SamConfig(PreTrainedConfig):
     initializer_gain: float = 0.64
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Turn JSON's lists into tuples and reject sizes that do not fit."""
-        for name in ("trunk_widths", "trunk_heads", "trunk_blocks", "trunk_windows", "trunk_global_blocks"):
-            setattr(self, name, tuple(getattr(self, name)))
-        super().__post_init__(**kwargs)
+        """Turn JSON's lists into tuples and reject other types, values out of range and sizes that do not fit."""
         self._check_switches()
+        check_ranges(self, inspect.get_annotations(RS2SamConfig, eval_str=True))
+        try:
+            super().__post_init__(**kwargs)
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            raise InvalidInputError(
+                f"Configuration: an entry that every model of transformers has is wrong ({error}). Remove it."
+            ) from error
+        check_attention(self._attn_implementation)
         self._check()
 
     @classmethod

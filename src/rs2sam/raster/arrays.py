@@ -22,8 +22,8 @@ from rs2sam.raster.stretch import Limits, Stretch, to_uint8
 
 _PIL_MODES_WITH_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 
-ImageSource: TypeAlias = str | Path | Image.Image | npt.NDArray[Any]
-"""What the package accepts as an image: a path, a PIL image, or an array (H, W), (H, W, 1..4)."""
+ImageSource: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[Any]
+"""What the package accepts as an image: a path, content of a file, PIL image, array (H, W) or (H, W, 1..4)."""
 
 ALPHA_SHARE = 0.01
 """An alpha band that takes away more than this share of the pixels is worth a word."""

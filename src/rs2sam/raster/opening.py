@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -129,6 +130,11 @@ def _opened(name: str) -> DatasetReader:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
     except Exception as error:
+        if os.path.isdir(name):
+            raise InvalidImageError(
+                f"An image is a file, but {name!r} is a folder. For all images in it: rs2sam batch {shlex.quote(name)} "
+                "SENTENCE -o DIR, or `rs2sam.segment_folder`."
+            ) from error
         raise fault(
             name,
             error,

@@ -18,6 +18,9 @@ from rs2sam.raster.stretch import Limits, Stretch
 
 BoolArray = NDArray[np.bool_]
 
+NOTHING_VALID = "it has no valid pixel: nothing can be found in it"
+"""What is said of an image without data."""
+
 # One letter before a colon is a drive; before `://` stands the scheme of a URL.
 _PART = re.compile(r"[A-Za-z][A-Za-z0-9_]+:(?!//)")
 

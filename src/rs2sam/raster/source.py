@@ -84,6 +84,7 @@ def open_source(
     limits: Limits | None = None,
     *,
     upright: bool = True,
+    quiet: bool = False,
     before_sampling: Callable[[Source], object] | None = None,
 ) -> Iterator[Source]:
     """Open an image of any size, pixel type and georeferencing for reading in windows.
@@ -96,6 +97,7 @@ def open_source(
         options: bands, stretch, nodata.
         limits: those of the stretch where they are known already, so that a second opening need not find them again.
         upright: False leaves EXIF orientation alone, for images whose masks know nothing of it.
+        quiet: log nothing; `info.warnings` has it all the same.
         before_sampling: called when the header is known and no pixel has been read, to refuse what is too large;
             `info` has no limits then.
 
@@ -110,6 +112,9 @@ def open_source(
         if before_sampling is not None:
             before_sampling(source)
         source.settle(limits)
+        if limits is None and not quiet:
+            for line in source.info.warnings:
+                _LOGGER.warning("%s: %s.", handle.name, line)
         yield source
 
 
@@ -181,8 +186,6 @@ class Source:
                 pixels = sample_of_pieces(self._read, self._handle.dataset.shape)
             limits = stretch.limits(pixels) if pixels.shape[1] else ()
         self.info = replace(self.info, limits=limits, warnings=(*self.info.warnings, *said))
-        for line in self.info.warnings:
-            _LOGGER.warning("%s: %s.", self._path, line)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], BoolArray]:
         """Read a window.

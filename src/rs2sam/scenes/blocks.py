@@ -7,6 +7,7 @@ nothing to go on from. Here every block stands behind its own header, so a file 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ Values = NDArray[np.uint16]
 
 # band, row, column, height, width, value of a constant block, bytes that follow (0: constant)
 _HEADER = struct.Struct("<HIIIIHI")
+
+_PART = 2**22  # bytes read at once
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,45 @@ class Block:
     num_bytes: int
 
 
+def checksum_of(path: Path, end: int) -> int:
+    """CRC-32 of a file up to an offset; of a shorter one, of all of it."""
+    checksum = 0
+    with path.open("rb") as file:
+        while end > 0 and (part := file.read(min(end, _PART))):
+            checksum, end = zlib.crc32(part, checksum), end - len(part)
+    return checksum
+
+
+def check_whole(path: Path, end: int, checksum: int) -> None:
+    """Raise InvalidInputError unless a file has this checksum up to an offset."""
+    if not path.is_file() or path.stat().st_size < end or checksum_of(path, end) != checksum:
+        raise damaged(path)
+
+
+def damaged(path: Path) -> InvalidInputError:
+    """The error for a file that something else has cut or changed."""
+    return InvalidInputError(
+        f"What an interrupted run left behind must be whole to be continued, but {str(path)!r} is not. "
+        f"Run again without --resume, or remove {str(path.parent)!r}."
+    )
+
+
 class BlockWriter:
     """Appends blocks to a file.
 
     Args:
         path: the file; made when it is not there.
         offset: where to go on; what lies behind is cut off.
+        checksum: of what stands before it, see `check_whole`.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    def __init__(self, path: Path, offset: int = 0, checksum: int = 0) -> None:
         path.touch()
         self._file: BinaryIO = path.open("r+b")
         self._file.truncate(offset)
         self._file.seek(offset)
         self.offset = offset
+        self.checksum = checksum
 
     def append(self, band: int, row: int, col: int, values: Values) -> None:
         """Add an (h, w) uint16 block."""
@@ -83,6 +111,7 @@ class BlockWriter:
         header = _HEADER.pack(band, row, col, height, width, first, len(payload))
         self._file.write(header + payload)
         self.offset += len(header) + len(payload)
+        self.checksum = zlib.crc32(payload, zlib.crc32(header, self.checksum))
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
@@ -126,7 +155,7 @@ class BlockReader:
             self._file.seek(start)
             header = self._file.read(_HEADER.size)
             if len(header) < _HEADER.size:
-                raise self._damaged()
+                raise damaged(self._path)
             band, row, col, height, width, value, num_bytes = _HEADER.unpack(header)
             start += _HEADER.size
             yield Block(band, row, col, height, width, value, start, num_bytes)
@@ -140,11 +169,4 @@ class BlockReader:
         try:
             return _unpacked(self._file.read(block.num_bytes), block.height, block.width)
         except ValueError as error:
-            raise self._damaged() from error
-
-    def _damaged(self) -> InvalidInputError:
-        """The error for a file that something else has cut or changed."""
-        return InvalidInputError(
-            f"What an interrupted run left behind must be whole to be continued, but {str(self._path)!r} is not. "
-            "Run again without --resume."
-        )
+            raise damaged(self._path) from error

@@ -186,7 +186,7 @@ class Finder:
         candidates = store.candidates()
         kept = choose(candidates, scoped.claims, self._info.size_hw, landmarks, to_map)
         store.keep(candidates[index].first_pixel for index in kept)
-        said = remarks(scoped, to_map, len(landmarks))
+        said = remarks(scoped, to_map, len(landmarks), len(kept))
         for remark in said:
             _LOGGER.warning('"%s": %s', scoped.sentence, remark)
         return said

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,22 +73,32 @@ class Job:
         """Take the folder; what runs of other keys or without resuming left behind is removed.
 
         Raises:
-            InvalidInputError: when another process is at work on the same.
+            BusyError: when another process is at work on the same scene and folder, whatever it looks for.
         """
         self._made = make_folder(self._parent)
-        ours = re.compile(re.escape(f".rs2sam-{self._stem}-") + f"[0-9a-f]{{{_KEY_LENGTH}}}")
-        for path in sorted(self._parent.iterdir()):
-            if ours.fullmatch(path.name) and not (self._resume and path == self.folder):
-                _remove_unless_locked(path, is_ours=path == self.folder)
-        self.folder.mkdir(exist_ok=True)
-        self._lock = _lock(self.folder)
+        # First this run's own lock, then a look at the others: of two that begin at once, one at least sees the other.
+        self._lock = _locked(self.folder)
         if self._lock is None:
             raise _in_use(self.folder)
+        ours = re.compile(re.escape(f".rs2sam-{self._stem}-") + f"[0-9a-f]{{{_KEY_LENGTH}}}")
+        try:
+            for path in sorted(self._parent.iterdir()):
+                if ours.fullmatch(path.name) and path != self.folder:
+                    _remove_unless_locked(path)
+        except BusyError:
+            self._leave(remove=not self.exists)
+            raise
+        if not self._resume:
+            _empty(self.folder)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
         """Remove the folder, unless the run failed and may be resumed."""
-        if kind is None or not self._resume:
+        self._leave(remove=kind is None or not self._resume)
+
+    def _leave(self, *, remove: bool) -> None:
+        """Give the folder free."""
+        if remove:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
@@ -107,10 +116,10 @@ class Job:
                 return json.loads(str(arrays["plain"])), arrays["sums"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except Exception as error:  # damaged bytes raise whatever they happen to say
             raise InvalidInputError(
                 f"What an interrupted run left behind must be whole to be continued, but {str(self.folder / _STATE)!r} "
-                f"is not ({error}). Run again without --resume."
+                f"is not ({error}). Run again without --resume, or remove {str(self.folder)!r}."
             ) from error
 
     def save(self, plain: Mapping[str, Any], sums: NDArray[np.float32]) -> None:
@@ -118,6 +127,17 @@ class Job:
         temporary = self.folder / "state.tmp.npz"
         np.savez(temporary, plain=np.array(json.dumps(plain)), sums=sums)
         os.replace(temporary, self.folder / _STATE)
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """Make a folder and lock it; None where another process has it."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another run took it for a leftover before it was locked
+            lock = _lock(folder)
+            if lock is None or _is_same(lock, folder / _LOCK):
+                return lock
+            lock.close()
 
 
 def _lock(folder: Path) -> IO[bytes] | None:
@@ -132,12 +152,27 @@ def _lock(folder: Path) -> IO[bytes] | None:
     return file
 
 
-def _remove_unless_locked(folder: Path, *, is_ours: bool) -> None:
-    """Remove what an earlier run left; a run that is at work is left alone, and is an error if it does the same."""
+def _is_same(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    """Remove what lies in a folder, its lock aside."""
+    for path in folder.iterdir():
+        if path.name != _LOCK:
+            path.unlink() if path.is_file() or path.is_symlink() else shutil.rmtree(path)
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    """Remove what an earlier run left; a run that is at work there is an error."""
     lock = None
     with suppress(OSError):
         lock = _lock(folder)
-        if lock is None and is_ours:
+        if lock is None:
             raise _in_use(folder)
     if lock is not None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -147,6 +182,6 @@ def _remove_unless_locked(folder: Path, *, is_ours: bool) -> None:
 def _in_use(folder: Path) -> BusyError:
     """The error for a second run at the same time."""
     return BusyError(
-        f"Another run is at work on the same image, sentences and folder ({str(folder)!r}). Wait for it, or choose "
-        "another folder with -o."
+        f"Another run is at work on the same image and folder of results ({str(folder)!r}); each would replace what "
+        "the other writes. Wait for it, or choose another folder with -o."
     )

@@ -11,28 +11,17 @@ import math
 import os
 import re
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rasterio
-import rasterio.shutil
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import DatasetWriter
-
-from rs2sam.drawing import COLOURS
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.vector.polygon_files import PolygonFormat
 
-MASK_NODATA = 255
-"""Value of invalid pixels in the mask GeoTIFF; foreground is 1, background 0."""
-
-BLOCK = 256
-"""Side of the mask's blocks [px]; it is written in as many rows at once."""
+_NAME_BYTES, _PATH_BYTES = 255, 512  # of one name in common file systems, of a database for SQLite
+_DEEPER_BYTES = 70  # of names below the hidden folder
 
 
 @dataclass(frozen=True)
@@ -135,6 +124,20 @@ class OutputPaths:
                 f"The output folder must be writable, but {str(self.folder)!r} is not ({error.strerror or error}). "
                 "Choose another with -o."
             ) from error
+        hidden = f".rs2sam-{self.stem}-123456789012"
+        length = len(os.fsencode(hidden))
+        if length > _NAME_BYTES:
+            raise InvalidInputError(
+                f"Names of results begin with that of the image and have up to {_NAME_BYTES} bytes, but for "
+                f"{self.stem[:40]!r}... they would have {length}. Rename the image, or link to it by a shorter name."
+            )
+        length = len(os.fsencode(self.folder.absolute() / hidden)) + _DEEPER_BYTES
+        if length > _PATH_BYTES:
+            raise InvalidInputError(
+                f"Paths of results have up to {_PATH_BYTES} bytes, as SQLite takes them, but in "
+                f"{str(self.folder)[:80]!r}... they would have {length}. Choose a folder nearer to the root with -o, "
+                "or rename the image."
+            )
         existing = self.existing()
         if existing and not overwrite:
             names = ", ".join(path.name for path in existing)
@@ -157,70 +160,6 @@ def publish(made: Path, paths: OutputPaths, names: Sequence[str]) -> None:
             stale.unlink()
     for name in names:
         os.replace(made / name, paths.folder / name)
-
-
-@contextmanager
-def mask_file(
-    path: Path, info: SceneInfo, sentences: Sequence[str], tags: Mapping[str, str]
-) -> Iterator[DatasetWriter]:
-    """A GeoTIFF of one uint8 band per sentence that lies where the scene lies, to be written in blocks of rows.
-
-    Args:
-        path: the file to make.
-        info: of the scene.
-        sentences: descriptions of the bands.
-        tags: of the file.
-    """
-    place = info.georeference
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": len(sentences),
-        "height": info.size_hw[0],
-        "width": info.size_hw[1],
-        "nodata": MASK_NODATA,
-        "compress": "deflate",
-        "interleave": "band",
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "bigtiff": "if_safer",
-    }
-    if place.gcps:
-        profile.update(gcps=list(place.gcps), crs=place.crs)
-    elif place.is_located:
-        profile.update(transform=place.transform, crs=place.crs)
-    if place.rpcs is not None:
-        profile.update(rpcs=place.rpcs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(path, "w", **profile)
-    with dataset:
-        if len(sentences) == 1:
-            dataset.write_colormap(1, {0: (0, 0, 0), 1: COLOURS[0], MASK_NODATA: (128, 128, 128)})
-        for band, sentence in enumerate(sentences, start=1):
-            dataset.set_band_description(band, sentence)
-        dataset.update_tags(**tags)
-        yield dataset
-
-
-@contextmanager
-def plain_file(path: Path, size_hw: tuple[int, int]) -> Iterator[DatasetWriter]:
-    """A GeoTIFF of one uint8 band without a place, to be written in blocks of rows and copied to a picture."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(
-            path, "w", driver="GTiff", dtype="uint8", count=1, height=size_hw[0], width=size_hw[1], compress="deflate"
-        )
-    with dataset:
-        yield dataset
-
-
-def copy_as(source: Path, path: Path, driver: str, **options: str) -> None:
-    """Write a raster again with another of GDAL's drivers, block by block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        rasterio.shutil.copy(source, path, driver=driver, **options)
 
 
 def json_text(content: Any) -> str:

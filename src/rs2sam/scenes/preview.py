@@ -1,4 +1,4 @@
-"""The preview picture: the scene, each sentence's mask in a colour of its own, a legend and a scale bar."""
+"""The preview picture: for each sentence the scene with its mask, a caption and a scale bar."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rs2sam.drawing import COLOURS, FAINT, INK, PAPER, Colour, font_for, mask_at, overlay, shorten
+from rs2sam.drawing import FAINT, INK, PAPER, Colour, colour_against, font_for, mask_at, overlay, shorten
 from rs2sam.raster.scene import SceneInfo
 
 MAX_SIDE = 1600
@@ -18,10 +18,12 @@ MAX_SIDE = 1600
 
 _SMALL_SIDE = 1024  # a smaller scene is enlarged by a whole number up to this side
 _MIN_WIDTH = 560  # of the picture, so that the legend of a narrow scene can be read
-_MAX_ROWS = 12
+_MAX_PANELS = 12
 _NO_DATA: Colour = (222, 222, 218)
 _TEXT_SIZE = 20
 _ROW = 36
+_CAPTION = 46
+_GAP = 8
 _MARGIN = 20
 
 BoolArray = NDArray[np.bool_]
@@ -45,32 +47,60 @@ class Picture:
 
 
 def draw_preview(picture: Picture) -> Image.Image:
-    """Draw a scene with the masks of its sentences.
+    """Draw a scene with the masks of its sentences, each in a panel of its own.
 
     Args:
-        picture: the scene and the masks; the first `12` sentences appear in the legend.
+        picture: the scene and the masks; the first 12 sentences have a panel.
 
     Returns:
         An RGB picture of at most `MAX_SIDE` pixels a side.
     """
-    rows = _legend_rows(picture)
-    legend_height = _MARGIN + _ROW * (len(rows) + 1) + _MARGIN // 2
-    size = _picture_size(picture.info.size_hw, MAX_SIDE - legend_height)
-    drawn = _overlay(picture, size)
-    _draw_scale_bar(drawn, picture.info)
-    canvas = Image.new("RGB", (max(drawn.width, _MIN_WIDTH), drawn.height + legend_height), PAPER)
-    canvas.paste(drawn, ((canvas.width - drawn.width) // 2, 0))
-    _draw_legend(canvas, rows, _headline(picture.info), top=drawn.height + _MARGIN)
+    shown, hidden = picture.found[:_MAX_PANELS], len(picture.found) - _MAX_PANELS
+    foot = _ROW + _MARGIN // 2
+    num_columns, size = _layout(picture.info.size_hw, len(shown), MAX_SIDE - foot)
+    panels = [_panel(picture, one, size) for one in shown]
+    width, height = max(panel.width for panel in panels), max(panel.height for panel in panels)
+    num_rows = math.ceil(len(panels) / num_columns)
+    all_columns = width * num_columns + _GAP * (num_columns - 1)
+    canvas = Image.new("RGB", (max(all_columns, _MIN_WIDTH), height * num_rows + foot), PAPER)
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, num_columns)
+        left = (canvas.width - all_columns) // 2 + (width + _GAP) * column
+        canvas.paste(panel, (left, height * row))
+    headline = _headline(picture.info) + (f"  ·  and {hidden} more sentences" if hidden > 0 else "")
+    font = font_for(headline, 16)
+    text = shorten(headline, font, canvas.width - 2 * _MARGIN)
+    ImageDraw.Draw(canvas).text((_MARGIN, canvas.height - foot + 4), text, font=font, fill=FAINT)
     return canvas
 
 
-@dataclass(frozen=True)
-class _LegendRow:
-    """One line of the legend."""
+def _layout(size_hw: tuple[int, int], count: int, max_height: int) -> tuple[int, tuple[int, int]]:
+    """Columns, and width and height of each drawn scene, so that the scenes are as large as can be."""
+    layouts = []
+    for num_columns in range(1, count + 1):
+        room = max_height // math.ceil(count / num_columns) - _CAPTION
+        size = _picture_size(size_hw, _column_width(num_columns), room)
+        layouts.append((size[0] * size[1], -num_columns, size))
+    _, columns, size = max(layouts)
+    return -columns, size
 
-    colour: Colour
-    sentence: str
-    found: str
+
+def _column_width(num_columns: int) -> int:
+    """Width of a column of panels, the gaps between them left out."""
+    return max(1, (MAX_SIDE - _GAP * (num_columns - 1)) // num_columns)
+
+
+def _panel(picture: Picture, found: tuple[str, str, BoolArray | None], size: tuple[int, int]) -> Image.Image:
+    """The scene with one mask, and below what was asked and found."""
+    sentence, words, mask = found
+    drawn, colour = _overlay(picture, mask, size)
+    _draw_scale_bar(drawn, picture.info)
+    panel = Image.new(
+        "RGB", (max(drawn.width, min(_MIN_WIDTH, MAX_SIDE // len(picture.found))), size[1] + _CAPTION), PAPER
+    )
+    panel.paste(drawn, ((panel.width - drawn.width) // 2, 0))
+    _draw_caption(panel, colour, sentence, words, top=size[1] + _MARGIN // 2)
+    return panel
 
 
 def summarise(num_regions: int, num_pixels: int, area_m2: float | None) -> str:
@@ -90,16 +120,6 @@ def format_area(area_m2: float) -> str:
     return f"{area_m2:,.0f} m²" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
 
 
-def _legend_rows(picture: Picture) -> list[_LegendRow]:
-    """The first sentences, and how many more there are."""
-    rows = [
-        _LegendRow(COLOURS[index % len(COLOURS)], sentence, words)
-        for index, (sentence, words, _) in enumerate(picture.found[:_MAX_ROWS])
-    ]
-    hidden = len(picture.found) - _MAX_ROWS
-    return [*rows, _LegendRow(PAPER, f"and {hidden} more", "")] if hidden > 0 else rows
-
-
 def _headline(scene: SceneInfo) -> str:
     """File name, size and ground resolution."""
     height, width = scene.size_hw
@@ -108,25 +128,22 @@ def _headline(scene: SceneInfo) -> str:
     return f"{scene.source.rstrip('/').rpartition('/')[2]}  ·  {width:,} x {height:,} px{resolution}"
 
 
-def _picture_size(size_hw: tuple[int, int], max_height: int) -> tuple[int, int]:
-    """Width and height of the drawn scene."""
+def _picture_size(size_hw: tuple[int, int], max_width: int, max_height: int) -> tuple[int, int]:
+    """Width and height of a drawn scene."""
     height, width = size_hw
     enlarge = max(1, _SMALL_SIDE // max(size_hw))
-    factor = min(float(enlarge), MAX_SIDE / width, max_height / height)
+    factor = min(float(enlarge), max_width / width, max_height / height)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _overlay(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    """The scene at `size` (width, height) with tinted and outlined masks."""
+def _overlay(picture: Picture, mask: BoolArray | None, size: tuple[int, int]) -> tuple[Image.Image, Colour]:
+    """The scene at `size` (width, height) with a tinted and outlined mask, and the colour of the mask."""
     resample = Image.Resampling.LANCZOS if size[0] < picture.rgb.shape[1] else Image.Resampling.BICUBIC
     pixels = np.asarray(Image.fromarray(picture.rgb).resize(size, resample)).astype(np.float32)
     pixels[~mask_at(picture.valid, size)] = _NO_DATA
-    masks = [
-        (mask_at(mask, size), COLOURS[index % len(COLOURS)])
-        for index, (_, _, mask) in enumerate(picture.found)
-        if mask is not None
-    ]
-    return overlay(pixels, masks)
+    marked = None if mask is None else mask_at(mask, size)
+    colour = colour_against(pixels, marked)
+    return overlay(pixels, [] if marked is None else [(marked, colour)]), colour
 
 
 def _draw_scale_bar(picture: Image.Image, scene: SceneInfo) -> None:
@@ -160,19 +177,15 @@ def round_length(length: float) -> float:
     return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= length * (1 + 1e-9))
 
 
-def _draw_legend(canvas: Image.Image, rows: Sequence[_LegendRow], headline: str, top: int) -> None:
-    """Swatch, sentence and what was found, one row each; the file below."""
-    draw = ImageDraw.Draw(canvas)
-    right = canvas.width - _MARGIN
-    for row in rows:
-        draw.rounded_rectangle((_MARGIN, top + 3, _MARGIN + 28, top + 23), radius=5, fill=row.colour)
-        found_width = _draw_right(draw, (right, top), row.found)
-        font = font_for(row.sentence, _TEXT_SIZE)
-        room = right - found_width - 2 * _MARGIN - (_MARGIN + 28)
-        draw.text((_MARGIN + 42, top), shorten(row.sentence, font, room), font=font, fill=INK)
-        top += _ROW
-    font = font_for(headline, 16)
-    draw.text((_MARGIN, top + 4), shorten(headline, font, right - _MARGIN), font=font, fill=FAINT)
+def _draw_caption(panel: Image.Image, colour: Colour, sentence: str, found: str, top: int) -> None:
+    """Swatch, sentence and what was found."""
+    draw = ImageDraw.Draw(panel)
+    right = panel.width - _MARGIN
+    draw.rounded_rectangle((_MARGIN, top + 3, _MARGIN + 28, top + 23), radius=5, fill=colour)
+    found_width = _draw_right(draw, (right, top), found)
+    font = font_for(sentence, _TEXT_SIZE)
+    room = right - found_width - 2 * _MARGIN - (_MARGIN + 28)
+    draw.text((_MARGIN + 42, top), shorten(sentence, font, max(room, 0)), font=font, fill=INK)
 
 
 def _draw_right(draw: ImageDraw.ImageDraw, right_top: tuple[int, int], text: str) -> float:

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 import rasterio
 
 from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.fields import a_path, texts
 from rs2sam.processing import FirstPass
 from rs2sam.raster.faults import GDAL_FAULTS
 from rs2sam.raster.opening import check_utf8
-from rs2sam.raster.scene import SceneInfo, scene_stem
+from rs2sam.raster.scene import NOTHING_VALID, SceneInfo, scene_stem
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.thumbnail import ThumbnailGrid
 from rs2sam.scenes.budget import Budget, budget
@@ -29,6 +30,7 @@ from rs2sam.scenes.finding import Finder, Plan
 from rs2sam.scenes.first_pass import OverviewGrid, Screening
 from rs2sam.scenes.job import Job, key_of
 from rs2sam.scenes.outputs import OutputOptions, OutputPaths
+from rs2sam.scenes.resolution import resolution_lines
 from rs2sam.scenes.scanning import Answers, Scan, TileJob, local_answers, scan
 from rs2sam.scenes.writing import SceneFiles
 from rs2sam.segmenter import Segmenter
@@ -84,6 +86,10 @@ class SceneRequest:
     model: str = "compact"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "image", a_path("image", self.image))
+        object.__setattr__(self, "sentences", texts("sentences", self.sentences))
+        object.__setattr__(self, "folder", Path(a_path("folder", self.folder)))
+        object.__setattr__(self, "model", a_path("model", self.model))
         # The scene is read at the resolution at which the model sees it.
         object.__setattr__(self, "reading", replace(self.reading, gsd_m=self.options.gsd_m))
 
@@ -241,6 +247,7 @@ class _Run:
         self._paths = request.paths()
         self._task = plan_tiles(request, source.info, segmenter.image_size)
         self._key = key_of(self._identity())
+        self._resolution = resolution_lines(segmenter, source.info, request.options.gsd_m)
 
     def finished_before(self) -> dict[str, Any] | None:
         """The report of this very run where it has come to its end already and is only to be continued.
@@ -265,13 +272,19 @@ class _Run:
         """Scan, choose, write."""
         options = self._request.options
         plan = memory_of(self._request, self._source, self._task)
+        self._tell(plan)
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
+            if not self._request.outputs.resume:
+                # Another run may have come to its end since the request was checked.
+                self._paths.prepare(overwrite=self._request.outputs.overwrite)
             opened_at = time.perf_counter()
             scanned = scan(self._task, options, job, answers, progress)
             self._check_pixels(scanned)
             self._source.close()
             scanned_at = time.perf_counter()
-            info = self._source.info if scanned.num_valid else replace(self._source.info, limits=())
+            info = replace(self._source.info, warnings=(*self._source.info.warnings, *self._resolution))
+            if not scanned.num_valid:
+                info = replace(info, limits=(), warnings=(*info.warnings, NOTHING_VALID))
             sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
             finder = Finder(scanned.stored, info, sentences, options, job.folder)
             found = [finder.find(number) for number in range(len(self._request.sentences))]
@@ -282,10 +295,23 @@ class _Run:
                 "first_pass": round(scanned.first_pass_seconds, 3),
                 "regions": round(time.perf_counter() - scanned_at, 3),
             }
+            for one in found:
+                _LOGGER.info('"%s": %d regions, %d px', one.scoped.sentence, one.num_regions, one.num_pixels)
+            _LOGGER.info("seconds: %s", seconds)
             files = SceneFiles(
                 info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
             )
             return files.write(found, self._details(seconds))
+
+    def _tell(self, plan: Budget) -> None:
+        """Say what is doubtful about the scale, and with -v what is going to be done."""
+        info, task = self._source.info, self._task
+        for line in self._resolution:
+            _LOGGER.warning("%s: %s.", self._request.image, line)
+        height, width = info.size_hw
+        _LOGGER.info("%s: %d x %d px of %s, bands %s", self._request.image, width, height, info.dtype, info.bands)
+        _LOGGER.info("asked in each of %d views: %s", len(task.grid), "; ".join(task.sentences))
+        _LOGGER.info("tiles of %d px, %d at once, %s", task.grid.tile, task.batch_size, plan)
 
     def _job(self) -> Job:
         """The folder of this run."""
@@ -299,7 +325,7 @@ class _Run:
                 "Fetch or write it again."
             )
         if not scanned.num_valid:
-            _LOGGER.warning("%s has no valid pixel: nothing can be found in it.", self._request.image)
+            _LOGGER.warning("%s: %s.", self._request.image, NOTHING_VALID)
 
     def _identity(self) -> dict[str, Any]:
         """Everything that the results depend on."""
@@ -317,6 +343,7 @@ class _Run:
             "outputs": outputs,
             "model": [request.model, segmenter.backend_name, segmenter.image_size, _identity_of(request.model)],
             "rs2sam": versions().get("rs2sam"),
+            "state": 2,  # the form of what an interrupted run leaves
         }
 
     def _details(self, seconds: dict[str, float]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rs2sam.raster.scene import SceneInfo
 from rs2sam.raster.source import ReadOptions
 from rs2sam.raster.thumbnail import ThumbnailGrid
 from rs2sam.raster.tiling import TileGrid, Window
-from rs2sam.scenes.blocks import BlockReader, BlockWriter
+from rs2sam.scenes.blocks import BlockReader, BlockWriter, check_whole
 from rs2sam.scenes.first_pass import Screening
 from rs2sam.scenes.job import Job
 from rs2sam.scenes.pipeline import read_ahead, write_behind
@@ -164,9 +164,15 @@ class _Writer:
         self._job = job
         self._progress = progress
         found = job.load()
-        plain: dict[str, Any] = {"pixels": 0, "preview": 0, "row_offsets": []} if found is None else found[0]
-        self._pixels = BlockWriter(job.folder / _PIXELS, plain["pixels"])
-        self._preview = BlockWriter(job.folder / _PREVIEW, plain["preview"])
+        plain: dict[str, Any] = {"pixels": (0, 0), "preview": (0, 0), "row_offsets": []} if found is None else found[0]
+        carried = Carry(job.folder)
+        if found is not None:
+            check_whole(job.folder / _PIXELS, *plain["pixels"])
+            check_whole(job.folder / _PREVIEW, *plain["preview"])
+            for row, end, checksum in plain["assembler"]["carried"]:
+                check_whole(carried.path(row), end, checksum)
+        self._pixels = BlockWriter(job.folder / _PIXELS, *plain["pixels"])
+        self._preview = BlockWriter(job.folder / _PREVIEW, *plain["preview"])
         self._sink = StoreSink(
             self._pixels, options.threshold, strip_rows(task.grid.size_hw[1]), list(plain["row_offsets"])
         )
@@ -174,7 +180,7 @@ class _Writer:
             task.grid,
             len(task.sentences),
             self._sink,
-            Carry(job.folder),
+            carried,
             threshold=options.threshold,
             min_presence=options.min_presence or 0.0,
         )
@@ -231,8 +237,8 @@ class _Writer:
         self._preview.flush()
         state = {
             "assembler": plain,
-            "pixels": self._pixels.offset,
-            "preview": self._preview.offset,
+            "pixels": (self._pixels.offset, self._pixels.checksum),
+            "preview": (self._preview.offset, self._preview.checksum),
             "row_offsets": self._sink.row_offsets,
         }
         self._job.save(state, sums)

@@ -16,20 +16,16 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.drawing import COLOURS
+from rs2sam.raster.mask_files import BLOCK, MASK_NODATA, copy_as, mask_file, plain_file
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.raster.tiling import Window
 from rs2sam.scenes.finding import Finder, Found
 from rs2sam.scenes.outputs import (
-    BLOCK,
-    MASK_NODATA,
     OutputOptions,
     OutputPaths,
-    copy_as,
     describe_scene,
     json_text,
-    mask_file,
     plain,
-    plain_file,
     publish,
 )
 from rs2sam.scenes.preview import Picture, draw_preview, summarise
@@ -118,7 +114,9 @@ class SceneFiles:
         sentences = [one.scoped.sentence for one in found]
         shown: list[BoolArray | None] = []
         with ExitStack() as stack:
-            dataset = stack.enter_context(mask_file(self.folder / self.paths.mask, self.info, sentences, tags))
+            dataset = stack.enter_context(
+                mask_file(self.folder / self.paths.mask, self.info.georeference, self.info.size_hw, sentences, tags)
+            )
             for band, one in enumerate(found, start=1):
                 plain = self._write_mask(dataset, band, one, self.folder / "mask.tif" if pngs else None)
                 shown.append(plain)
@@ -151,7 +149,7 @@ class SceneFiles:
         tags = {f"RS2SAM_CLASS_{number}": one.scoped.sentence for number, one in enumerate(found, start=1)}
         path = self.folder / self.paths.classes
         with (
-            mask_file(path, self.info, ["class"], tags) as dataset,
+            mask_file(path, self.info.georeference, self.info.size_hw, ["class"], tags) as dataset,
             rasterio.open(self.folder / self.paths.mask) as masks,
         ):
             colours = {number + 1: COLOURS[number % len(COLOURS)] for number in range(len(found))}

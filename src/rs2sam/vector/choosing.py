@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.language.scope import Candidate, ScopedSentence, ToMap, choose
+from rs2sam.language.scope import Candidate, ScopedSentence, ToMap, choose, remarks
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.regions import PixelRegion, RegionCollector
 from rs2sam.vector.vectorize import fill
@@ -24,7 +24,7 @@ def chosen(
     landmark: tuple[BoolArray, NDArray[np.float32]] | None,
     scoped: ScopedSentence,
     georeference: Georeference,
-) -> BoolArray:
+) -> tuple[BoolArray, tuple[str, ...]]:
     """Keep the regions that a sentence means.
 
     Args:
@@ -35,15 +35,17 @@ def chosen(
         georeference: of the image, for the points of the compass.
 
     Returns:
-        (H, W) bool; `mask` itself where the sentence compares nothing.
+        (H, W) bool, `mask` itself where the sentence compares nothing; and what a user should know, see `remarks`.
     """
     if not scoped.claims:
-        return mask
+        return mask, ()
     regions = _regions(mask, probability)
     landmarks = [] if landmark is None else _candidates(_regions(*landmark))
     height, width = mask.shape
-    kept = choose(_candidates(regions), scoped.claims, (height, width), landmarks, to_map_of(georeference))
-    return fill([regions[index].outline for index in kept], 0, height, width)
+    to_map = to_map_of(georeference)
+    kept = choose(_candidates(regions), scoped.claims, (height, width), landmarks, to_map)
+    said = tuple(remarks(scoped, to_map, len(landmarks), len(kept)))
+    return fill([regions[index].outline for index in kept], 0, height, width), said
 
 
 def to_map_of(place: Georeference) -> ToMap | None:

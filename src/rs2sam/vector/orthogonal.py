@@ -43,6 +43,7 @@ def square_up(outlines: Shapes, tolerance: float, least_iou: float = LEAST_IOU) 
     squared = np.array([_square_up(polygon, _SHORTEST_WALL * tolerance) for polygon in simplified], dtype=object)
     fits = np.flatnonzero(shapely.is_valid(squared))
     squared[fits] = _resize(squared[fits], shapely.area(outlines[fits]))
+    fits = fits[shapely.is_valid(squared[fits])]  # resizing rounds
     common = shapely.area(shapely.intersection(squared[fits], outlines[fits]))
     together = shapely.area(squared[fits]) + shapely.area(outlines[fits]) - common
     fits = fits[common >= least_iou * together]

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.errors import InvalidInputError, require
+from rs2sam.fields import a_path
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.geojson import GeoJSONWriter
 from rs2sam.vector.geopackage import GEOMETRY, GeoPackageWriter
@@ -53,6 +54,7 @@ _EXTRAS: Mapping[str, tuple[str, str, str]] = {
     "parquet": ("pyarrow", "parquet", "Writing GeoParquet"),
 }
 _BATCH = 8192
+_PREFIX = 24  # letters of the file's name in that of the folder in which it grows: SQLite takes paths of 512 bytes
 
 # Squaring up starts from an outline without the steps of pixels, which are up to 0.71 pixels from the edge they follow.
 _STEP_PIXELS = 1.0
@@ -122,8 +124,9 @@ class PolygonWriter:
         shape: PolygonShape | None = None,
     ) -> None:
         check_format(polygon_format)
-        self._path = path
+        self._path = Path(a_path("path", path))
         self._format = polygon_format
+        self._table: PolygonTable | None = None
         self._georeference = georeference
         self._pixel_m = georeference.pixel_size_m(size_hw) or (1.0, 1.0)
         self._shape = shape or PolygonShape()
@@ -131,7 +134,7 @@ class PolygonWriter:
     def __enter__(self) -> PolygonWriter:
         try:
             self._folder = tempfile.TemporaryDirectory(
-                prefix=f".{self._path.name}-", dir=self._path.parent, ignore_cleanup_errors=True
+                prefix=f".{self._path.name[:_PREFIX]}-", dir=self._path.parent, ignore_cleanup_errors=True
             )
         except OSError as error:
             raise InvalidInputError(
@@ -145,6 +148,7 @@ class PolygonWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self._table is not None
         with self._folder:
             if kind is None:
                 self._table.close()
@@ -154,13 +158,28 @@ class PolygonWriter:
 
     def write(self, regions: Iterable[PixelRegion], labels: RegionLabels) -> int:
         """Append regions; a layer exists afterwards even if there are none. Returns how many there were."""
+        if self._table is None:
+            raise InvalidInputError(
+                "A `PolygonWriter` writes inside a `with` block, which completes the file at its end: "
+                "`with PolygonWriter(...) as writer: writer.write(...)`."
+            )
         count = 0
         for batch in _batches(regions):
             outlines = np.array([region.outline for region in batch], dtype=object)
-            polygons = self._georeference.place(reshape(outlines, self._shape, self._pixel_m))
+            polygons = self._placed(outlines)
             self._table.write(polygons, attributes(batch, labels), labels.layer)
             count += len(batch)
         return count
+
+    def _placed(self, outlines: Shapes) -> Shapes:
+        """Outlines as they are drawn, in the CRS; where rounding makes one cross itself, the exact outline stands."""
+        drawn = reshape(outlines, self._shape, self._pixel_m)
+        polygons = self._georeference.place(drawn)
+        if drawn is not outlines:
+            crossed = np.flatnonzero(~shapely.is_valid(polygons))
+            if len(crossed):
+                polygons[crossed] = self._georeference.place(outlines[crossed])
+        return polygons
 
 
 def check_format(polygon_format: str) -> None:

@@ -41,7 +41,7 @@ def trace(mask: BoolArray) -> list[Polygon]:
     Returns:
         Valid polygons with holes whose area is their number of pixels.
     """
-    return [region.outline for region in _collect(mask, np.zeros(mask.shape, dtype=np.float32))]
+    return [region.outline for region in pixel_regions(mask, np.zeros(mask.shape, dtype=np.float32))]
 
 
 def mask_polygons(mask: BoolArray, georeference: Georeference | None = None) -> list[Polygon]:
@@ -67,7 +67,7 @@ def mask_regions(
         probability: (H, W) float32 in [0, 1].
         georeference: where the pixels lie; without it polygons are in pixel coordinates and areas unknown.
     """
-    found = _collect(mask, probability, georeference)
+    found = pixel_regions(mask, probability, georeference)
     polygons = _place([region.outline for region in found], georeference)
     return [
         Region(polygon, region.num_pixels, region.mean_probability, region.area_m2)
@@ -100,10 +100,10 @@ def fill(outlines: Sequence[Polygon] | NDArray[np.object_], top: int, height: in
     return np.logical_xor.accumulate(sides[:, :-1], axis=1)
 
 
-def _collect(
+def pixel_regions(
     mask: BoolArray, probability: NDArray[np.float32], georeference: Georeference | None = None
 ) -> list[PixelRegion]:
-    """Regions of a mask that is one strip: largest first, then by their first pixel."""
+    """Regions of a mask in pixel coordinates: largest first, then by their first pixel; arguments as `mask_regions`."""
     collector = RegionCollector((mask.shape[0], mask.shape[1]), georeference)
     regions = collector.add(0, mask, probability) + collector.finish()
     return sorted(regions, key=lambda region: (-region.num_pixels, region.first_pixel))

@@ -11,6 +11,7 @@ Shapes: S sentences, h w pixels of a tile or of the part of it that is finished.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ class Carry:
         if self._folder is None:
             file: BinaryIO = self._memory.setdefault(row, io.BytesIO())
         else:
-            path = self._path(row)
+            path = self.path(row)
             if write:
                 path.touch()
             file = path.open("r+b" if write else "rb")
@@ -146,7 +147,8 @@ class Carry:
                 if int(path.stem.partition("-")[2]) < before_row:
                     path.unlink()
 
-    def _path(self, row: int) -> Path:
+    def path(self, row: int) -> Path:
+        """The file of the rows that go into a row of tiles."""
         assert self._folder is not None
         return self._folder / f"carry-{row}.bin"
 
@@ -186,6 +188,8 @@ class Assembler:
         self._left = self._sums[:, :, :0]
         self._carry_in: BinaryIO | None = None
         self._carry_out: BinaryIO | None = None
+        # Bytes and CRC-32 of what the row above carried, and of what this row has carried so far.
+        self._carried_in, self._carried_out = (0, 0), (0, 0)
         self.next_number = 0
         self.tallies = [Tally() for _ in range(num_sentences)]
         self.num_valid = 0
@@ -208,7 +212,9 @@ class Assembler:
         self._sink.put(owned, self._sums[:, : owned.height, : owned.width], valid)
         if self._carry_out is not None:
             rest = self._sums[:, owned.height :, : owned.width]  # (S, rows, columns)
-            self._carry_out.write(np.ascontiguousarray(rest.transpose(2, 0, 1)).data)
+            data = np.ascontiguousarray(rest.transpose(2, 0, 1)).data
+            self._carry_out.write(data)
+            self._carried_out = self._carried_out[0] + data.nbytes, zlib.crc32(data, self._carried_out[1])
         self._left = self._sums[:, :, owned.width :].copy()
         self.num_valid += int(np.count_nonzero(valid))
         self.num_empty += not tile.valid.any()
@@ -223,6 +229,8 @@ class Assembler:
         for file in (self._carry_in, self._carry_out):
             if file is not None:
                 file.flush()
+        # Between two rows of tiles, what the finished one carried is still to be read, what it read is not.
+        row = max(0, self.next_number - 1) // len(self._cols)
         plain = {
             "next_number": self.next_number,
             "num_valid": self.num_valid,
@@ -231,6 +239,11 @@ class Assembler:
             "first_pass_seconds": self.first_pass_seconds,
             "lost": sorted([window.row, window.col, window.height, window.width] for window in self.lost),
             "tallies": [asdict(tally) for tally in self.tallies],
+            "carried": [
+                (row + below, *carried)
+                for below, carried in ((0, self._carried_in), (1, self._carried_out))
+                if carried[0] and row + below >= self.next_number // len(self._cols)
+            ],
             "carry_in": None if self._carry_in is None else self._carry_in.tell(),
             "carry_out": None if self._carry_out is None else self._carry_out.tell(),
         }
@@ -245,6 +258,9 @@ class Assembler:
         self.tallies = [Tally(**values) for values in plain["tallies"]]
         self._left = left
         row = self.next_number // len(self._cols)
+        carried = {number: (size, checksum) for number, size, checksum in plain["carried"]}
+        last = max(0, self.next_number - 1) // len(self._cols)
+        self._carried_in, self._carried_out = carried.get(last, (0, 0)), carried.get(last + 1, (0, 0))
         if plain["carry_in"] is not None:
             self._carry_in = self._carry.open(row, plain["carry_in"], write=False)
         if plain["carry_out"] is not None:
@@ -265,6 +281,7 @@ class Assembler:
         """Nothing is open at the left; what the rows above left comes from a file."""
         self._left = self._sums[:, :, :0]
         self._sink.start_row(row)
+        self._carried_in, self._carried_out = self._carried_out, (0, 0)
         if row > 0:
             self._carry_in = self._carry.open(row, 0, write=False)
         if row + 1 < len(self._rows):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.errors import InvalidInputError
+from rs2sam.fields import brief, checked, texts
 from rs2sam.processing import FirstPass
 from rs2sam.raster.scene import shrink_to
 from rs2sam.raster.tiling import TileGrid
@@ -131,6 +132,11 @@ class SceneOptions:
     keep_probability: bool = False
 
     def __post_init__(self) -> None:
+        hints = get_type_hints(SceneOptions)
+        for name in ("tile", "overlap", "batch_size", "threshold", "min_presence", "gsd_m", "memory"):
+            object.__setattr__(self, name, checked(name, getattr(self, name), hints[name]))
+        if self.scope not in get_args(Scope):
+            raise InvalidInputError(f"`scope` is one of {', '.join(get_args(Scope))}, but it is {brief(self.scope)}.")
         if self.tile is not None and self.tile < 16:
             raise InvalidInputError(f"A tile must have at least 16 pixels a side, but `tile` is {self.tile}.")
         if self.batch_size is not None and self.batch_size < 1:
@@ -204,7 +210,8 @@ class SentenceResult:
 
 
 def check_sentences(sentences: Sequence[str]) -> None:
-    """Raise InvalidInputError unless there is a sentence and none is blank."""
+    """Raise InvalidInputError unless there is a sentence, and each is text that is not blank."""
+    texts("sentences", sentences)
     if not sentences:
         raise InvalidInputError('At least one sentence is needed, for example "the storage tanks near the river".')
     for number, sentence in enumerate(sentences, start=1):

@@ -9,9 +9,11 @@ from PIL import Image
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.checks.check import TokenCounter, check_dataset, check_samples
 from rs2sam.datasets.checks.report import RULES, Distribution
+from rs2sam.datasets.readers.masks import MaskFile
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from tests.datasets.make_formats import write_coco, write_jsonl, write_refsegrs, write_rrsisd
+from tests.make_rasters import write_tiff
 
 
 def picture(path, seed, side=64):
@@ -323,3 +325,30 @@ def test_distribution():
     assert (values.least, values.median, values.most, values.mean) == (1, 2.5, 4, 2.5)
     assert values.p95 == pytest.approx(3.85)
     assert Distribution.of([]) is None
+
+
+def test_images_of_one_colour_or_without_data_are_told(samples, tmp_path):
+    flat = np.full((64, 64, 3), 50, np.uint8)
+    Image.fromarray(flat).save(tmp_path / "flat.png")
+    write_tiff(tmp_path / "none.tif", flat, nodata=50)
+    more = [Sample(tmp_path / name, "the roof", square(), name, split="val") for name in ("flat.png", "none.tif")]
+    report = check([*samples, *more], tmp_path)
+    said = {finding.where: finding.message for finding in report.findings if finding.rule == "flat-image"}
+    assert said == {"flat.png": "all pixels are (50, 50, 50)", "none.tif": "no pixel has data"}
+
+
+def test_what_is_doubtful_about_images_is_told(samples, tmp_path):
+    rgba = np.random.default_rng(0).integers(1, 255, (64, 64, 4), dtype=np.uint8)
+    rgba[:32, :, 3] = 0
+    write_tiff(tmp_path / "a.tif", rgba, photometric="RGB", alpha="YES")
+    report = check([*samples, Sample(tmp_path / "a.tif", "the roof", square(), "5", split="val")], tmp_path)
+    (finding,) = [one for one in report.findings if one.rule == "doubtful-image"]
+    assert "alpha takes away 50%" in finding.message
+
+
+def test_a_mask_of_which_only_nodata_is_left_is_told(samples, tmp_path):
+    write_tiff(tmp_path / "m.tif", np.where(square(), 255, 0).astype(np.uint8)[..., None], nodata=255)
+    one = Sample(samples[2].image, "the roof", MaskFile(tmp_path / "m.tif"), "5", split="val")
+    report = check([*samples, one], tmp_path)
+    (finding,) = [one for one in report.findings if one.rule == "empty-mask"]
+    assert "64 pixels are left out" in finding.message

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rs2sam.datasets.base import Mask, Pixels, Sample
+from rs2sam.datasets.base import Mask, Sample
 from rs2sam.datasets.english.wording import FLIP_LEFT_RIGHT, Turn
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.mixing.variation import (
     Variation,
     VariedSample,
@@ -266,3 +267,25 @@ def test_a_fixed_fifth_of_the_references_gets_black_squares_in_the_image_only() 
 def test_shares_outside_their_range_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match=r"variation\.\w+.*received"):
         Variation(**changes)
+
+
+def test_pixels_of_which_nothing_is_known_move_with_the_image():
+    """The unknown block is painted white, so it can be found again in whatever is drawn."""
+    image, unknown = picture(0) // 2, block(box=(20, 22, 44, 38))
+    image[unknown] = 255
+    one = sample(0, category=None, ignore=unknown, mask=block(box=(2, 2, 16, 18)))
+    one = Sample(image, "the ship", one.mask, "a", ignore=unknown)
+    variation = Variation(flip=0.5, quarter_turn=0.5, crop=0.5)
+    for epoch in range(12):
+        drawn = VariedSamples([one], 0, 48, variation).draw(0, epoch)
+        white = (np.asarray(Image.fromarray(drawn.image).resize((48, 48), Image.Resampling.NEAREST)) == 255).all(axis=2)
+        assert np.mean(white == drawn.ignore) > 0.99
+    assert VariedSamples([sample(1)], 0, 48, variation).draw(0).ignore is None
+
+
+def test_in_a_mosaic_only_the_samples_own_quarter_may_be_unknown():
+    others = [sample(n, "the plane", "airplane") for n in (1, 2, 3)]
+    one = sample(0, ignore=np.ones((40, 48), bool))
+    drawn = VariedSamples([one, *others], 0, SIDE, Variation(mosaic=1, complete=True)).draw(0)
+    assert drawn.ignore.sum() == SIDE * SIDE / 4
+    assert not (drawn.mask & ~drawn.ignore).any()

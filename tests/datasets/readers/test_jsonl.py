@@ -304,3 +304,31 @@ def test_lines_of_the_documentation_are_read(tmp_path):
     assert areas[1] == pytest.approx(511 * 80, rel=0.02)
     assert areas[2:] == [4, 0]
     assert [sample.is_absent for sample in samples] == [False, False, False, True]
+
+
+def test_what_a_line_leaves_unknown_is_read_and_written_again(tmp_path):
+    levels = np.array([[0, 1, 255], [0, 255, 1]], np.uint8)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(levels).save(folder / "m.png")
+    Image.fromarray(np.full((2, 3, 3), 80, np.uint8)).save(folder / "a.png")
+    write_lines(folder, {"image": "a.png", "sentence": "the roof", "mask": "m.png", "ignore": 255})
+    (one,) = read_jsonl(folder)
+    np.testing.assert_array_equal(one.ignored((2, 3)), levels == 255)
+    np.testing.assert_array_equal(one.target((2, 3)), levels == 1)
+    (again,) = read_jsonl(write_jsonl([one], tmp_path / "out"))
+    np.testing.assert_array_equal(again.ignored((2, 3)), levels == 255)
+    np.testing.assert_array_equal(again.target((2, 3)), levels == 1)
+
+
+@pytest.mark.parametrize("level", ["255", True, [255]])
+def test_an_ignore_that_is_no_number_is_refused(tmp_path, level):
+    write_lines(tmp_path / "in", {"image": "a.png", "sentence": "the roof", "mask": "m.png", "ignore": level})
+    with pytest.raises(InvalidInputError, match='"ignore" is a level of the mask'):
+        read_jsonl(tmp_path / "in")
+
+
+def test_a_device_is_no_file_of_lines(tmp_path):
+    (tmp_path / "a.jsonl").symlink_to("/dev/zero")
+    with pytest.raises(InvalidInputError, match="JSON lines must be a regular file"):
+        read_jsonl(tmp_path)

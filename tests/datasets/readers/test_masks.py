@@ -13,10 +13,14 @@ from PIL import Image
 from pycocotools import mask as coco
 from rasterio.errors import NotGeoreferencedWarning
 
-from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask, decode, reaches_outside, read_grey_mask, read_mask
+from rs2sam.datasets.base import Sample
+from rs2sam.datasets.readers.mask_files import read_grey_mask, read_mask, read_target
+from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask, decode, reaches_outside
 from rs2sam.datasets.readers.run_lengths import decode_runs, encode_runs
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, MissingDependencyError
+from rs2sam.scenes.run import SceneRequest, run_scene
 from tests.datasets.make_formats import box_polygon, rle, square, uncompressed_rle
+from tests.make_rasters import NORTH_UP, RedSegmenter, objects, paint, write_tiff
 
 # pycocotools hands its results to numpy in the manner of numpy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -269,7 +273,7 @@ def test_missing_and_damaged_masks_are_named(tmp_path):
             read(tmp_path / "gone.png")
         with pytest.raises(InvalidImageError, match=r"mask `.*cut\.png` cannot be read: "):
             read(tmp_path / "cut.png")
-        with pytest.raises(InvalidImageError, match=r"mask `.*text\.png` is in no picture format"):
+        with pytest.raises(InvalidImageError, match=r"mask .*text\.png. cannot be opened as an image"):
             read(tmp_path / "text.png")
 
 
@@ -278,3 +282,73 @@ def test_masks_larger_than_pil_admits_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InvalidImageError, match=r"mask `.*huge\.png` cannot be read: .*exceeds limit"):
         read_mask(tmp_path / "huge.png")
+
+
+# --- pixels of which a mask says nothing -----------------------------------------------------------------------------
+
+
+def own_mask(path, nodata=255, dtype="uint8", **profile):
+    """As `rs2sam segment` writes it: 1 found, 0 not, nodata beside; with its palette."""
+    levels = np.array([[0, 1, 1, nodata], [0, 0, 1, nodata]], dtype)
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=dtype, count=1, height=2, width=4, nodata=nodata, transform=NORTH_UP, **profile
+    ) as dataset:
+        if dtype == "uint8":
+            dataset.write_colormap(1, {0: (0, 0, 0), 1: (230, 25, 75), 255: (128, 128, 128)})
+        dataset.write(levels, 1)
+    return path
+
+
+FOUND = [[False, True, True, False], [False, False, True, False]]
+UNKNOWN = [[False, False, False, True]] * 2
+
+
+@pytest.mark.parametrize(
+    ("nodata", "dtype"),
+    [(255, "uint8"), (-9999, "int16"), (-9999, "float32"), (np.nan, "float32"), (-np.inf, "float64")],
+)
+def test_nodata_of_a_mask_is_no_foreground_and_is_left_out(tmp_path, nodata, dtype):
+    mask = MaskFile(own_mask(tmp_path / "a_mask.tif", nodata, dtype))
+    assert mask().tolist() == FOUND
+    assert mask.ignored().tolist() == UNKNOWN
+    sample = Sample(np.zeros((2, 4, 3), np.uint8), "the roof", mask, "a")
+    assert sample.loaded().ignored((2, 4)).tolist() == UNKNOWN
+    assert sample.ignored((2, 4), (4, 8)).sum() == 8
+
+
+def test_a_mask_that_this_project_writes_is_read_as_it_was_meant(tmp_path):
+    values = paint(objects())
+    values[:, 40:] = 9
+    path = write_tiff(tmp_path / "a.tif", values, nodata=9)
+    request = SceneRequest(str(path), ("red",), tmp_path / "out", model="red")
+    run_scene(request, RedSegmenter())
+    mask, unknown = read_target(tmp_path / "out/a_mask.tif")
+    np.testing.assert_array_equal(mask[:, :40], objects()[:, :40])
+    assert not mask[:, 40:].any()
+    assert unknown[:, 40:].all()
+    assert not unknown[:, :40].any()
+
+
+def test_a_nodata_of_0_is_the_background(tmp_path):
+    levels = np.array([[0, 1], [0, 7]], np.uint8)
+    write_tiff(tmp_path / "a.tif", levels[..., None], nodata=0)
+    mask, unknown = read_target(tmp_path / "a.tif")
+    assert mask.tolist() == [[False, True], [False, True]]
+    assert unknown is None
+
+
+def test_a_mask_band_says_where_nothing_is_known(tmp_path):
+    known = np.array([[True, True], [False, True]])
+    write_tiff(tmp_path / "a.tif", np.ones((2, 2, 1), np.uint8), mask=known)
+    mask, unknown = read_target(tmp_path / "a.tif")
+    np.testing.assert_array_equal(unknown, ~known)
+    np.testing.assert_array_equal(mask, known)
+
+
+def test_a_level_can_be_named_that_says_nothing(tmp_path):
+    Image.fromarray(np.array([[0, 1, 255]], np.uint8)).save(tmp_path / "a.png")
+    assert read_target(tmp_path / "a.png")[0].tolist() == [[False, True, True]]
+    assert read_target(tmp_path / "a.png")[1] is None
+    mask, unknown = read_target(tmp_path / "a.png", 255)
+    assert mask.tolist() == [[False, True, False]]
+    assert unknown.tolist() == [[False, False, True]]

@@ -77,5 +77,5 @@ def test_missing_and_damaged_files_are_named_with_their_split(root):
     sample = next(sample for sample in read_refsegrs(root) if sample.split == "val")
     with pytest.raises(DataNotFoundError, match=r"images.3\.tif`.*sample `val-1` of split `val`"):
         sample.pixels()
-    with pytest.raises(InvalidImageError, match=r"masks.3\.tif` .*sample `val-1` of split `val`"):
+    with pytest.raises(InvalidImageError, match=r"masks.3\.tif. .*sample `val-1` of split `val`"):
         sample.target((64, 64))

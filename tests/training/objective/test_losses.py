@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.rs2sam import RS2SamOutput
+from rs2sam.training.objective.auxiliary import pseudo_mask_loss
 from rs2sam.training.objective.losses import (
     boundary_error,
     dice,
@@ -255,3 +256,78 @@ def test_untrained_head_with_a_weight_is_refused() -> None:
 def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         LossSettings(**change)
+
+
+# --- pixels that are left out ----------------------------------------------------------------------------------------
+
+EVERY_TERM = [
+    LossSettings(),
+    LossSettings(boundary_form="soft", presence=0.1, score=0.1),
+    LossSettings(boundary_form="soft", presence=0.1, score=0.1, scope="sample", dice_reduction="mean"),
+]
+
+
+def _random(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn((2, 1, 6, 7), generator=generator)
+    target = (torch.rand((2, 6, 7), generator=generator) > 0.5).float()
+    ignore = torch.zeros((2, 6, 7), dtype=torch.bool)
+    ignore[:, :, 4:] = True
+    return logits, target, ignore
+
+
+def _heads(logits: Tensor) -> dict[str, Tensor]:
+    return {"presence_logits": torch.tensor([0.3, -0.2]), "iou_scores": torch.tensor([0.5, 0.7])}
+
+
+@pytest.mark.parametrize("settings", EVERY_TERM)
+def test_ignored_pixels_change_no_term_whatever_is_in_them(settings: LossSettings) -> None:
+    logits, target, ignore = _random()
+    other, wrong = logits.clone(), target.clone()
+    other[:, :, :, 4:] = 9.0
+    wrong[:, :, 4:] = 1 - wrong[:, :, 4:]
+    one = rs2sam_loss(_output(logits, **_heads(logits)), target, settings, ignore=ignore)
+    two = rs2sam_loss(_output(other, **_heads(logits)), wrong, settings, ignore=ignore)
+    assert one.values() == pytest.approx(two.values(), abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", EVERY_TERM)
+def test_the_loss_beside_ignored_pixels_is_that_of_the_image_without_them(settings: LossSettings) -> None:
+    logits, target, ignore = _random()
+    # Columns from 4 on are cut off; edges lie above and to the left, so those of the rest stay.
+    rest = rs2sam_loss(_output(logits[..., :4], **_heads(logits)), target[..., :4], settings)
+    found = rs2sam_loss(_output(logits, **_heads(logits)), target, settings, ignore=ignore)
+    assert found.values() == pytest.approx(rest.values(), abs=1e-5)
+
+
+@pytest.mark.parametrize("settings", EVERY_TERM)
+def test_no_gradient_comes_from_ignored_pixels_and_none_is_the_same_as_nothing_ignored(settings: LossSettings) -> None:
+    logits, target, ignore = _random()
+    logits.requires_grad_(True)
+    rs2sam_loss(_output(logits, **_heads(logits)), target, settings, ignore=ignore).total.backward()
+    assert logits.grad is not None
+    assert not logits.grad[..., 4:].any()
+    assert logits.grad[..., :4].any()
+    none = rs2sam_loss(_output(logits.detach(), **_heads(logits)), target, settings)
+    empty = rs2sam_loss(_output(logits.detach(), **_heads(logits)), target, settings, ignore=torch.zeros_like(ignore))
+    assert none.values() == pytest.approx(empty.values(), abs=1e-6)
+
+
+def test_a_sample_of_which_nothing_is_known_has_a_finite_loss() -> None:
+    logits, target, ignore = _random()
+    settings = LossSettings(boundary_form="soft", scope="sample")
+    found = rs2sam_loss(_output(logits), target, settings, ignore=torch.ones_like(ignore))
+    assert all(math.isfinite(value) for value in found.values().values())
+    assert found.values()["cross_entropy"] == 0
+
+
+def test_patches_of_the_pseudo_mask_count_by_their_known_share() -> None:
+    pseudo = torch.tensor([[[[0.9, 0.2]]]])
+    target = torch.tensor([[[1.0, 1, 0, 0], [1, 1, 0, 1]]])
+    ignore = torch.tensor([[[False, False, False, True], [False, False, False, True]]])
+    # The right patch is half known, and empty there.
+    expected = -(math.log(0.9) + 0.5 * math.log(0.8)) / 1.5
+    assert float(pseudo_mask_loss(pseudo, target, ignore)) == pytest.approx(expected, rel=1e-5)
+    assert float(pseudo_mask_loss(pseudo, target, ignore & False)) == pytest.approx(
+        float(pseudo_mask_loss(pseudo, target)), rel=1e-5
+    )

@@ -19,9 +19,11 @@ from PIL import ExifTags, Image
 from rs2sam.datasets.base import Sample, fits
 from rs2sam.datasets.checks.duplicates import Thumbnail, file_digest, near_pairs, pixel_digest, thumbnail
 from rs2sam.datasets.checks.report import NO_SPLIT, DataReport, Distribution, Finding, SplitCounts
+from rs2sam.datasets.images import LoadedImage
 from rs2sam.datasets.readers.masks import reaches_outside
 from rs2sam.datasets.readers.reading import open_dataset
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError, RS2SAMError
+from rs2sam.raster.scene import NOTHING_VALID
 
 Progress: TypeAlias = Callable[[Iterable["_Look"], int], Iterable["_Look"]]
 """Wraps an iterable of known length, to show how far it is."""
@@ -168,7 +170,9 @@ def _look(look: _Look) -> _Look:
     """Read an image, then the targets of its samples."""
     first = look.samples[0]
     try:
-        rgb = first.pixels()
+        image = first.loaded_image()
+        rgb = image.rgb
+        look.findings.extend(_image_findings(image, look.name))
         look.size_hw = rgb.shape[0], rgb.shape[1]
         look.small = thumbnail(rgb)
         look.digest = file_digest(first.image) if isinstance(first.image, Path) else pixel_digest(rgb)
@@ -180,6 +184,18 @@ def _look(look: _Look) -> _Look:
         look.findings.append(Finding("turned-image", look.name, f"orientation {orientation}"))
     look.areas = [_area(sample, look) for sample in look.samples]
     return look
+
+
+def _image_findings(image: LoadedImage, name: str) -> Iterator[Finding]:
+    """What is doubtful about an image that can be read."""
+    for line in image.warnings:
+        if line != NOTHING_VALID:
+            yield Finding("doubtful-image", name, line)
+    shown = image.rgb if image.valid is None else image.rgb[image.valid]
+    if not shown.size:
+        yield Finding("flat-image", name, "no pixel has data")
+    elif shown.size > 3 and (shown == shown.reshape(-1, 3)[0]).all():
+        yield Finding("flat-image", name, f"all pixels are {tuple(map(int, shown.reshape(-1, 3)[0]))}")
 
 
 def _exif_orientation(path: Path) -> int:
@@ -212,7 +228,9 @@ def _area(sample: Sample, look: _Look) -> int | None:
     if annotation is None:
         return None
     if not annotation.any():
-        note("empty-mask", f"no pixel for {sample.sentence.strip()!r}")
+        unknown = loaded.unknown()
+        left_out = "" if unknown is None else f"; {int(unknown.sum()):,} pixels are left out (nodata or `ignore`)"
+        note("empty-mask", f"no pixel for {sample.sentence.strip()!r}{left_out}")
     if look.size_hw is None:
         return int(annotation.sum())
     if reaches_outside(sample.mask, look.size_hw):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rs2sam.datasets.base import Pixels
+from rs2sam.datasets.images import Pixels
 
 Thumbnail: TypeAlias = NDArray[np.int16]
 """(16, 16) grey values in [0, 255]."""

@@ -27,6 +27,8 @@ RULES: Mapping[str, tuple[Severity, str]] = {
     "no-split": ("warning", "samples are in no split, though others are"),
     "repeated-image": ("warning", "one image (equal files) is there under several names"),
     "repeated-sentence": ("warning", "one sentence is asked of one image more than once"),
+    "flat-image": ("warning", "an image has one colour throughout, or no data at all"),
+    "doubtful-image": ("warning", "an image leaves open how it is to be read; see how that is decided"),
     "empty-mask": ("warning", "a mask has no pixel; write null where nothing is meant"),
     "turned-image": ("warning", "an image asks viewers to turn it (EXIF); it is read as stored, as its mask has to be"),
     "mask-outside": ("warning", "a mask reaches beyond its image"),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rs2sam.datasets.base import Mask, Pixels, Sample
+from rs2sam.datasets.base import Mask, Sample
+from rs2sam.datasets.images import Pixels
 from rs2sam.drawing import FAINT, INK, PAPER, Colour, font_for, mask_at, overlay, shorten, wrap
 from rs2sam.errors import InvalidInputError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rs2sam.datasets.base import Mask, Pixels
+from rs2sam.datasets.base import Mask
+from rs2sam.datasets.images import Pixels
 
 _MIN_UNIFORM_SHARE = 0.5
 _UNIFORM_DISTANCE = 70.0

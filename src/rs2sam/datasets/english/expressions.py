@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs2sam.datasets.base import AnnotatedImage, Mask, Pixels
+from rs2sam.datasets.base import AnnotatedImage, Mask
 from rs2sam.datasets.english.nouns import NOUN_KINDS
 from rs2sam.datasets.english.phrasing import Description, phrase
 from rs2sam.datasets.english.properties import Objects, Property, Truth, colours, positions, relations, sizes
 from rs2sam.datasets.english.vocabulary import NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
+from rs2sam.datasets.images import Pixels
 
 KINDS: tuple[str, ...] = ("class", "all", "stuff", "count", "position", "size", "colour", "relation", "absent")
 """Kinds of expression: the only one of a class; all of a class; an area; a stated number; singled out by place in the

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, Pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance
 from rs2sam.datasets.english.colours import colour_name
 from rs2sam.datasets.english.vocabulary import COLOURED_CATEGORIES, COLOURS, CONFUSABLE_COLOURS
+from rs2sam.datasets.images import Pixels
 
 Truth = NDArray[np.bool_]
 """(N,) bool over the instances of one category, in their order in the image."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, Mask, Pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, Mask
+from rs2sam.datasets.images import Pixels
 from rs2sam.errors import InvalidInputError
 
 # What remains of an object cut off by the border still belongs to "all"; below this share nobody would see it.

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.datasets.base import AnnotatedImage, Mask, Pixels, Sample
+from rs2sam.datasets.base import AnnotatedImage, Mask, Sample
 from rs2sam.datasets.english.expressions import (
     KIND_WEIGHTS,
     KINDS,
@@ -18,6 +18,7 @@ from rs2sam.datasets.english.expressions import (
     expressions_for,
 )
 from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.mixing.augment import Augmentation, augment, fit
 from rs2sam.datasets.mixing.mosaic import mosaic
 from rs2sam.errors import InvalidInputError

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, Mask, Pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, Mask
+from rs2sam.datasets.images import Pixels
 from rs2sam.errors import InvalidInputError
 
 PASTED_CATEGORIES: frozenset[str] = frozenset(

@@ -13,13 +13,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from rs2sam.datasets.base import Mask, Pixels, Sample, resize_mask
+from rs2sam.datasets.base import Mask, Sample, resize_mask
 from rs2sam.datasets.english.claims import names_colour, names_shade, relies_on_surroundings
 from rs2sam.datasets.english.wording import Turn, reword
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.mixing.augment import Box, jitter
 from rs2sam.errors import InvalidInputError
 
@@ -32,6 +34,10 @@ _COMPANIONS = 3
 _ANY_OF_A_CLASS = frozenset(("the", "a", "an", "any", "all", "every"))
 # End of the seed of choices that are made once; the seeds of samples are shorter.
 _ONCE = (0, 0, 1)
+
+
+_Varied: TypeAlias = "tuple[Pixels, Mask, Mask | None, str]"
+"""Image, mask, pixels that are left out, sentence."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,14 @@ class VariedSample:
         sentence: the referring expression, true of this image.
         mask: (S, S) bool, the target, resized by the nearest pixel.
         sample_id: `Sample.id`.
+        ignore: (S, S) bool, pixels that the loss leaves out; None: none.
     """
 
     image: Pixels
     sentence: str
     mask: Mask
     sample_id: str
+    ignore: Mask | None = None
 
     @property
     def rgb(self) -> Pixels:
@@ -131,31 +139,32 @@ class VariedSamples:
         """
         rng = np.random.default_rng((self.seed, epoch, index))
         sample = self.samples[index]
-        sample = replace(sample, mask=sample.annotation())  # decoded once
+        sample = replace(sample, mask=sample.annotation(), ignore=sample.unknown())  # decoded once
         image = sample.pixels()
         if self.variation.black_squares > 0 and _reference(sample) in self._squared:
             image = draw_black_squares(image, rng)
         mosaic = self._mosaic(sample, image, rng)
-        image, mask, sentence = mosaic if mosaic else self._moved(sample, image, rng)
+        image, mask, ignore, sentence = mosaic if mosaic else self._moved(sample, image, rng)
         if self.variation.jitter > 0:
             image = recolour(image, sentence, rng, self.variation.jitter)
-        return VariedSample(image, sentence, mask, sample.id)
+        return VariedSample(image, sentence, mask, sample.id, ignore)
 
-    def _moved(self, sample: Sample, image: Pixels, rng: np.random.Generator) -> tuple[Pixels, Mask, str]:
-        """Crop and turn: image (h, w, 3), mask (S, S), sentence."""
+    def _moved(self, sample: Sample, image: Pixels, rng: np.random.Generator) -> _Varied:
+        """Crop and turn: image (h, w, 3), mask (S, S), ignored pixels (S, S), sentence."""
         variation = self.variation
         wants_crop, wants_flip, wants_turn = rng.random(3) < (variation.crop, variation.flip, variation.quarter_turn)
         size_hw, result_hw = (image.shape[0], image.shape[1]), (self.side, self.side)
         if wants_crop and not relies_on_surroundings(sample.sentence):
-            target = sample.target(size_hw)
+            target, ignore = sample.target(size_hw), sample.ignored(size_hw)
             x0, y0, x1, y1 = draw_window(target, rng, variation.smallest_crop)
             image, target = image[y0:y1, x0:x1], resize_mask(target[y0:y1, x0:x1], result_hw)
+            ignore = None if ignore is None else resize_mask(ignore[y0:y1, x0:x1], result_hw)
         else:
-            target = sample.target(size_hw, result_hw)
+            target, ignore = sample.target(size_hw, result_hw), sample.ignored(size_hw, result_hw)
         turn, sentence = draw_turn(sample.sentence, rng, flip=bool(wants_flip), quarter_turn=bool(wants_turn))
-        return turn.apply(image), turn.apply(target), sentence
+        return turn.apply(image), turn.apply(target), None if ignore is None else turn.apply(ignore), sentence
 
-    def _mosaic(self, sample: Sample, image: Pixels, rng: np.random.Generator) -> tuple[Pixels, Mask, str] | None:
+    def _mosaic(self, sample: Sample, image: Pixels, rng: np.random.Generator) -> _Varied | None:
         """Put the sample beside three others, where that is wanted and its sentence stays true."""
         if rng.random() >= self.variation.mosaic or sample.category is None or relies_on_surroundings(sample.sentence):
             return None
@@ -164,7 +173,8 @@ class VariedSamples:
         half = self.side // 2
         y, x = divmod(place, 2)
         size_hw = (self.side - half if y else half, self.side - half if x else half)
-        target = sample.target((image.shape[0], image.shape[1]), size_hw)
+        image_hw = image.shape[0], image.shape[1]
+        target, unknown = sample.target(image_hw, size_hw), sample.ignored(image_hw, size_hw)
         if companions is None or (not target.any() and not sample.is_absent):
             return None
         pictures = [companion.pixels() for companion in companions]
@@ -176,7 +186,11 @@ class VariedSamples:
             rows, columns = cuts[position // 2], cuts[position % 2]
             canvas[rows, columns] = _resized(picture, canvas[rows, columns].shape[:2])
         mask[cuts[y], cuts[x]] = target
-        return canvas, mask, sample.sentence
+        ignore = None
+        if unknown is not None:
+            ignore = np.zeros_like(mask)
+            ignore[cuts[y], cuts[x]] = unknown
+        return canvas, mask, ignore, sample.sentence
 
     def _companions(self, sample: Sample, rng: np.random.Generator) -> list[Sample] | None:
         """Draw samples of three other images that are known not to show what is meant; None if there are fewer."""

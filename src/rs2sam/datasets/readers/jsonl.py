@@ -7,6 +7,8 @@
 ```
 Needed are `image`, `sentence` and either `mask` (a file; any level but 0 is foreground, see `masks.py`) or
 `segmentation` (COCO run lengths or polygons in pixels); `null` in either says that nothing in the image is meant.
+Pixels of which nobody knows whether they are meant are left out of losses and metrics: those that a mask file declares
+as nodata (see `masks.py`), those of the level that `"ignore": 255` names, and those of an `ignore_segmentation`.
 Optional: `split`, `id`, `category`, `kind`, `ref_id`, `image_id` and `category_segmentation` (everything of the
 category). Other keys are left to their owner. Paths are relative to the file's folder. Lines of `train.jsonl`,
 `val.jsonl` and `test.jsonl` that name no split are of that split.
@@ -27,7 +29,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from PIL import Image
 
-from rs2sam.datasets.base import ImageSource, MaskSource, Sample
+from rs2sam.datasets.base import MaskSource, Sample
+from rs2sam.datasets.images import ImageSource
 from rs2sam.datasets.plain_values import file_name, parse_json, plain_text, shown
 from rs2sam.datasets.readers.coco import sentence_text
 from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask, check_segmentation
@@ -151,6 +154,9 @@ def _entry(sample: Sample, writer: _ImageWriter) -> dict[str, Any]:
     entry: dict[str, Any] = {"image": writer.write(sample), "sentence": sample.published_sentence}
     mask = sample.annotation()
     entry["segmentation"] = None if mask is None else encode_runs(mask)
+    unknown = sample.unknown()
+    if unknown is not None:
+        entry["ignore_segmentation"] = encode_runs(unknown)
     category_mask = sample.category_target()
     if category_mask is not None:
         entry["category_segmentation"] = encode_runs(category_mask)
@@ -242,9 +248,10 @@ def _parse(line: str, file: Path, number: int, where: str) -> Sample:
     fields = {name: _text(entry, name, where) for name in _TEXT_FIELDS}
     image = file.parent / file_name(entry["image"], f'{where}, "image"')
     default_split = file.stem if file.stem in _SPLIT_NAMES else None
-    category = entry.get("category_segmentation")
-    if category is not None:
-        check_segmentation(category, f'{where}: "category_segmentation"')
+    category, unknown = entry.get("category_segmentation"), entry.get("ignore_segmentation")
+    for name, one in (("category_segmentation", category), ("ignore_segmentation", unknown)):
+        if one is not None:
+            check_segmentation(one, f'{where}: "{name}"')
     sentence, raw = sentence_text(entry.get("sentence"), f'{where}, "sentence"')
     return Sample(
         image=image,
@@ -258,6 +265,7 @@ def _parse(line: str, file: Path, number: int, where: str) -> Sample:
         ref_id=fields["ref_id"],
         image_id=fields["image_id"] or entry["image"],
         raw_sentence=raw,
+        ignore=None if unknown is None else SegmentationMask((unknown,), where, image=image),
     )
 
 
@@ -278,7 +286,10 @@ def _target(entry: Mapping[str, Any], file: Path, image: Path, where: str) -> Ma
         return SegmentationMask((value,), where, image=image)
     if not isinstance(value, str) or not value:
         raise InvalidInputError(f'{where}: "mask" is the path of a file, received {shown(value)}')
-    return MaskFile(file.parent / file_name(value, f'{where}, "mask"'))
+    level = entry.get("ignore")
+    if level is not None and (isinstance(level, bool) or not isinstance(level, (int, float))):
+        raise InvalidInputError(f'{where}: "ignore" is a level of the mask, a number; received {shown(level)}')
+    return MaskFile(file.parent / file_name(value, f'{where}, "mask"'), ignore=level)
 
 
 def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:

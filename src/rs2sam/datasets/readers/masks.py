@@ -1,9 +1,5 @@
 """Masks as files and as COCO segmentations, kept on disk or run-length coded until somebody asks for them.
 
-A mask file marks the foreground by any level but 0: 1-bit, 8-bit, 16-bit, float, RGB and palettes alike. In a
-palette, index 0 and black have to be the same pixels; where they are not, the file is refused, as nobody can know
-which is meant. In a JPEG, whose zeros are not kept by its compression, the foreground is brighter than half.
-
 A COCO segmentation is a list of polygons `[[x, y, x, y, ...], ...]` in pixels, or run lengths (`run_lengths.py`), or
 a list of run lengths.
 """
@@ -20,15 +16,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
-from rs2sam.datasets.base import ImageSource, Mask, MaskSource, image_size
+from rs2sam.datasets.base import Mask, MaskSource
+from rs2sam.datasets.images import ImageSource, image_size
 from rs2sam.datasets.plain_values import shown
+from rs2sam.datasets.readers.mask_files import read_grey_mask, read_target
 from rs2sam.datasets.readers.run_lengths import checked_size, decode_runs
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError, require
+from rs2sam.errors import InvalidInputError, require
 
-_JPEG_THRESHOLD = 127
-_WITH_ALPHA = {"LA", "PA", "RGBA", "RGBa", "La"}
 # A polygon of an image lies in it, give or take; coordinates of another unit would be drawn for minutes or not at all.
 _MAX_OUTSIDE = 2.0
 # Of one polygon; pycocotools keeps some hundred bytes for each pixel that its outline passes.
@@ -43,14 +38,22 @@ class MaskFile:
     Args:
         path: the file.
         above: None: any level but 0 is foreground; else grey levels above this one, as RefSegRS needs it.
+        ignore: level (or index of a palette) that says nothing; None: none but what the file declares.
     """
 
     path: Path
     above: int | None = None
+    ignore: float | None = None
 
     def __call__(self) -> Mask:
         """Read it: (H, W) bool."""
-        return read_mask(self.path) if self.above is None else read_grey_mask(self.path, self.above)
+        if self.above is not None:
+            return read_grey_mask(self.path, self.above)
+        return read_target(self.path, self.ignore)[0]
+
+    def ignored(self) -> Mask | None:
+        """Read of which pixels it says nothing: (H, W) bool; None: of none."""
+        return None if self.above is not None else read_target(self.path, self.ignore)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,58 +104,6 @@ def _drawn_once(mask: SegmentationMask) -> tuple[npt.NDArray[np.uint8], tuple[in
     """A shared mask, a bit a pixel, and its height and width."""
     drawn = mask._drawn()
     return np.packbits(drawn), (drawn.shape[0], drawn.shape[1])
-
-
-def read_mask(path: Path) -> Mask:
-    """Read a mask file whose foreground is any level but 0; see the module's text for palettes and JPEG.
-
-    Args:
-        path: PNG, TIFF or any other picture.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        DataNotFoundError: there is no such file.
-        InvalidImageError: it cannot be read, or its palette does not say what is background.
-    """
-    with _opened(path) as picture:
-        if picture is None or _is_deep(picture):
-            levels = _raster_levels(path)
-        elif picture.mode == "P":
-            return _palette_mask(picture, path)
-        elif picture.format == "JPEG":
-            return np.asarray(picture.convert("L")) > _JPEG_THRESHOLD
-        else:
-            levels = np.asarray(picture)
-            if picture.mode in _WITH_ALPHA:
-                levels = levels[..., :-1] * (levels[..., -1:] != 0)
-    is_set = np.nan_to_num(levels, nan=0.0) != 0
-    return np.ascontiguousarray(is_set if is_set.ndim == 2 else is_set.any(axis=2))
-
-
-def read_grey_mask(path: Path, above: int) -> Mask:
-    """Read a mask file whose foreground is brighter than a level, after conversion to grey; 16 bits stay 16 bits.
-
-    Args:
-        path: a picture of any mode.
-        above: the last level of the background.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        DataNotFoundError: there is no such file.
-        InvalidImageError: it cannot be read.
-    """
-    with _opened(path) as picture:
-        if picture is None:
-            levels = _raster_levels(path)[..., 0]
-        else:
-            is_grey = picture.mode == "F" or picture.mode.startswith("I")
-            levels = np.asarray(picture if is_grey else picture.convert("L"))
-    mask: Mask = levels > above
-    return mask
 
 
 def decode(segmentation: Any, size_hw: tuple[int, int] | None = None, exactly_once: bool = False) -> Mask:
@@ -234,7 +185,8 @@ def mask_fingerprint(source: MaskSource) -> Any:
     if isinstance(source, SegmentationMask):
         return [*source.segmentations, source.exactly_once]
     if isinstance(source, MaskFile):
-        return [image_fingerprint(source.path), source.above]
+        named = [] if source.ignore is None else [source.ignore]
+        return [image_fingerprint(source.path), source.above, *named]
     return image_fingerprint(source)
 
 
@@ -271,76 +223,6 @@ def reaches_outside(source: object, size_hw: tuple[int, int], tolerance_px: floa
         for polygon in polygons
         if polygon
     )
-
-
-# PIL reports broken PNG files as SyntaxError, impossible sizes and palettes as ValueError.
-_DAMAGES = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
-
-
-class _opened:  # noqa: N801 - used like a function, in a `with`
-    """A picture while it is read: None where PIL does not know the format; what goes wrong becomes an error of ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._picture: Image.Image | None = None
-
-    def __enter__(self) -> Image.Image | None:
-        if not self._path.is_file():
-            raise DataNotFoundError(f"mask not found: `{self._path}` is not a file. Check the path and the download.")
-        try:
-            self._picture = Image.open(self._path)
-        except UnidentifiedImageError:
-            return None
-        except _DAMAGES as error:
-            raise self._unreadable(error) from error
-        return self._picture
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._picture is not None:
-            self._picture.close()
-        if isinstance(error, _DAMAGES) and not isinstance(error, RS2SAMError):
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: BaseException) -> InvalidImageError:
-        return InvalidImageError(
-            f"mask `{self._path}` cannot be read: {error}. The file is damaged, cut short or too large; copy it again."
-        )
-
-
-def _is_deep(picture: Image.Image) -> bool:
-    """Whether PIL would drop the lower 8 of 16 bits of a colour."""
-    return not picture.mode.startswith("I") and any(";16" in str(tile) for tile in getattr(picture, "tile", ()))
-
-
-def _raster_levels(path: Path) -> npt.NDArray[Any]:
-    """All bands of a file that PIL cannot read, or not to its depth: (H, W, bands)."""
-    import warnings
-
-    import rasterio  # costs 0.2 s, and ordinary masks never need it
-    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                return np.moveaxis(dataset.read(), 0, -1)
-    except RasterioIOError as error:
-        raise InvalidImageError(
-            f"mask `{path}` is in no picture format known to PIL or GDAL ({error}). Give a PNG or TIFF file."
-        ) from error
-
-
-def _palette_mask(picture: Image.Image, path: Path) -> Mask:
-    """Foreground of a picture with a palette: index and colour have to agree."""
-    by_index: Mask = np.asarray(picture) != 0
-    picture.info.pop("transparency", None)  # says nothing here, and PIL would warn of it
-    by_colour = np.any(np.asarray(picture.convert("RGB")), axis=2)
-    if (by_index != by_colour).any():
-        raise InvalidImageError(
-            f"mask `{path}` has a palette in which index 0 and black are different pixels, so its background is not "
-            "known. Save it as 8-bit grey with 0 as background."
-        )
-    return by_index
 
 
 def _holds_run_lengths(segmentation: object) -> bool:

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, image_size, load_pixels
+from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions
 from rs2sam.datasets.english.colours import looks_false_colour
+from rs2sam.datasets.images import image_size, load_pixels
 from rs2sam.datasets.readers.coco import entry_size, read_instances
 from rs2sam.datasets.readers.components import connected_components
 from rs2sam.datasets.readers.labelled_sets import BOXED_SETS, MASKED_SETS, boxed_set, masked_set
-from rs2sam.datasets.readers.masks import read_grey_mask
+from rs2sam.datasets.readers.mask_files import read_grey_mask
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 _TEST_SHARE, _VAL_SHARE = 0.15, 0.07

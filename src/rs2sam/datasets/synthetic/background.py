@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rs2sam.datasets.base import AnnotatedImage, Pixels
+from rs2sam.datasets.base import AnnotatedImage
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.synthetic.camera import Camera
 from rs2sam.datasets.synthetic.canvas import Material
 from rs2sam.datasets.synthetic.geometry import blob, place, points

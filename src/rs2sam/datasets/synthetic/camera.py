@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from rs2sam.datasets.base import Pixels
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.synthetic.noise import smooth
 
 

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from rs2sam.datasets.base import AnnotatedImage, Pixels
+from rs2sam.datasets.base import AnnotatedImage
 from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.synthetic.camera import Camera, false_colour
 from rs2sam.datasets.synthetic.canvas import Canvas
 from rs2sam.datasets.synthetic.stage import REGION_CODES, SEASONS, Season, Stage

@@ -210,14 +210,31 @@ def _usual_files(folder: Path, suffix: str) -> list[Path]:
 def _indexed_files(index: Path) -> list[Path]:
     """The shards that an index names, all of them present."""
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        files = [index.parent / Path(name).name for name in names]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        files = [index.parent / name for name in sorted({shard_name(name, index) for name in named})]
+    except CheckpointError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"An index of shards must be JSON with a `weight_map`: {index} is not ({error}). Download it again."
         ) from error
     _require_all(index.parent, files)
     return files
+
+
+def shard_name(name: object, index: Path) -> str:
+    """The name of a file beside its index.
+
+    Raises:
+        CheckpointError: it leads elsewhere, or is no name of a file.
+    """
+    is_plain = isinstance(name, str) and name not in ("", ".", "..") and not re.search(r"[/\\\0]", name)
+    if not is_plain:
+        raise CheckpointError(
+            f"Shards of a checkpoint lie beside their index: {index} names {str(name)[:80]!r}. Nothing was read; get "
+            "the checkpoint from its authors again."
+        )
+    return str(name)
 
 
 def _complete_shards(shards: list[Path]) -> list[Path]:

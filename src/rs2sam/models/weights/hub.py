@@ -12,6 +12,7 @@ No torch here; only converting published weights imports it, when it happens.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -253,8 +254,10 @@ def _hub_address(name: str, known: KnownModel | None) -> HubAddress:
     if match is None or Path(name).is_file():
         is_file = Path(name).is_file()
         kind = "a file: make it a folder with `rs2sam convert FILE FOLDER`" if is_file else "none of these"
+        near = difflib.get_close_matches(name.lower(), KNOWN_MODELS, n=1)
         raise WeightsNotFoundError(
             f"A model must be one of {', '.join(KNOWN_MODELS)}, a folder, or a hub id `owner/name`: `{name}` is {kind}."
+            + (f" Did you mean `{near[0]}`?" if near else "")
         )
     return HubAddress(match["repo"], match["subfolder"].strip("/"), match["revision"])
 

@@ -24,9 +24,24 @@ from rs2sam.errors import CheckpointError
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.stored_weights import keep_as_stored
+from rs2sam.models.weights.files import shard_name
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+
+_FAULTS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    MemoryError,
+    OverflowError,
+    SafetensorError,
+)
+"""What transformers, torch and safetensors raise over a damaged folder."""
 
 _MAPPED_AT_ONCE = 2**28
 """Bytes of a file whose pages are held at once while they are converted; a quarter gigabyte."""
@@ -64,7 +79,7 @@ def load_weights(
         kept = keep_as_stored(model) if as_stored else set()
         dtypes = _Dtypes(dtype, frozenset(float32_parts), frozenset(kept))
         tensors = dict(_tensors(weight_files(folder), dtypes, torch.device(device)))
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except _FAULTS as error:
         raise CheckpointError(
             f"The weights in {folder} cannot be loaded: {error}. Write the folder again with `rs2sam convert`."
         ) from error
@@ -80,7 +95,10 @@ def weight_files(folder: Path) -> list[Path]:
     if not index.is_file():
         return [folder / WEIGHTS_FILE]
     places: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    return [folder / name for name in sorted(set(places.values()))]
+    names = sorted({shard_name(name, index) for name in places.values()})
+    if not names:
+        raise CheckpointError(f"An index of shards must name one: {index} names none. Download it again.")
+    return [folder / name for name in names]
 
 
 @dataclass(frozen=True)

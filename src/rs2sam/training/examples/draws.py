@@ -117,7 +117,7 @@ class DatasetDraw:
         if self.published_sentences:  # the white space around the sentence stays where variation rewords it
             sample = self.samples.samples[number]
             sentence = sample.published_sentence.replace(sample.sentence, sentence)
-        return TrainingDraw(varied.image, sentence, varied.mask, id=varied.sample_id)
+        return TrainingDraw(varied.image, sentence, varied.mask, id=varied.sample_id, ignore=varied.ignore)
 
     def number(self, epoch: int, position: int) -> int:
         """Which sample stands at a position of a pass."""

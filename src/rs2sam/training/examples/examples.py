@@ -32,6 +32,7 @@ class TrainingDraw:
         known: (K,) bool, True = `labels` of this class are complete; None with `labels`.
         category: index in [0, K) of the class that the sentence names, whether it is there or not; -1: not known.
         id: names the example in messages; by default its index in the run.
+        ignore: (S, S) bool, pixels that the loss leaves out; None: none.
     """
 
     rgb: NDArray[np.uint8]
@@ -41,6 +42,7 @@ class TrainingDraw:
     known: NDArray[np.bool_] | None = None
     category: int = -1
     id: str = ""
+    ignore: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ class ReferringDataset(Dataset[dict[str, Any]]):
 
         Returns:
             Tensors by name, and `ids`, a list of texts. `labels` and `known` are there where every example has them,
-            `rgb` (B, 3, S, S) uint8 where `with_rgb` asks for it.
+            `rgb` (B, 3, S, S) uint8 where `with_rgb` asks for it, `ignore` (B, S, S) bool where an example has some.
             Instead of all that a failure, where an example could not be made.
         """
         failed = failed_batch(examples)
@@ -119,6 +121,9 @@ class ReferringDataset(Dataset[dict[str, Any]]):
             "target": np.stack([one.mask for one in drawn]),
             "category": np.array([one.category for one in drawn], dtype=np.int64),
         }
+        if any(one.ignore is not None for one in drawn):
+            none = np.zeros_like(drawn[0].mask)
+            arrays["ignore"] = np.stack([none if one.ignore is None else one.ignore for one in drawn])
         if self.with_rgb:
             arrays["rgb"] = np.stack([_resized(one.rgb, side).transpose(2, 0, 1) for one in drawn])
         labels = [one.labels for one in drawn if one.labels is not None]

@@ -103,12 +103,13 @@ class DistillationHead(nn.Module):
         return torch.stack(terms).mean()
 
 
-def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor) -> Tensor:
+def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor, ignore: Tensor | None = None) -> Tensor:
     """Cross entropy of the pseudo-mask with the target's share of every patch.
 
     Args:
         pseudo_mask: (B, 1, g, g) in [0, 1].
         target: (B, S, S), 0 or 1; averaged down to g x g.
+        ignore: (B, S, S) bool, pixels that are left out: a patch counts by its share of others. None: none.
 
     Returns:
         Scalar; not a number where the pseudo-mask is not. `F.binary_cross_entropy` would end the process instead, and
@@ -116,7 +117,12 @@ def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor) -> Tensor:
     """
     shares = F.interpolate(target[:, None].float(), pseudo_mask.shape[-2:], mode="area")
     probability = pseudo_mask.float().clamp(1e-6, 1 - 1e-6)
-    return -(shares * probability.log() + (1 - shares) * (1 - probability).log()).mean()
+    if ignore is None:
+        return -(shares * probability.log() + (1 - shares) * (1 - probability).log()).mean()
+    keep = F.interpolate((~ignore.bool())[:, None].float(), pseudo_mask.shape[-2:], mode="area")
+    known = F.interpolate((target.bool() & ~ignore.bool())[:, None].float(), pseudo_mask.shape[-2:], mode="area")
+    per_patch = known * probability.log() + (keep - known) * (1 - probability).log()
+    return -per_patch.sum() / keep.sum().clamp(min=torch.finfo(keep.dtype).tiny)
 
 
 def semantic_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:

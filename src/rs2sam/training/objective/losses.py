@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.rs2sam import RS2SamOutput
 from rs2sam.processing import MASK_LOGIT_THRESHOLD
-from rs2sam.training.recipes.loss_settings import BoundaryForm, DiceReduction, LossSettings
+from rs2sam.training.recipes.loss_settings import DiceReduction, LossSettings
 
 CLASS_WEIGHTS = (0.9, 1.1)
 """Weights of background and foreground pixels in the cross entropy."""
@@ -47,7 +47,11 @@ class LossParts:
 
 
 def rs2sam_loss(
-    output: RS2SamOutput, target: Tensor, settings: LossSettings | None = None, sample_weight: Tensor | None = None
+    output: RS2SamOutput,
+    target: Tensor,
+    settings: LossSettings | None = None,
+    sample_weight: Tensor | None = None,
+    ignore: Tensor | None = None,
 ) -> LossParts:
     """The loss of one batch.
 
@@ -57,6 +61,7 @@ def rs2sam_loss(
         settings: weights and forms; the published loss by default.
         sample_weight: (B,) at least 0, a weight for every sample; 1 by default. With the scope `batch` they count
             relative to the others of the batch, with `sample` a loss is multiplied by its weight.
+        ignore: (B, H, W) bool, pixels that no term looks at; None: none.
 
     Returns:
         The weighted sum and its terms.
@@ -66,17 +71,20 @@ def rs2sam_loss(
     """
     settings = settings or LossSettings()
     if settings.scope == "sample":
-        return _mean_of_samples(output, target, settings, sample_weight)
+        return _mean_of_samples(output, target, settings, sample_weight, ignore)
     logits = _logits_of_size(output, target).float()
     target = target.to(logits.dtype)
     weight = torch.ones_like(logits[:, 0, 0, 0]) if sample_weight is None else sample_weight.to(logits.dtype)
     zero = logits.new_zeros(())
+    keep = None if ignore is None else (~ignore.bool()).to(logits.dtype)
+    if keep is not None:
+        target = target * keep
     terms = {
-        "cross_entropy": cross_entropy(logits, target, weight) if settings.cross_entropy else zero,
-        "dice": _reduced(dice(logits, target), weight, settings.dice_reduction) if settings.dice else zero,
-        "boundary": _boundary(output, logits, target, weight, settings.boundary_form) if settings.boundary else zero,
+        "cross_entropy": cross_entropy(logits, target, weight, keep) if settings.cross_entropy else zero,
+        "dice": _reduced(dice(logits, target, keep), weight, settings.dice_reduction) if settings.dice else zero,
+        "boundary": _boundary(output, logits, target, weight, settings, keep) if settings.boundary else zero,
         "presence": presence_loss(_head(output, "presence_logits"), target, weight) if settings.presence else zero,
-        "score": score_loss(_head(output, "iou_scores"), logits, target, weight) if settings.score else zero,
+        "score": score_loss(_head(output, "iou_scores"), logits, target, weight, keep) if settings.score else zero,
     }
     weights: dict[str, float] = asdict(settings)
     total = sum((weights[name] * term for name, term in terms.items()), zero)
@@ -84,7 +92,11 @@ def rs2sam_loss(
 
 
 def _mean_of_samples(
-    output: RS2SamOutput, target: Tensor, settings: LossSettings, sample_weight: Tensor | None
+    output: RS2SamOutput,
+    target: Tensor,
+    settings: LossSettings,
+    sample_weight: Tensor | None,
+    ignore: Tensor | None,
 ) -> LossParts:
     """The loss of every sample as a batch of its own, multiplied by its weight, averaged."""
     alone = replace(settings, scope="batch")
@@ -95,6 +107,7 @@ def _mean_of_samples(
             RS2SamOutput(**{name: value[index : index + 1] for name, value in reported.items()}),
             target[index : index + 1],
             alone,
+            ignore=None if ignore is None else ignore[index : index + 1],
         )
         for index in range(count)
     ]
@@ -108,34 +121,53 @@ def _mean_of_samples(
     )
 
 
-def cross_entropy(logits: Tensor, target: Tensor, sample_weight: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, sample_weight: Tensor, keep: Tensor | None = None) -> Tensor:
     """Cross entropy over [1 - x, x], mean weighted by class and sample.
 
     Args:
         logits: (B, 1, H, W).
         target: (B, H, W) float, 0 or 1.
         sample_weight: (B,).
+        keep: (B, H, W) float, 0 at pixels that are left out, else 1; None: all count.
 
     Returns:
-        A scalar.
+        A scalar; 0 where nothing counts.
     """
     # Over two channels this is the binary cross entropy of their difference.
     per_pixel = F.binary_cross_entropy_with_logits(2.0 * logits[:, 0] - 1.0, target, reduction="none")  # (B, H, W)
     background, foreground = CLASS_WEIGHTS
     weight = (background + (foreground - background) * target) * sample_weight[:, None, None]
-    return (weight * per_pixel).sum() / weight.sum()
+    if keep is None:
+        return (weight * per_pixel).sum() / weight.sum()
+    weight = weight * keep
+    return (weight * per_pixel).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
-def dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice loss of every sample, summed over background and foreground: (B, 1, H, W), (B, H, W) to (B,) in [0, 2]."""
+def dice(logits: Tensor, target: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Dice loss of every sample, summed over background and foreground: (B, 1, H, W), (B, H, W) to (B,) in [0, 2].
+
+    Pixels where `keep` (B, H, W) is 0 belong to neither class, in both masks.
+    """
     foreground = foreground_probability(logits).flatten(1)  # (B, H * W)
     target = target.flatten(1)
-    return _dice_of_class(foreground, target) + _dice_of_class(1.0 - foreground, 1.0 - target)
+    classes = (foreground, target), (1.0 - foreground, 1.0 - target)
+    if keep is not None:
+        kept = keep.flatten(1)
+        classes = (foreground * kept, target * kept), ((1.0 - foreground) * kept, (1.0 - target) * kept)
+    return _dice_of_class(*classes[0]) + _dice_of_class(*classes[1])
 
 
-def boundary_error(masks: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference of the two masks' edge maps: (B, H, W), (B, H, W) to (B,)."""
-    return (edges(masks) - edges(target)).square().mean(dim=(1, 2))
+def boundary_error(masks: Tensor, target: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Mean squared difference of the two masks' edge maps: (B, H, W), (B, H, W) to (B,).
+
+    With `keep` (B, H, W), the mean over the pixels that count and whose neighbours above and to the left do; 0 where
+    there is none.
+    """
+    error = (edges(masks) - edges(target)).square()
+    if keep is None:
+        return error.mean(dim=(1, 2))
+    counts = keep * F.pad(keep[:, :-1], (0, 0, 1, 0), value=1.0) * F.pad(keep[:, :, :-1], (1, 0, 0, 0), value=1.0)
+    return (error * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1.0)
 
 
 def edges(masks: Tensor) -> Tensor:
@@ -145,7 +177,9 @@ def edges(masks: Tensor) -> Tensor:
     return from_above + from_left
 
 
-def published_boundary_loss(logits: Tensor, target: Tensor, sentence_weight: Tensor, sample_weight: Tensor) -> Tensor:
+def published_boundary_loss(
+    logits: Tensor, target: Tensor, sentence_weight: Tensor, sample_weight: Tensor, keep: Tensor | None = None
+) -> Tensor:
     """The published boundary term: mean(w^2) mean(error) with masks cut at x > 0. No gradient reaches the logits.
 
     Args:
@@ -153,18 +187,19 @@ def published_boundary_loss(logits: Tensor, target: Tensor, sentence_weight: Ten
         target: (B, H, W) float.
         sentence_weight: (B,) w.
         sample_weight: (B,).
+        keep: as in `boundary_error`.
 
     Returns:
         A scalar. Two means and not the mean of w^2 error, since the published weights broadcast over the whole batch.
     """
     masks = (logits[:, 0] > PUBLISHED_BOUNDARY_THRESHOLD).to(logits.dtype)
-    error = boundary_error(masks, target)
+    error = boundary_error(masks, target, keep)
     return sentence_weight.float().square().mean() * _reduced(error, sample_weight, "mean")
 
 
-def soft_boundary_loss(logits: Tensor, target: Tensor, sample_weight: Tensor) -> Tensor:
+def soft_boundary_loss(logits: Tensor, target: Tensor, sample_weight: Tensor, keep: Tensor | None = None) -> Tensor:
     """The boundary term on probabilities, which the mask can follow; its weight is 1, which cannot vanish."""
-    return _reduced(boundary_error(foreground_probability(logits)[:, 0], target), sample_weight, "mean")
+    return _reduced(boundary_error(foreground_probability(logits)[:, 0], target, keep), sample_weight, "mean")
 
 
 def presence_loss(presence_logits: Tensor, target: Tensor, sample_weight: Tensor) -> Tensor:
@@ -174,16 +209,20 @@ def presence_loss(presence_logits: Tensor, target: Tensor, sample_weight: Tensor
     return _reduced(per_sample, sample_weight, "mean")
 
 
-def score_loss(iou_scores: Tensor, logits: Tensor, target: Tensor, sample_weight: Tensor) -> Tensor:
+def score_loss(
+    iou_scores: Tensor, logits: Tensor, target: Tensor, sample_weight: Tensor, keep: Tensor | None = None
+) -> Tensor:
     """Absolute error of the predicted IoU, as SAM 2 trains it; no gradient to the mask through the true IoU."""
-    return _reduced((iou_scores.float() - mask_iou(logits, target)).abs(), sample_weight, "mean")
+    return _reduced((iou_scores.float() - mask_iou(logits, target, keep)).abs(), sample_weight, "mean")
 
 
 @torch.no_grad()
-def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
+def mask_iou(logits: Tensor, target: Tensor, keep: Tensor | None = None) -> Tensor:
     """IoU of the thresholded masks, 1 where prediction and target are both empty: (B, 1, H, W), (B, H, W) to (B,)."""
     masks = (logits[:, 0] > MASK_LOGIT_THRESHOLD).flatten(1)
     wanted = target.flatten(1) > 0
+    if keep is not None:
+        masks, wanted = masks & (keep.flatten(1) > 0), wanted & (keep.flatten(1) > 0)
     intersection = (masks & wanted).sum(dim=1)
     union = (masks | wanted).sum(dim=1)
     return torch.where(union == 0, 1.0, intersection / union.clamp(min=1))
@@ -200,11 +239,13 @@ def _dice_of_class(probability: Tensor, target: Tensor) -> Tensor:
     return 1.0 - overlap / (probability.sum(dim=1) + target.sum(dim=1) + DICE_SMOOTH)
 
 
-def _boundary(output: RS2SamOutput, logits: Tensor, target: Tensor, weight: Tensor, form: BoundaryForm) -> Tensor:
+def _boundary(
+    output: RS2SamOutput, logits: Tensor, target: Tensor, weight: Tensor, settings: LossSettings, keep: Tensor | None
+) -> Tensor:
     """The boundary term in the form that the settings name."""
-    if form == "soft":
-        return soft_boundary_loss(logits, target, weight)
-    return published_boundary_loss(logits, target, _head(output, "sentence_weight"), weight)
+    if settings.boundary_form == "soft":
+        return soft_boundary_loss(logits, target, weight, keep)
+    return published_boundary_loss(logits, target, _head(output, "sentence_weight"), weight, keep)
 
 
 def _reduced(per_sample: Tensor, sample_weight: Tensor, reduction: DiceReduction) -> Tensor:

@@ -132,7 +132,7 @@ class TrainingModel(nn.Module):
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
             )
-        parts = rs2sam_loss(output, inputs["target"], self.recipe.loss)
+        parts = rs2sam_loss(output, inputs["target"], self.recipe.loss, ignore=inputs.get("ignore"))
         extra = self.auxiliary_losses(Observed(**seen), output.pseudo_mask, inputs, features)
         weights = asdict(self.recipe.auxiliary)
         added = sum((weights[name] * value for name, value in extra.items()), parts.total.new_zeros(()))
@@ -156,7 +156,7 @@ class TrainingModel(nn.Module):
         losses = {}
         if self.recipe.auxiliary.pseudo_mask:
             assert pseudo_mask is not None
-            losses["pseudo_mask"] = pseudo_mask_loss(pseudo_mask, inputs["target"])
+            losses["pseudo_mask"] = pseudo_mask_loss(pseudo_mask, inputs["target"], inputs.get("ignore"))
         if self.semantic is not None:
             logits = self.semantic((seen.levels.feat_s0, seen.levels.feat_s1, seen.levels.image_embedding))
             losses["semantic"] = semantic_loss(logits, inputs["labels"], inputs["known"])

@@ -18,12 +18,15 @@ from typing import Any, Literal
 from rs2sam.datasets.english.expressions import KIND_WEIGHTS
 from rs2sam.datasets.mixing.variation import Variation
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
+from rs2sam.fields import checked, require, require_within
 from rs2sam.models.configuration import PresetName, RS2SamConfig
 from rs2sam.training.recipes.loss_settings import LossSettings
-from rs2sam.training.recipes.strict import build, checked, require, require_known
+from rs2sam.training.recipes.strict import build, require_known
 
 DEFAULT_STEPS = 1000
 """Steps of a recipe that says neither `steps` nor `epochs`."""
+_MOST = 1_000_000_000
+"""Of what counts steps and passes: more than any run has, less than what breaks a counter."""
 _RULE_MADE_ONLY = ("root", "weights", "kind_weights", "contrast", "mosaic")
 _DATASET_ONLY = ("train_split", "variation", "one_sentence_per_ref", "published_sentences")
 
@@ -75,9 +78,10 @@ class DataRecipe:
         unknown = sorted(set(self.kind_weights) - set(KIND_WEIGHTS))
         require("data.kind_weights", unknown, not unknown, f"weights of kinds among {', '.join(KIND_WEIGHTS)}")
         require("data.side", self.side, self.side >= 32 and self.side % 32 == 0, "a multiple of 32, at least 32")
-        require("data.num_synthetic", self.num_synthetic, self.num_synthetic >= 1, "at least 1")
+        require_within("data.side", self.side, 32, 4096)
+        require_within("data.num_synthetic", self.num_synthetic, 1, 10_000_000)
         require("data.mosaic", self.mosaic, 0 <= self.mosaic <= 1, "in [0, 1]")
-        require("data.num_workers", self.num_workers, self.num_workers >= 0, "at least 0")
+        require_within("data.num_workers", self.num_workers, 0, 256)
         self._check_kind()
 
     def _check_kind(self) -> None:
@@ -120,7 +124,7 @@ class AuxiliaryRecipe:
         """Reject negative weights."""
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            require(f"auxiliary.{entry.name}", value, value >= 0, "at least 0")
+            require_within(f"auxiliary.{entry.name}", value, 0, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -154,10 +158,10 @@ class OptimizerRecipe:
 
     def __post_init__(self) -> None:
         """Reject rates and decays that cannot train."""
-        require("optimizer.learning_rate", self.learning_rate, self.learning_rate > 0, "above 0")
-        require("optimizer.new_learning_rate", self.new_learning_rate, self.new_learning_rate > 0, "above 0")
-        for name in ("weight_decay", "warmup_steps", "max_grad_norm"):
-            require(f"optimizer.{name}", getattr(self, name), getattr(self, name) >= 0, "at least 0")
+        for name in ("learning_rate", "new_learning_rate"):
+            require(f"optimizer.{name}", getattr(self, name), 0 < getattr(self, name) <= 100, "above 0, at most 100")
+        for name in ("weight_decay", "warmup_steps", "max_grad_norm", "step_at_epoch"):
+            require_within(f"optimizer.{name}", getattr(self, name), 0, _MOST)
         require("optimizer.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "in [0, 1)")
         _require_choice("optimizer.schedule", self.schedule, ("cosine", "constant", "step"))
         _require_choice("optimizer.decay", self.decay, ("matrices", "all"))
@@ -188,10 +192,8 @@ class ValidationRecipe:
     def __post_init__(self) -> None:
         """Reject what cannot be done."""
         for name, least in (("every_steps", 0), ("every_epochs", 0), ("batch_size", 1)):
-            require(f"validate.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
-        require(
-            "validate.max_samples", self.max_samples, self.max_samples is None or self.max_samples > 0, "at least 1"
-        )
+            require_within(f"validate.{name}", getattr(self, name), least, 65_536 if name == "batch_size" else _MOST)
+        require_within("validate.max_samples", 1 if self.max_samples is None else self.max_samples, 1, _MOST)
         _require_choice("validate.protocol", self.protocol, ("published", "native"))
         if self.every_steps and self.every_epochs:
             raise InvalidInputError(
@@ -263,9 +265,9 @@ class Recipe:
     def __post_init__(self) -> None:
         """Reject impossible values and combinations."""
         for name in ("batch_size", "gradient_accumulation", "save_every"):
-            require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+            require_within(name, getattr(self, name), 1, _MOST if name == "save_every" else 65_536)
         for name in ("steps", "epochs", "lora_rank", "seed"):
-            require(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
+            require_within(name, getattr(self, name), 0, 2**32 - 1 if name == "seed" else _MOST)
         _require_choice("preset", self.preset, typing.get_args(PresetName))
         _require_choice("precision", self.precision, ("float32", "bf16"))
         self._check_start()

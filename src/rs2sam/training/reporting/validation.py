@@ -25,7 +25,7 @@ from rs2sam.backends.torch import TorchBackend
 from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import EvaluationReport, SampleResult
-from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches
+from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches, where_there_is_data
 from rs2sam.metrics import Protocol
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.processing import Processor
@@ -180,9 +180,11 @@ class Validator:
         shown = []
         for index in spread(len(self.samples), SHEET_SAMPLES):
             sample = self.samples[index]
-            rgb = sample.pixels()
+            image = sample.loaded_image()
+            rgb = image.rgb
             asked = asked_sentence(sample, report.protocol)
             (answer,) = segmenter.segment_views([(rgb, asked)], min_presence=segmenter.min_presence)
+            answer = where_there_is_data((image, sample), answer)
             target = sample.target((rgb.shape[0], rgb.shape[1]))
             iou = report.results[index].counts.iou(report.protocol)
             shown.append(Shown(rgb, target, answer.mask, sample.sentence, iou))
