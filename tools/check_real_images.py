@@ -260,7 +260,7 @@ def wrong_cases(data: Path, scratch: Path, model: str) -> list[WrongCase]:
         WrongCase("header alone", (str(header), sentence, *to, *with_model), 1, "cannot be opened"),
         WrongCase("text as an image", (str(text), sentence, *to, *with_model), 1, "cannot be opened"),
         WrongCase("empty sentence", (str(good), " ", *to, *with_model), 1, "must name what to find"),
-        WrongCase("no sentence", (str(good), *to, *with_model), 1, "At least one sentence"),
+        WrongCase("no sentence", (str(good), *to, *with_model), 2, "Missing argument"),
         WrongCase("missing band", (str(good), sentence, *to, *with_model, "--bands", "9,2,1"), 1, "Bands are counted"),
         WrongCase("unknown model", (str(good), sentence, *to, "--model", str(scratch / "no/model")), 1, "model"),
         WrongCase("no output folder", (str(good), sentence), 2, "--output"),

@@ -73,7 +73,7 @@ def _is_share(value: object) -> bool:
 def _are_three_numbers(values: object) -> bool:
     """Whether a value is three numbers of a size that means or deviations can have."""
     return (
-        isinstance(values, tuple)
+        isinstance(values, tuple | list)
         and len(values) == 3
         and all(_is_number(value) and abs(value) <= _MOST_MEAN for value in values)
     )

@@ -278,7 +278,7 @@ def test_a_file_that_is_no_image_is_refused(tmp_path, name):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(InvalidImageError, match="cannot be opened as an image"):
+    with pytest.raises(InvalidImageError, match="An image is a file"):
         read_scene(tmp_path)
 
 

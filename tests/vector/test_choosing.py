@@ -21,7 +21,8 @@ def mask_of(*places):
 def choose_from(sentence, landmark=None, place=NOWHERE):
     mask = mask_of(SMALL, LARGE, OTHER)
     found = None if landmark is None else (landmark, landmark.astype(np.float32))
-    return chosen(mask, mask.astype(np.float32), found, read_sentence(sentence), place)
+    kept, _ = chosen(mask, mask.astype(np.float32), found, read_sentence(sentence), place)
+    return kept
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,13 @@ def test_compass_words_follow_the_map():
 
 def test_nothing_found_stays_nothing():
     empty = np.zeros((50, 60), dtype=bool)
-    found = chosen(empty, empty.astype(np.float32), None, read_sentence("the largest ship"), NOWHERE)
+    found, _ = chosen(empty, empty.astype(np.float32), None, read_sentence("the largest ship"), NOWHERE)
     assert found.shape == (50, 60)
     assert not found.any()
 
 
 def test_without_claims_the_mask_is_returned_as_it_is():
     mask = mask_of(SMALL)
-    assert chosen(mask, mask.astype(np.float32), None, ScopedSentence("ships", "ships"), NOWHERE) is mask
+    kept, remarks = chosen(mask, mask.astype(np.float32), None, ScopedSentence("ships", "ships"), NOWHERE)
+    assert kept is mask
+    assert not remarks

@@ -27,7 +27,6 @@ from rs2sam.vector.polygon_files import (
     reshape,
 )
 from rs2sam.vector.regions import PixelRegion
-from tests.conftest import REPOSITORY
 from tests.vector.test_regions import UTM, as_mask, collect
 
 FORMATS = ["gpkg", "geojson", "fgb", "parquet"]
@@ -302,17 +301,6 @@ def test_buildings_are_squared_up_in_the_file_and_attributes_are_those_of_the_re
     assert all(abs(a @ b) < 1e-6 * np.linalg.norm(a) * np.linalg.norm(b) for a, b in itertools.pairwise(edges))
     assert geometry.area == pytest.approx(region.num_pixels * 0.25)
     assert columns["area_px"].tolist() == [region.num_pixels]
-
-
-def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = (REPOSITORY / "docs" / "polygons.md").read_text(encoding="utf-8")
-    example = page.split("```python\n")[1].split("```")[0]
-    mask = np.tri(60, dtype=bool)
-    strips = [(top, mask[top : top + 25], mask[top : top + 25].astype(np.float32)) for top in range(0, 60, 25)]
-    names = {"height": 60, "width": 60, "georeference": UTM, "strips": strips, "path": tmp_path / "a.gpkg"}
-    exec(example, names)
-    assert read(tmp_path / "a.gpkg")[1]["area_px"].tolist() == [60 * 61 // 2]
 
 
 def test_an_outline_that_crosses_itself_where_it_is_placed_is_replaced_by_the_exact_one(tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_set_changes_single_values_on_top_of_the_file(recipe_file):
         ("data.num_synthetic=1000000000000", "`data.num_synthetic` must be at most"),
         ("optimizer.learning_rate=.inf", "`optimizer.learning_rate` must be a finite number"),
         ("optimizer.weight_decay=.nan", "`optimizer.weight_decay` must be a finite number"),
-        ("optimizer.learning_rate=1e9", "`optimizer.learning_rate` must be above 0, at most 100"),
+        ("optimizer.learning_rate=-1", "`optimizer.learning_rate` must be above 0 and finite"),
         ("validate.batch_size=1000000", "`validate.batch_size` must be at most 65,536"),
         ("seed=100000000000", "`seed` must be at most"),
         ("init=3", "`init` must be str or nothing, received 3"),

@@ -159,7 +159,7 @@ class OptimizerRecipe:
     def __post_init__(self) -> None:
         """Reject rates and decays that cannot train."""
         for name in ("learning_rate", "new_learning_rate"):
-            require(f"optimizer.{name}", getattr(self, name), 0 < getattr(self, name) <= 100, "above 0, at most 100")
+            require(f"optimizer.{name}", getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
         for name in ("weight_decay", "warmup_steps", "max_grad_norm", "step_at_epoch"):
             require_within(f"optimizer.{name}", getattr(self, name), 0, _MOST)
         require("optimizer.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "in [0, 1)")
