@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rs2sam.datasets.mixing.mixture import evaluation_samples
+from rs2sam.datasets.mixing.mosaic import mosaic
 from rs2sam.datasets.readers.labelled_sets import boxed_set, masked_set
 from rs2sam.datasets.readers.sources import read_sources
 from rs2sam.errors import DataNotFoundError, InvalidInputError
@@ -111,7 +114,7 @@ def test_a_mask_of_another_size_and_missing_files_are_told(tmp_path: Path) -> No
     write_masks(tmp_path, np.zeros((19, 30), np.uint8), [])
     with pytest.raises(InvalidInputError, match="must have its image's size"):
         masked_set(tmp_path, "s2_water_bodies")
-    with pytest.raises(DataNotFoundError, match=r"has no `instances\.json`"):
+    with pytest.raises(DataNotFoundError, match=r"instances\.json` is not there"):
         boxed_set(tmp_path, "dior_fewshot")
 
 
@@ -119,3 +122,18 @@ def test_a_group_has_one_split(tmp_path: Path) -> None:
     write_masks(tmp_path / "s2_water_bodies", np.zeros((20, 30), np.uint8), ["water"])
     (image,) = read_sources(tmp_path)["s2_water_bodies"]
     assert image.split in ("train", "val", "test")
+
+
+def test_what_a_box_leaves_open_is_ignored_by_the_fixed_list_and_by_mosaics(tmp_path: Path) -> None:
+    boxes = [
+        {"category_id": 0, "bbox": [10, 5, 20, 20], "area": 400, "box_only": True},
+        {"category_id": 0, "bbox": [35, 5, 20, 20], "area": 400, "box_only": True},
+    ]
+    write_boxes(tmp_path, boxes, ["airplane"], ["airplane"])
+    (image,) = boxed_set(tmp_path, "airbus_aircraft")
+    (sample, *_) = evaluation_samples({"airbus_aircraft": [replace(image, split="val")]}, "val")
+    np.testing.assert_array_equal(sample.ignored(image.size_hw), image.unknown)
+    joined = mosaic([image, replace(image, unknown=None), image, image])
+    assert joined.unknown is not None
+    np.testing.assert_array_equal(joined.unknown[:40, :60], image.unknown)
+    assert not joined.unknown[:40, 60:].any()

@@ -292,6 +292,7 @@ def _as_sample(annotated: AnnotatedImage, expression: ReferringExpression, name:
         kind=expression.kind,
         split=annotated.split,
         category_mask=annotated.category_mask(expression.category),
+        ignore=annotated.unknown,
     )
 
 

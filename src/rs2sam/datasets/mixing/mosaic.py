@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rs2sam.datasets.base import AnnotatedImage, Instance, Mask
 from rs2sam.errors import InvalidInputError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def mosaic(parts: Sequence[AnnotatedImage]) -> AnnotatedImage:
@@ -38,9 +42,10 @@ def mosaic(parts: Sequence[AnnotatedImage]) -> AnnotatedImage:
             regions.setdefault(name, np.zeros((2 * height, 2 * width), dtype=bool))[y : y + height, x : x + width] = (
                 mask
             )
+    unknown = [np.zeros((height, width), bool) if part.unknown is None else part.unknown for part in parts]
     distances = {part.gsd_m for part in parts}
     return AnnotatedImage(
-        image=np.concatenate([np.concatenate(pixels[:2], axis=1), np.concatenate(pixels[2:], axis=1)]),
+        image=_joined(pixels),
         size_hw=(2 * height, 2 * width),
         instances=tuple(
             _moved(instance, offset) for part, offset in zip(parts, offsets, strict=True) for instance in part.instances
@@ -51,7 +56,13 @@ def mosaic(parts: Sequence[AnnotatedImage]) -> AnnotatedImage:
         source=parts[0].source,
         gsd_m=distances.pop() if len(distances) == 1 else None,
         split=parts[0].split,
+        unknown=_joined(unknown) if any(part.unknown is not None for part in parts) else None,
     )
+
+
+def _joined(quarters: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+    """Four arrays of one size (h, w, ...) in reading order: (2h, 2w, ...)."""
+    return np.concatenate([np.concatenate(quarters[:2], axis=1), np.concatenate(quarters[2:], axis=1)])
 
 
 def _moved(instance: Instance, offset_xy: tuple[int, int]) -> Instance:

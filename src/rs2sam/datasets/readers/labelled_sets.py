@@ -7,7 +7,6 @@ class. Both name the `group` of each image (images of one group show common grou
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rs2sam.datasets.base import AnnotatedImage, Instance, LabelRegions, Mask
+from rs2sam.datasets.plain_values import read_json
 from rs2sam.datasets.readers.components import connected_components
 from rs2sam.datasets.readers.outlines import core_of_box, core_of_rectangle
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import InvalidInputError
 
 VOID = 255
 _MIN_AREA_PX = 30
@@ -98,7 +98,7 @@ def boxed_set(root: Path | str, name: str) -> list[AnnotatedImage]:
         DataNotFoundError: there is no `instances.json`.
     """
     root, layout = Path(root), BOXED_SETS[name]
-    content = _read(root / "instances.json")
+    content = read_json(root / "instances.json")
     categories = {one["id"]: layout.names.get(one["name"], one["name"]) for one in content["categories"]}
     exhaustive = {layout.names.get(one, one) for one in content.get("exhaustive", ())}
     by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
@@ -146,7 +146,7 @@ def masked_set(root: Path | str, name: str) -> list[AnnotatedImage]:
         InvalidInputError: a mask is not of its image's size.
     """
     root, layout = Path(root), MASKED_SETS[name]
-    content = _read(root / "classes.json")
+    content = read_json(root / "classes.json")
     exhaustive = frozenset(content["exhaustive"] if layout.exhaustive is None else layout.exhaustive)
     names = tuple(dict.fromkeys(layout.values.values()))
     lookup = np.zeros(256, np.uint8)
@@ -221,12 +221,3 @@ def _drawn(polygons: list[Any], size_hw: tuple[int, int]) -> Mask:
     for polygon in polygons:
         ImageDraw.Draw(canvas).polygon([(float(x) - 0.5, float(y) - 0.5) for x, y in polygon], fill=1)
     return np.asarray(canvas, bool)
-
-
-def _read(path: Path) -> Any:
-    """The JSON at `path`."""
-    if not path.is_file():
-        raise DataNotFoundError(
-            f"No annotations found: `{path.parent}` has no `{path.name}`. Point at the folder that holds it."
-        )
-    return json.loads(path.read_text(encoding="utf-8"))

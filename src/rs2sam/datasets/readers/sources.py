@@ -1,8 +1,7 @@
 """Readers of annotated imagery: files in, `AnnotatedImage` out, each image with its split.
 
-Splits are by ground, never by sentence: images that show common ground form a group, and a group is in one split.
-The pixels stay on disk until asked for. Folders are as `data/README.md` of the imagery describes them; terms of use
-stand at each reader.
+Splits are by ground: images that show common ground form a group, and a group is in one split. The pixels stay on disk
+until asked for. Terms of use stand at each reader.
 """
 
 from __future__ import annotations
@@ -30,12 +29,11 @@ from rs2sam.datasets.readers.mask_files import read_grey_mask
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 _TEST_SHARE, _VAL_SHARE = 0.15, 0.07
-# Chosen so that every class has about its share in each split; without it one large group may take a class along.
+# Chosen so that every class has about its share in each split.
 _SPLIT_SALTS = {"nwpu_vhr10": 132, "openaerialmap_buildings": 123, "roads": 46, "swimming_pools": 92}
 
 # Images that show the same place, often rotated: found by colour histograms (4 bits a channel, Bhattacharyya
-# coefficient above 0.965, or above 0.93 between neighbours in the numbering) and checked by eye. A correlation of the
-# images alone finds one pair, since the rotated views of one stadium do not correlate.
+# coefficient above 0.965, 0.93 between neighbours in the numbering) and checked by eye: rotated views do not correlate.
 _NWPU_SAME_GROUND = """
 004 009 046 063, 005 064, 011 040 041 077, 013 043, 019 020, 029 030, 031 032 042 045 055 075 076, 038 053,
 065 070, 098 099, 101 102 103 104 105, 107 240 241 248 251 255 477 547 548 549 550 552 553 555 559 560 561 562
@@ -73,7 +71,7 @@ _DUBAI_COLOURS: dict[str, tuple[int, int, int]] = {
 }
 _DUBAI_UNKNOWN: tuple[tuple[int, int, int], ...] = ((0x9B, 0x9B, 0x9B), (0, 0, 0))
 _DUBAI_SPLITS = {"tile1": "val", "tile4": "test"}
-# A wider unlabelled share may hide an object of a class that seems absent.
+# A wider share may hide an object of a class that seems absent.
 _DUBAI_MAX_UNKNOWN_SHARE = 0.01
 
 # Not annotated, yet certainly not there: the places are known (dwellings, at most 20 m of them, or no coast near).

@@ -170,6 +170,7 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
             known,
             CATEGORIES.index(expression.category),
             id=f"{annotated.source}/{annotated.id}",
+            ignore=annotated.unknown,
         )
 
     return draw
