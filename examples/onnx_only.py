@@ -1,6 +1,5 @@
-"""One sentence, one picture, one mask, with ONNX Runtime alone: no rs2sam, no torch.
+"""One sentence, one picture, one mask, no rs2sam, no torch (pip install numpy pillow sentencepiece onnxruntime).
 
-pip install numpy pillow sentencepiece onnxruntime
 rs2sam export compact out/compact --to onnx         # once, where rs2sam[export] is installed
 python onnx_only.py out/compact photo.jpg "the storage tanks" mask.png
 """
@@ -16,12 +15,13 @@ from sentencepiece import SentencePieceProcessor
 
 folder, image, sentence, out = sys.argv[1:]
 settings = json.loads((Path(folder) / "preprocessor_config.json").read_text())
+if not (Path(folder) / "model.onnx").is_file() and (Path(folder) / "image.onnx").is_file():
+    sys.exit(f"{folder} has two graphs, image.onnx and sentence.onnx: use onnx_encode_once.py, which reads this kind.")
 session = onnxruntime.InferenceSession(str(Path(folder) / "model.onnx"), providers=["CPUExecutionProvider"])
 picture = Image.open(image).convert("RGB")
 
 
-def pixels(side: int) -> np.ndarray:
-    """(1, 3, side, side) as the model takes it."""
+def _pixels(side: int) -> np.ndarray:  # (1, 3, side, side) as the model takes it
     resized = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
     return ((resized - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])).transpose(2, 0, 1)[None]
 
@@ -30,8 +30,8 @@ ids = [0, *SentencePieceProcessor(model_file=str(Path(folder) / "tokenizer.model
 batch, length = session.get_inputs()[2].shape  # numbers where the export fixed them, names where they are free
 padding = length - len(ids) if isinstance(length, int) else 0
 inputs = {
-    "pixel_values": pixels(settings["image_size"]),
-    "union_pixel_values": pixels(settings["union_image_size"]),
+    "pixel_values": _pixels(settings["image_size"]),
+    "union_pixel_values": _pixels(settings["union_image_size"]),
     "input_ids": np.array([ids + [settings["pad_token_id"]] * padding]),
     "attention_mask": np.array([[1] * len(ids) + [0] * padding]),
 }

@@ -24,12 +24,15 @@ class Request:
 class HubServer:
     """Repositories (id -> path -> content) served as the hub does: model info, file tree, metadata, files, ranges.
 
-    `cut` maps a path to the bytes after which the next downloads of it are cut off, one number for each.
+    `cut` maps a path to the bytes after which the next downloads of it are cut off, one number for each. `gated` holds
+    repositories whose files are kept back: 401 for whoever sends no token, 403 for whoever does, but `granted`.
     """
 
     repos: dict[str, dict[str, bytes]]
     cut: dict[str, list[int]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    gated: set[str] = field(default_factory=set)
+    granted: str = "hf_granted"
 
     def __enter__(self) -> HubServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -83,6 +86,10 @@ class HubServer:
             _send(handler, 404, b"", {"X-Error-Code": "RevisionNotFound"})
         elif is_api:
             _send_json(handler, {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]})
+        elif repo in self.gated and handler.headers.get("Authorization") != f"Bearer {self.granted}":
+            status = 403 if handler.headers.get("Authorization") else 401
+            message = f"Access to model {repo} is restricted."
+            _send(handler, status, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": message})
         else:
             self._send_file(handler, "/".join(parts[4:]), files, start)
 

@@ -82,6 +82,17 @@ def write_tiff(
     return path
 
 
+def damaged_tiff(path: Path, rgb: NDArray[np.uint8], *, row: int, col: int) -> Path:
+    """A TIFF in tiles of 64 px, one of which cannot be decoded."""
+    write_tiff(path, rgb, tiled=True, blockxsize=64, blockysize=64, compress="deflate", interleave="pixel")
+    with rasterio.open(path) as dataset:
+        offset = int(dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1))
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 40] = b"\0" * 40
+    path.write_bytes(content)
+    return path
+
+
 def apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
     """A pixel position in the transform's coordinates."""
     a, b, c, d, e, f = transform[:6]
@@ -101,6 +112,7 @@ class RedView:
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None = None
 
 
 @dataclass
@@ -112,8 +124,11 @@ class RedSegmenter:
 
     batch_size = 4
     min_presence = 0.0
+    min_known = 0.5
     choose_in_view = False
+    reads_phrases = False
     first_pass = None
+    calibration = None
     image_size: int = 64
     backend_name: str = "red"
     num_views: int = 0

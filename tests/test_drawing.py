@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rs2sam import drawing
 from rs2sam.drawing import COLOURS, colour_against, dilate, erode, font_for, mask_at, overlay, shorten, wrap
 
 FONT = font_for("a", 14)
@@ -31,6 +32,14 @@ def test_overlay_tints_the_inside_and_outlines_it_in_the_pure_colour():
 def test_overlay_of_an_empty_mask_leaves_the_image():
     pixels = np.full((8, 8, 3), 7, np.float32)
     assert (np.asarray(overlay(pixels, [(np.zeros((8, 8), np.bool_), COLOURS[0])])) == 7).all()
+
+
+def test_a_mask_on_grey_among_red_plants_is_not_red():
+    image = np.full((60, 60, 3), 110, np.uint8)
+    roof = square(60, 40, 40, 10, 10)
+    assert colour_against(image, roof) == COLOURS[0]
+    image[:30] = (215, 50, 80)  # plants in infrared, far from the roof
+    assert colour_against(image, roof) == COLOURS[1]
 
 
 def test_a_small_object_survives_shrinking():
@@ -64,6 +73,14 @@ def test_lines_keep_every_letter_and_fit(text, max_lines):
     joined = "".join("".join(lines).split())
     whole = "".join(text.split())
     assert joined == whole or (joined.endswith("…") and whole.startswith(joined[:-1]))
+
+
+@pytest.mark.parametrize(("text", "lacks"), [("die Dächer", True), ("the roofs, 2 of 3 …", False), ("船", True)])
+def test_letters_that_the_built_in_font_lacks_ask_for_another(monkeypatch, text, lacks):
+    asked = []
+    monkeypatch.setattr(drawing, "_named_font", lambda name, size: asked.append(name))
+    font_for(text, 14)
+    assert bool(asked) == lacks
 
 
 def test_text_beyond_latin_gets_a_font_and_is_cut_to_the_width():

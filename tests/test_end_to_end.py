@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 from rs2sam.cli import main
 from tests.make_rasters import NORTH_UP, SCENE, write_tiff
 
-SHIPPED = files("rs2sam") / "weights" / "compact" / "model.onnx"
+SHIPPED = files("rs2sam") / "weights" / "compact" / "image.onnx"
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_file(), reason="the compact model is not in this source tree")
 
@@ -31,7 +31,8 @@ def segment(*arguments):
 def test_the_shipped_model_answers_and_its_outputs_agree_with_each_other(tmp_path, size_hw):
     rgb = np.tile(SCENE, (-(-size_hw[0] // 64), -(-size_hw[1] // 96), 1))[: size_hw[0], : size_hw[1]]
     source = write_tiff(tmp_path / "a.tif", rgb)
-    segment(source, "the red roof", "all vehicles", "-o", tmp_path / "out", "--threads", 1)
+    tiles = [] if size_hw == (64, 96) else ["--tile", 512]
+    segment(source, "the red roof", "all vehicles", "-o", tmp_path / "out", "--threads", 1, *tiles)
     report = json.loads((tmp_path / "out/a_result.json").read_text())
     assert report["model"]["name"] == "compact"
     assert all(found["views"] == (1 if size_hw == (64, 96) else 6) for found in report["sentences"])
@@ -59,7 +60,7 @@ def test_the_command_line_and_python_give_the_same_mask(tmp_path, data_dir):
     with rasterio.open(tmp_path / "chico_2020_2_mask.tif") as mask:
         np.testing.assert_array_equal(mask.read(1) == 1, result.mask)
         assert mask.crs == result.crs
-    assert len(result.polygons()) == pyogrio.read_info(tmp_path / "chico_2020_2_polygons.gpkg")["features"]
+    assert len(result.polygons()) == pyogrio.read_info(tmp_path / "chico_2020_2_polygons.gpkg", layer=0)["features"]
 
 
 def test_the_shipped_model_skips_tiles_that_show_nothing_from_afar(tmp_path):
@@ -72,7 +73,8 @@ def test_the_shipped_model_skips_tiles_that_show_nothing_from_afar(tmp_path):
     rgb = np.full((400, 1100, 3), 110, dtype=np.uint8)
     rgb[:, :580] = showcase().pixels()[120:520, :580]
     path = write_tiff(tmp_path / "a.tif", rgb)
-    options = SceneOptions(min_presence=None, exhaustive=False, first_pass=FirstPass(tiles=2, threshold=0.9))
+    first_pass = FirstPass(tiles=2, threshold=0.9)
+    options = SceneOptions(tile=512, min_presence=None, exhaustive=False, first_pass=first_pass)
     request = SceneRequest(str(path), ("all storage tanks",), tmp_path / "out", options=options)
     report = run_scene(request, Segmenter.load("compact", threads=1))
     # 512 px tiles begin at 0, 294, 588; the last shows nothing but grey.

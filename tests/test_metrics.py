@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -88,3 +89,22 @@ def test_ignored_pixels_count_for_nothing():
     assert PixelCounts.of(mask, target, np.zeros_like(ignore)) == PixelCounts.of(mask, target)
     with pytest.raises(InvalidInputError, match=r"`ignore` must have the target's shape \(1, 4\)"):
         PixelCounts.of(mask, target, ignore.T)
+
+
+def test_a_row_is_printed_in_percent_as_tables_have_it():
+    metrics = SegmentationMetrics.of([PixelCounts(5, 10), PixelCounts(9, 10)], "published")
+    assert str(metrics) == (
+        "mIoU 70.00  oIoU 70.00  Pr@0.5 100.00  Pr@0.6 50.00  Pr@0.7 50.00  Pr@0.8 50.00  Pr@0.9 50.00  "
+        "(n=2, published)"
+    )
+    assert list(metrics.as_dict()) == [
+        "n", "protocol", "mIoU", "oIoU", "Pr@0.5", "Pr@0.6", "Pr@0.7", "Pr@0.8", "Pr@0.9",
+    ]  # fmt: skip
+
+
+def test_counts_and_rows_are_values_that_cannot_be_changed():
+    counts = PixelCounts(1, 2)
+    with pytest.raises(FrozenInstanceError):
+        counts.union = 3
+    with pytest.raises(FrozenInstanceError):
+        SegmentationMetrics.of([counts], "native").miou = 1.0

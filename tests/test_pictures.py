@@ -62,3 +62,15 @@ def test_inputs_and_mirror_image_are_made_once():
     assert picture.inputs(processor) is picture.inputs(processor)
     assert picture.mirrored is picture.mirrored
     assert picture.mirrored.rgb[:, :, 0].tolist() == [[3, 0], [9, 6]]
+
+
+def test_the_last_few_parts_of_a_picture_are_kept():
+    picture = Picture(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    first = picture.part(slice(2, 5), slice(3, 7))
+    np.testing.assert_array_equal(first.rgb, picture.rgb[2:5, 3:7])
+    others = [picture.part(slice(0, 3), slice(start, start + 4)) for start in range(3)]
+    assert picture.part(slice(2, 5), slice(3, 7)) is first
+    assert picture.part(slice(0, 3), slice(0, 4)) is others[0]
+    for start in range(2, 6):
+        picture.part(slice(5, 8), slice(start, start + 4))
+    assert picture.part(slice(2, 5), slice(3, 7)) is not first

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.processing import (
@@ -15,7 +17,9 @@ from rs2sam.processing import (
     logits_to_mask,
     logits_to_probability,
     resize_logits,
+    without_specks,
 )
+from rs2sam.processing_config import Calibration
 from rs2sam.tokenizer import SPECIAL_TOKENS, SentenceTokenizer
 from tests.sentencepiece_files import sentencepiece_file
 
@@ -106,11 +110,13 @@ def test_sentences_reject_more_tokens_than_the_limit_and_say_both_numbers(proces
         processor.sentences(["ship " * 11])
 
 
-def test_the_compact_model_takes_1022_tokens(tokenizer):
+def test_the_compact_model_takes_sentences_up_to_its_length(tokenizer):
     processor = Processor.from_folder(COMPACT)
-    assert processor.sentences(["ship " * 1020]).input_ids.shape == (1, 1022)
-    with pytest.raises(InvalidInputError, match="at most 1022 tokens, received 1023"):
-        processor.sentences(["ship " * 1021])
+    most = processor.config.max_text_tokens
+    assert most >= 64
+    assert processor.sentences(["ship " * (most - 2)]).input_ids.shape == (1, most)
+    with pytest.raises(InvalidInputError, match=f"at most {most} tokens, received {most + 1}"):
+        processor.sentences(["ship " * (most - 1)])
 
 
 @pytest.mark.parametrize("sentences", ["the ship", []])
@@ -198,3 +204,150 @@ def test_config_rejects_unknown_and_missing_keys(tmp_path):
 def test_config_rejects_impossible_values(changes):
     with pytest.raises(InvalidInputError, match=next(iter(changes))):
         ProcessingConfig(**{"image_size": 8, "union_image_size": 4, "max_text_tokens": 8, **changes})
+
+
+def own_aspect(**changes):
+    """The configuration of a model that takes one picture in its own aspect."""
+    sizes = {"image_size": 64, "union_image_size": 0, "max_text_tokens": 12, "keeps_aspect": True}
+    return ProcessingConfig(**{**sizes, "image_mean": (127 / 255,) * 3, "image_std": (128 / 255,) * 3, **changes})
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "expected"),
+    [
+        ((64, 64), (64, 64)),
+        ((100, 200), (32, 64)),  # the longer side is 64, the shorter one 32
+        ((200, 150), (64, 64)),  # 48 lies between 32 and 64; Python rounds 1.5 to the even 2
+        ((130, 200), (32, 64)),  # 41.6 is nearer to 32
+        ((20, 16), (32, 32)),  # not enlarged by more than 2: 40 and 32
+        ((3, 2000), (32, 64)),  # never less than one cell
+    ],
+)
+def test_a_picture_keeps_its_aspect_up_to_multiples_of_32(size_hw, expected, processor):
+    config = own_aspect()
+    assert config.input_hw(size_hw) == expected
+    picture = Processor(config, processor.tokenizer).picture(np.zeros((*size_hw, 3), np.uint8))
+    assert picture.shape == (3, *expected)
+    assert picture.dtype == np.float32
+
+
+def test_a_picture_is_enlarged_as_far_as_the_configuration_says():
+    assert own_aspect(max_enlargement=1.0).input_hw((33, 40)) == (32, 32)
+    assert own_aspect(max_enlargement=4.0).input_hw((16, 16)) == (64, 64)
+
+
+def test_a_picture_in_its_own_aspect_is_normalised_as_its_trunk_was(processor):
+    rgb = np.full((32, 32, 3), 255, np.uint8)
+    rgb[..., 1] = 127
+    picture = Processor(own_aspect(max_enlargement=1.0), processor.tokenizer).picture(rgb)
+    np.testing.assert_allclose(picture[:, 5, 7], [1.0, 0.0, 1.0], atol=1e-6)
+
+
+def test_squares_are_the_inputs_of_models_that_do_not_keep_the_aspect():
+    assert ProcessingConfig(8, 4, 12).input_hw((100, 50)) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 50}, "multiple of 32, received 50"),
+        ({"union_image_size": 32}, "must be 0 or left out, received 32;"),
+        ({"max_enlargement": 0.5}, "at least 1 and at most 1,024, received 0.5"),
+        ({"max_enlargement": "2"}, "at least 1 and at most 1,024, received '2'"),
+        ({"min_evidence": -1.0}, "`min_evidence` must be a number of cells from 0 to 25, received -1.0"),
+        ({"min_known": 1.5}, r"`min_known` must be a probability in \[0, 1\], received 1.5"),
+        ({"keeps_aspect": 1}, "true or false, received 1"),
+        ({"classes": ()}, r"list of names, received \(\)"),
+        ({"classes": "ship"}, "list of names, received 'ship'"),
+        ({"classes": ("ship", 3)}, "list of names"),
+        ({"keeps_aspect": False}, "`union_image_size` must be an integer of at least 1 and at most 2,048, received 0"),
+    ],
+)
+def test_config_of_one_picture_rejects_what_does_not_go_together(changes, message):
+    with pytest.raises(InvalidInputError, match=message):
+        own_aspect(**changes)
+
+
+@pytest.mark.parametrize(
+    ("means", "shares", "message"),
+    [
+        ((0.5,), (0.2, 0.3), "a `share_right` for each"),
+        ((), (), "must have 1 to 100 points"),
+        ((0.6, 0.6), (0.2, 0.3), "whose `mean_probability` rises"),
+        ((0.5, 0.6), (0.3, 0.2), "`share_right` of the calibration must not fall"),
+        ((0.5, 1.2), (0.2, 0.3), r"two lists of numbers in \[0, 1\]"),
+        ((0.5, "0.6"), (0.2, 0.3), r"two lists of numbers in \[0, 1\]"),
+    ],
+)
+def test_a_calibration_is_points_of_a_line_that_never_falls(means, shares, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Calibration(means, shares)
+
+
+def test_a_calibration_is_read_between_its_points_and_is_level_beyond_them(tmp_path):
+    found = Calibration((0.5, 0.75, 1.0), (0.1, 0.2, 0.8))
+    shares = [found.share_of(mean) for mean in (0.0, 0.5, 0.625, 0.75, 0.875, 1.0)]
+    assert shares == pytest.approx([0.1, 0.1, 0.15, 0.2, 0.5, 0.8])
+    assert Calibration((0.7,), (0.4,)).share_of(0.9) == Calibration((0.7,), (0.4,)).share_of(0.1) == 0.4
+    file = tmp_path / "preprocessor_config.json"
+    config = own_aspect(calibration=found)
+    config.to_json(file)
+    assert ProcessingConfig.from_json(file) == config
+    file.write_text(file.read_text().replace("share_right", "right"))
+    with pytest.raises(InvalidInputError, match=r"`calibration` must be an object with .*share_right"):
+        ProcessingConfig.from_json(file)
+
+
+def test_config_of_one_picture_comes_back_and_needs_no_union_picture(tmp_path):
+    file = tmp_path / "preprocessor_config.json"
+    config = own_aspect(classes=("ship", "storage tank"))
+    config.to_json(file)
+    assert ProcessingConfig.from_json(file) == config
+    values = json.loads(file.read_text())
+    del values["union_image_size"]
+    file.write_text(json.dumps(values))
+    assert ProcessingConfig.from_json(file) == config
+
+
+def logits_of(probability):
+    """Logits x of a map of probabilities, sigmoid(2 x - 1)."""
+    return ((np.log(probability / (1 - probability)) + 1) / 2).astype(np.float32)
+
+
+def test_a_speck_that_little_speaks_for_goes_and_what_is_sure_stays():
+    probability = np.full((20, 20), 0.1)
+    probability[2, 2] = 0.6  # 2 p - 1 = 0.2
+    probability[2, 12] = 0.99  # 0.98
+    probability[12:16, 2:6] = 0.6  # sixteen cells of 0.2 each
+    kept = without_specks(logits_of(probability), 0.9)
+    expected = probability > 0.5
+    expected[2, 2] = False
+    np.testing.assert_array_equal(logits_to_mask(kept), expected)
+
+
+def test_what_speaks_for_a_cell_is_summed_over_five_by_five_cells():
+    probability = np.full((9, 9), 0.1)
+    probability[4, [2, 4, 6]] = 0.75  # 0.5 each: the middle one sees three, the outer ones two
+    np.testing.assert_array_equal(
+        np.flatnonzero(logits_to_mask(without_specks(logits_of(probability), 1.25))), [4 * 9 + 4]
+    )
+
+
+def test_a_speck_comes_back_with_a_lower_threshold():
+    probability = np.full((9, 9), 0.1)
+    probability[4, 4] = 0.6
+    cleaned = logits_to_probability(without_specks(logits_of(probability), 1.0))
+    assert 0.45 < cleaned[4, 4] < 0.5
+    assert np.isclose(cleaned[0, 0], 0.1)
+
+
+def test_without_a_least_evidence_the_logits_stay_as_they_are():
+    logits = logits_of(np.full((4, 4), 0.51))
+    assert without_specks(logits, 0.0) is logits
+
+
+@given(least=st.floats(0.0, 25.0), seed=st.integers(0, 99))
+def test_no_cell_becomes_foreground(least, seed):
+    logits = np.random.default_rng(seed).normal(0.5, 1.0, (12, 17)).astype(np.float32)
+    before, after = logits_to_mask(logits), logits_to_mask(without_specks(logits, least))
+    assert not (after & ~before).any()

@@ -360,7 +360,7 @@ def test_load_reads_a_folder_with_torch(tmp_path):
 
 
 def test_the_shipped_model_is_the_default(data_dir: Path):
-    if not (Path(__file__).parents[1] / "src/rs2sam/weights/compact/model.onnx").is_file():
+    if not (Path(__file__).parents[1] / "src/rs2sam/weights/compact/image.onnx").is_file():
         pytest.skip("the package has no compact weights yet")
     segmenter = Segmenter.load()
     assert segmenter.backend_name == "onnx"

@@ -102,7 +102,7 @@ def test_compact_gives_a_word_the_same_id_whatever_punctuation_is_beside_it(text
 
 
 def test_compact_has_one_piece_for_every_domain_word(compact):
-    lines = (REPOSITORY / "tools" / "domain_words.txt").read_text(encoding="utf-8").splitlines()
+    lines = (REPOSITORY / "tools" / "compact" / "domain_words.txt").read_text(encoding="utf-8").splitlines()
     entries = [entry for line in lines if not line.startswith("#") for entry in re.split(r"[\s'-]+", line) if entry]
     words = [entry.removesuffix("+") for entry in entries] + [entry[:-1] + "s" for entry in entries if entry[-1] == "+"]
     assert len(words) > 1000
@@ -252,3 +252,11 @@ class TestPublished:
     def test_a_missing_file_is_named(self, load, tmp_path):
         with pytest.raises(DataNotFoundError, match=r"absent\.spm"):
             load(tmp_path / "absent.spm")
+
+
+def test_pieces_that_are_no_utf8_are_no_tokenizer(compact, tmp_path):
+    compact.save(tmp_path / "a.model")
+    content = (tmp_path / "a.model").read_bytes()
+    at = content.index(b"<pad>")
+    with pytest.raises(InvalidInputError, match="cannot be read as a SentencePiece model"):
+        SentenceTokenizer(content[:at] + b"\xff" + content[at + 1 :])

@@ -150,7 +150,7 @@ def read_output(folder: Path, stem: str, mask: Any) -> Output:
     """Open what a call wrote."""
     report = json.loads((folder / f"{stem}_result.json").read_text(encoding="utf-8"))
     path = folder / report["outputs"]["polygons"]
-    layers = [pyogrio.raw.read(path, layer=name) for name in pyogrio.list_layers(path)[:, 0]]
+    layers = [pyogrio.raw.read(path, layer=name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     columns = {name: np.zeros(0) for name in ("sentence_id", "area_m2", "area_px")}  # GeoJSON without rows has none
     for number, name in enumerate(layers[0][0]["fields"]):
         columns[name] = np.concatenate([values[number] for _, _, _, values in layers])

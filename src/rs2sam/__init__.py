@@ -3,8 +3,8 @@
     from rs2sam import Segmenter
 
     segmenter = Segmenter.load("compact")
-    result = segmenter.segment("scene.tif", "the water")
-    result.save("water.gpkg")
+    result = segmenter.segment("scene.tif", "the storage tanks")
+    result.save("tanks.gpkg")
 
 Names are loaded on first use: `import rs2sam` loads neither torch nor ONNX Runtime nor GDAL.
 """
@@ -23,6 +23,7 @@ from rs2sam.errors import (
     MissingDependencyError,
     RS2SAMError,
     TrainingError,
+    UnreadableImageError,
     WeightsNotFoundError,
 )
 
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
     from rs2sam.folders import segment_folder
     from rs2sam.imaging import read_image
     from rs2sam.processing import ProcessingConfig, Processor
+    from rs2sam.scenes.refining.decide_again import refine
     from rs2sam.segmenter import Segmenter
+    from rs2sam.views.encoded import EncodedImage
     from rs2sam.views.segmentation import Segmentation
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BusyError",
     "CheckpointError",
     "DataNotFoundError",
+    "EncodedImage",
     "InvalidImageError",
     "InvalidInputError",
     "MissingDependencyError",
@@ -48,18 +52,22 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "TrainingError",
+    "UnreadableImageError",
     "WeightsNotFoundError",
     "__version__",
     "read_image",
+    "refine",
     "segment_folder",
 ]
 
 _HOME = {
+    "EncodedImage": "rs2sam.views.encoded",
     "ProcessingConfig": "rs2sam.processing",
     "Processor": "rs2sam.processing",
     "Segmentation": "rs2sam.views.segmentation",
     "Segmenter": "rs2sam.segmenter",
     "read_image": "rs2sam.imaging",
+    "refine": "rs2sam.scenes.refining.decide_again",
     "segment_folder": "rs2sam.folders",
 }
 

@@ -23,7 +23,11 @@ FAINT: Colour = (112, 118, 124)
 _FILL = 0.42
 _COLOUR_SAMPLE = 20_000  # pixels that a colour is compared with
 _STANDS_OUT = 0.6  # of the distance in RGB of the colour that stands out most
+# Pixels nearer than this to a colour are taken for it; of true-colour images hardly any are, of infrared ones up to
+# half to red.
+_ALIKE, _MOST_ALIKE = 90, 0.02
 _LONGEST_LINE = 2000  # letters; wider than any picture
+_PROBE_SIZE = 24  # px: large enough to tell a letter from the box of a missing one
 # Loaded when a text has letters beyond the built-in font's; names that FreeType finds on common systems.
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
@@ -51,17 +55,26 @@ def overlay(
 
 
 def colour_against(pixels: NDArray[np.floating | np.uint8], mask: NDArray[np.bool_] | None) -> Colour:
-    """The first of `COLOURS` that stands out from an image where a mask lies; red does not on infrared imagery.
+    """The first of `COLOURS` that stands out from an image where a mask lies, and is rare in the rest of it.
+
+    Red does not among the plants of infrared imagery, though the mask be on a grey roof.
 
     Args:
         pixels: (H, W, 3) RGB in [0, 255].
         mask: (H, W) bool; None or an empty one: the whole image counts.
     """
-    around = pixels.reshape(-1, 3) if mask is None or not mask.any() else pixels[dilate(mask, 5)]
-    sample = around[:: max(1, len(around) // _COLOUR_SAMPLE)].astype(np.float32)
-    distances = [float(np.linalg.norm(sample - np.array(colour, np.float32), axis=1).mean()) for colour in COLOURS]
-    good_enough = _STANDS_OUT * max(distances)
-    return COLOURS[next(number for number, distance in enumerate(distances) if distance >= good_enough)]
+    everywhere = _distances(pixels.reshape(-1, 3))
+    around = everywhere if mask is None or not mask.any() else _distances(pixels[dilate(mask, 5)])
+    alike = (everywhere < _ALIKE).mean(axis=1)
+    distance = np.where(alike <= max(_MOST_ALIKE, alike.min()), around.mean(axis=1), -1)
+    return COLOURS[int(np.argmax(distance >= _STANDS_OUT * distance.max()))]
+
+
+def _distances(pixels: NDArray[np.floating | np.uint8]) -> NDArray[np.float32]:
+    """(colours, n) distances in RGB of each of `COLOURS` from a sample of (m, 3) pixels."""
+    sample = pixels[:: max(1, len(pixels) // _COLOUR_SAMPLE)].astype(np.float32)
+    distances: NDArray[np.float32] = np.linalg.norm(np.array(COLOURS, np.float32)[:, None] - sample, axis=2)
+    return distances
 
 
 def mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -92,8 +105,8 @@ def erode(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 
 def font_for(text: str, size: int) -> Font:
-    """Pillow's own font; one of the system where a text has letters beyond Latin."""
-    if any(ord(letter) > 0x24F and letter not in "…·" for letter in text):
+    """Pillow's own font; one of the system where a text has letters that it lacks, as all with accents are."""
+    if not all(letter.isascii() or _is_built_in(letter) for letter in set(text)):
         for name in _WIDE_FONTS:
             font = _named_font(name, size)
             if font is not None:
@@ -152,6 +165,13 @@ def _fitting(word: str, font: Font, room: float) -> tuple[str, str]:
 def _width_of_words(words: Sequence[str], font: Font, count: int) -> float:
     """Width of the first words [px]."""
     return font.getlength(" ".join(words[:count])[:_LONGEST_LINE])
+
+
+@lru_cache(maxsize=1024)
+def _is_built_in(letter: str) -> bool:
+    """Whether Pillow's own font draws a letter otherwise than one that nobody has."""
+    font = ImageFont.load_default(_PROBE_SIZE)
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\u0378"))
 
 
 @lru_cache(maxsize=16)

@@ -6,6 +6,7 @@ Every message states the rule, what was received, and what to do.
 RS2SAMError
 ├── InvalidInputError (ValueError)          a value the caller passed: sentence, option, array, configuration
 │   ├── InvalidImageError                   an image that cannot be read as one to three or more bands of pixels
+│   │   └── UnreadableImageError            GDAL could not read it; from a remote place another attempt may help
 │   ├── CheckpointError                     weights that are damaged, of another model, or unexplained
 │   └── BusyError                           another process is at work on the same results
 ├── DataNotFoundError (FileNotFoundError)   a file, folder or dataset that is not there
@@ -30,6 +31,10 @@ class InvalidInputError(RS2SAMError, ValueError):
 
 class InvalidImageError(InvalidInputError):
     """An image file or array that cannot be read as pixels."""
+
+
+class UnreadableImageError(InvalidImageError):
+    """An image that GDAL could not open or read, for a reason that may pass where it lies in a remote place."""
 
 
 class CheckpointError(InvalidInputError):
@@ -71,9 +76,24 @@ class TrainingError(RS2SAMError, RuntimeError):
 
 def require(library: str, extra: str, needed_for: str) -> None:
     """Raise `MissingDependencyError` unless a library is installed; it is not imported."""
-    try:
-        found = find_spec(library) is not None
-    except ValueError:  # its entry in `sys.modules` is None: somebody forbade it
-        found = False
-    if not found:
+    if not is_installed(library):
         raise MissingDependencyError(library, extra, needed_for)
+
+
+def is_installed(library: str) -> bool:
+    """Whether a library is there; it is not imported."""
+    try:
+        return find_spec(library) is not None
+    except ValueError:  # its entry in `sys.modules` is None: somebody forbade it
+        return False
+
+
+def words_of(error: object) -> str:
+    """What an error of somebody else says, as a part of a sentence of ours: one line without the full stop at its end.
+
+    Where it says nothing, the name of its kind.
+    """
+    said = " ".join(str(error).split())
+    if said.endswith(".") and not said.endswith(".."):
+        said = said[:-1]
+    return said or type(error).__name__

@@ -6,6 +6,7 @@ any type and size.
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 import os
@@ -17,6 +18,14 @@ from typing import Any, Literal
 from rs2sam.errors import InvalidInputError
 
 _LONGEST = 200  # characters of a value in a message
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON; whatever is wrong with it is a ValueError, nesting that no reader can follow included."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its lists and objects are nested too deeply") from None
 
 
 def checked(name: str, value: Any, hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Paths as the commands get them: what is no regular file never ends, or is endless."""
+"""Paths as the commands get them: what is no regular file never ends, what is not UTF-8 no result can name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rs2sam.errors import InvalidInputError
 
+_LONGEST = 300  # letters of a text in a message
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
@@ -34,3 +35,22 @@ def refuse_special_file(what: str, path: str | Path, error: type[InvalidInputErr
                 f"The {what} must be a regular file, but {str(path)!r} is {name}, which may never end. "
                 "Write its content to a file first."
             )
+
+
+def check_utf8(what: str, text: str) -> None:
+    """Refuse text that no result could hold: Python reads bytes of a name that are not UTF-8 as lone surrogates.
+
+    Raises:
+        InvalidInputError: when the text cannot be written as UTF-8, or has a NUL, which ends names for GDAL.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"The {what} must be UTF-8, but it is {_shown(text)}. Give it another.") from error
+    if "\0" in text:
+        raise InvalidInputError(f"The {what} must not hold a NUL, but it is {_shown(text)}. Give it another.")
+
+
+def _shown(text: str) -> str:
+    """The first letters of a text, those that UTF-8 or a terminal lacks as escapes."""
+    return ascii(text) if len(text) <= _LONGEST else f"{text[:_LONGEST]!a}..."

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from rs2sam.errors import DataNotFoundError, InvalidImageError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, words_of
 from rs2sam.raster.arrays import ImageSource, ShownArray, show_array, show_picture
 
 __all__ = ["RGB", "ImageSource", "Validity", "read_image", "read_image_and_validity"]
@@ -96,10 +96,10 @@ def _plain_picture(path: Path, *, upright: bool) -> ShownArray | None:
         return None
     except (Image.DecompressionBombError, MemoryError) as error:
         raise InvalidImageError(
-            f"`{path}` is too large to be read whole ({error}). Segment it as a scene (`rs2sam segment`), which is "
-            "read in windows, or raise `PIL.Image.MAX_IMAGE_PIXELS` if you trust the file and have the memory."
+            f"`{path}` is too large to be read whole ({words_of(error)}). Segment it as a scene (`rs2sam segment`), "
+            "which is read in windows, or raise `PIL.Image.MAX_IMAGE_PIXELS` if you trust the file and have the memory."
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImageError(
-            f"`{path}` cannot be decoded: {error}. The file is damaged or cut short; copy or export it again."
+            f"`{path}` cannot be decoded: {words_of(error)}. The file is damaged or cut short; copy or export it again."
         ) from error

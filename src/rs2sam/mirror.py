@@ -70,7 +70,7 @@ def _mean(own: Segmentation, mirrored: Segmentation) -> Segmentation:
         probability=probability,
         presence=_mean_of(own.presence, mirrored.presence),
         score=_mean_of(own.score, mirrored.score),
-    )
+    )  # `known` is the sentence's, whatever it is about
 
 
 def _mean_of(first: float | None, second: float | None) -> float | None:

@@ -7,6 +7,7 @@ of a picture follow each other, as many for each.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -51,6 +52,10 @@ def as_taken(images: Sequence[npt.NDArray[Any]], num_sentences: int, is_shared: 
     return tuple(images) if is_shared else tuple(one_per_sentence(array, num_sentences) for array in images)
 
 
+_MOST_PARTS = 4
+_PARTS_LOCK = threading.Lock()
+
+
 class Picture:
     """An array and the model's inputs made of it, once they were asked for.
 
@@ -60,8 +65,11 @@ class Picture:
 
     def __init__(self, rgb: RGB) -> None:
         self.rgb = rgb
+        self.encoding: Any = None
+        """What a model that encodes pictures once has made of it, of the form of its backend; None before."""
         self._inputs: ImageInputs | None = None
         self._mirrored: Picture | None = None
+        self._parts: dict[tuple[int, int, int, int], Picture] = {}
 
     def inputs(self, processor: Processor) -> ImageInputs:
         """What the processor makes of it; always to be asked with the same one."""
@@ -75,6 +83,16 @@ class Picture:
         if self._mirrored is None:
             self._mirrored = Picture(np.ascontiguousarray(self.rgb[:, ::-1]))
         return self._mirrored
+
+    def part(self, rows: slice, columns: slice) -> Picture:
+        """A part of it: the same object for the last few that were asked for, with what a model made of them."""
+        place = rows.start, rows.stop, columns.start, columns.stop
+        with _PARTS_LOCK:
+            found = self._parts.get(place) or Picture(np.ascontiguousarray(self.rgb[rows, columns]))
+            others = [one for one in self._parts.items() if one[0] != place]
+            # Another dictionary, the newest last: who sums up what is held may be going through the one before.
+            self._parts = dict([*others, (place, found)][-_MOST_PARTS:])
+        return found
 
 
 def as_pictures(pairs: Iterable[tuple[RGB, str]]) -> Iterator[tuple[Picture, str]]:

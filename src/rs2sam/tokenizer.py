@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
 
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 BEGIN_ID, PAD_ID, END_ID, UNKNOWN_ID = range(4)
@@ -36,11 +36,11 @@ class SentenceTokenizer:
             raise InvalidInputError(f"{name} is empty. Copy it again.")
         try:
             self._pieces = SentencePieceProcessor(model_proto=model)
-        except RuntimeError as error:
+            first = tuple(self.piece(index) for index in range(min(len(self), len(SPECIAL_TOKENS))))
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise InvalidInputError(
-                f"{name} cannot be read as a SentencePiece model: {error}. Copy it again."
+                f"{name} cannot be read as a SentencePiece model: {words_of(error)}. Copy it again."
             ) from error
-        first = tuple(self.piece(index) for index in range(min(len(self), len(SPECIAL_TOKENS))))
         if first != SPECIAL_TOKENS or self._pieces.unk_id() != UNKNOWN_ID:
             raise InvalidInputError(
                 f"{name} must begin with the pieces {', '.join(SPECIAL_TOKENS)}, received {', '.join(first)}. "
@@ -85,7 +85,8 @@ class SentenceTokenizer:
             sentence.encode()
         except UnicodeEncodeError as error:
             raise InvalidInputError(
-                f"A sentence must be Unicode text, received {sentence!r} ({error.reason}). Write the character out."
+                f"A sentence must be Unicode text, received {sentence[:80]!a} ({error.reason}). Write the character "
+                "out."
             ) from error
         return [BEGIN_ID, *self._pieces.encode(sentence), END_ID]
 

@@ -40,3 +40,8 @@ def batch(lengths, seed=0):
 @pytest.fixture
 def make_batch():
     return batch
+
+
+def given(output):
+    """Names and arrays of what a model says."""
+    return [(name, array) for name, array in vars(output).items() if array is not None]

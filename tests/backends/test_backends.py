@@ -42,3 +42,17 @@ def test_the_install_command_is_given_where_torch_is_missing(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'rs2sam\[torch\]'"):
         load_backend(tmp_path)
+
+
+def test_more_threads_than_cores_are_as_many_as_cores(tmp_path, monkeypatch):
+    made = []
+
+    def from_folder(folder, device=None, threads=None):
+        made.append(threads)
+
+    (tmp_path / "config.json").write_text('{"model_type": "rs2sam"}', encoding="utf-8")
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("rs2sam.backends.onnx.OnnxBackend.from_folder", from_folder)
+    for threads in (255, 3, 2, None):
+        load_backend(tmp_path, "onnx", threads=threads)
+    assert made == [3, 3, 2, None]

@@ -10,6 +10,7 @@ import pytest
 
 from rs2sam.backends.onnx import OnnxBackend
 from rs2sam.errors import CheckpointError, InvalidInputError
+from tests.backends.conftest import given
 from tests.small_model import COMPACT
 
 
@@ -20,7 +21,7 @@ def test_logits_equal_torch_for_any_batch_and_sentence_length(onnx_folder, make_
     arrays = make_batch(lengths)
     ours = OnnxBackend.from_folder(onnx_folder).run(*arrays)
     expected = TorchBackend.from_folder(onnx_folder, device="cpu").run(*arrays)
-    for name, reference in vars(expected).items():
+    for name, reference in given(expected):
         error = np.linalg.norm(getattr(ours, name) - reference) / np.linalg.norm(reference)
         assert error < 1e-4, name
 
@@ -32,7 +33,7 @@ def test_shared_pictures_give_the_answers_of_repeated_ones(onnx_folder, make_bat
     shared = backend.run(pixels[:pictures], union[:pictures], ids, attend)
     rows = np.repeat(np.arange(pictures), len(lengths) // pictures)
     expected = backend.run(pixels[rows], union[rows], ids, attend)
-    for name, reference in vars(expected).items():
+    for name, reference in given(expected):
         np.testing.assert_allclose(getattr(shared, name), reference, rtol=1e-4, atol=1e-5, err_msg=name)
     np.testing.assert_array_equal(shared.low_res_logits > 0.5, expected.low_res_logits > 0.5)
 
@@ -87,12 +88,16 @@ def test_graphs_of_one_size_are_given_a_picture_for_every_sentence(make_batch, s
 
 def test_the_shipped_model_equals_torch():
     pytest.importorskip("torch")
-    if not (COMPACT / "model.onnx").is_file():
+    if not (COMPACT / "image.onnx").is_file():
         pytest.skip("the package has no compact weights yet")
-    from rs2sam.backends.torch import load_model
-    from rs2sam.export.onnx_export import TOLERANCE, largest_difference
+    import torch
 
-    assert largest_difference(COMPACT / "model.onnx", load_model(COMPACT)) < TOLERANCE
+    from rs2sam.export.graphs import TOLERANCE
+    from rs2sam.export.onnx_once import largest_difference
+    from rs2sam.models.weights.loading import load_encode_once
+
+    model = load_encode_once(COMPACT, torch.float32)
+    assert largest_difference(COMPACT / "image.onnx", COMPACT / "sentence.onnx", model) < TOLERANCE
 
 
 def test_a_padded_batch_equals_its_samples(onnx_folder, make_batch):

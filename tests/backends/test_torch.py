@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rs2sam.errors import CheckpointError, InvalidInputError
+from tests.backends.conftest import given
 from tests.small_model import write_small_model
 
 pytest.importorskip("torch")
@@ -17,7 +18,7 @@ def test_outputs_have_the_documented_shapes_and_ranges(torch_folder, make_batch)
     assert output.low_res_logits.shape == (2, 16, 16)
     assert output.pseudo_mask.shape == (2, 2, 2)
     assert output.presence_logits.shape == output.iou_scores.shape == (2,)
-    assert all(array.dtype == np.float32 for array in vars(output).values())
+    assert all(array.dtype == np.float32 for _, array in given(output))
     assert 0 <= output.pseudo_mask.min() <= output.pseudo_mask.max() <= 1
     assert 0 <= output.iou_scores.min() <= output.iou_scores.max() <= 1
     assert (backend.name, backend.has_presence, backend.has_score) == ("torch", True, True)
@@ -39,7 +40,7 @@ def test_many_views_are_answered_in_parts_and_alike(torch_folder, make_batch, mo
     parts = backend.run(*inputs)
     monkeypatch.undo()
     whole = backend.run(*inputs)
-    for name, array in vars(whole).items():
+    for name, array in given(whole):
         np.testing.assert_allclose(getattr(parts, name), array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
@@ -50,7 +51,7 @@ def test_shared_pictures_give_the_answers_of_repeated_ones(torch_folder, make_ba
     pixels, union, ids, attend = make_batch((4, 9, 5, 7, 3, 6))
     shared = backend.run(pixels[:2], union[:2], ids, attend)
     rows = [0, 0, 0, 1, 1, 1]
-    for name, array in vars(backend.run(pixels[rows], union[rows], ids, attend)).items():
+    for name, array in given(backend.run(pixels[rows], union[rows], ids, attend)):
         np.testing.assert_allclose(getattr(shared, name), array, rtol=1e-4, atol=1e-5, err_msg=name)
     with pytest.raises(InvalidInputError, match="4 pictures and 6 sentences"):
         backend.run(pixels[:4], union[:4], ids, attend)

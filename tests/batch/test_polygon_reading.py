@@ -11,7 +11,7 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.vector.polygon_files import FIELDS, polygon_table
 
 UTM = CRS.from_epsg(32610)
-FORMATS = ["gpkg", "geojson", "fgb", "parquet"]
+FORMATS = ["gpkg", "geojson", "fgb", "parquet", "shp"]
 
 
 def attributes(count):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import pyogrio.raw
 import pytest
 import rasterio
 
-from rs2sam.batch.inputs import Shard
+from rs2sam.batch.inputs import Shard, find_scenes
 from rs2sam.batch.run import preview_states
 from rs2sam.errors import InvalidInputError
 from rs2sam.scenes.run import run_scene
 from tests.batch.scenes import SIZES_HW, Watcher, plan, run_locally, write_scenes
 from tests.make_rasters import NORTH_UP, RedSegmenter, paint, write_tiff
+from tests.range_server import RangeServer
 from tests.raster.test_opening import missing_half
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -164,9 +166,10 @@ def test_a_dry_look_changes_nothing(base):
 def test_the_merged_file_holds_every_polygon_with_its_scene(base, kind):
     summary = run_locally(plan(base, "out", merged=f"polygons.{kind}"))
     if kind == "gpkg":
-        meta, _, geometry, values = pyogrio.raw.read(base / "out/polygons.gpkg")
+        meta, _, geometry, values = pyogrio.raw.read(base / "out/polygons.gpkg", layer="polygons")
         columns = dict(zip(meta["fields"], values, strict=True))
         assert meta["crs"] == "EPSG:26910"
+        assert pyogrio.list_layers(base / "out/polygons.gpkg")[:, 0].tolist() == ["polygons", "layer_styles"]
     else:
         from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
 
@@ -188,9 +191,9 @@ def test_scenes_of_several_places_are_merged_in_longitude_and_latitude(tmp_path)
     assert summary["merged"]["crs"] == "EPSG:4326"
     assert summary["merged"]["without_crs"] == ["nowhere.tif"]
     assert summary["merged"]["polygons"] == 4
-    west, south, east, north = pyogrio.read_info(tmp_path / "out/polygons.gpkg", force_total_bounds=True)[
-        "total_bounds"
-    ]
+    west, south, east, north = pyogrio.read_info(
+        tmp_path / "out/polygons.gpkg", layer="polygons", force_total_bounds=True
+    )["total_bounds"]
     # 598,119.6 m E, 4,402,383 m N in zones 10 and 11, six degrees apart.
     assert west == pytest.approx(-121.854, abs=0.01)
     assert east == pytest.approx(-115.854, abs=0.01)
@@ -202,7 +205,7 @@ def test_a_batch_that_finds_nothing_has_an_empty_merged_file_with_columns(tmp_pa
     write_tiff(tmp_path / "in/a.tif", paint(np.zeros((64, 64), bool)))
     summary = run_locally(plan(tmp_path, "out"))
     assert summary["merged"]["polygons"] == 0
-    info = pyogrio.read_info(tmp_path / "out/polygons.gpkg")
+    info = pyogrio.read_info(tmp_path / "out/polygons.gpkg", layer="polygons")
     assert info["features"] == 0
     assert {"scene", "sentence", "area_m2"} <= set(info["fields"])
 
@@ -307,3 +310,42 @@ def test_a_killed_batch_goes_on_and_ends_with_the_same_files(base):
     assert files(base / "out") == files(base / "whole")
     with rasterio.open(base / "out/c_mask.tif") as mask:
         assert mask.shape == SIZES_HW["c"]
+
+
+def test_an_address_that_is_not_there_is_tried_once(base, tmp_path):
+    with RangeServer(tmp_path / "in/a.tif") as server:
+        root = server.url.rpartition("/")[0]
+        names = (server.url, f"{root}/gone.tif", f"GTIFF_DIR:9:/vsicurl/{server.url}")
+        (tmp_path / "scenes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+        scenes = find_scenes(tmp_path / "scenes.txt", out=tmp_path / "out")
+        summary = run_locally(replace(plan(base, "out"), scenes=scenes))
+    assert summary["done"] == 1
+    assert [failure["attempts"] for failure in summary["failed"]] == [1, 1]
+
+
+def test_a_name_that_no_file_has_or_no_result_can_have_fails_alone(base):
+    for name in ("x" * 245, "x/" * 2000 + "a", "a\0b"):
+        (base / "scenes.txt").write_text(f"in/a.tif\n{name}.tif\n", encoding="utf-8")
+        scenes = find_scenes(base / "scenes.txt", out=base / "out")
+        summary = run_locally(replace(plan(base, f"out{len(name)}"), scenes=scenes))
+        assert summary["done"] == 1
+        assert [failure["attempts"] for failure in summary["failed"]] == [1]
+
+
+@pytest.mark.parametrize("change", [{"sentences": ("all \udcff",)}, {"model": "\udcff"}])
+def test_what_no_manifest_could_hold_is_refused_before_anything_is_written(base, change):
+    batch = plan(base, "out")
+    batch = replace(batch, settings=replace(batch.settings, **change))
+    for look in (run_locally, preview_states):
+        with pytest.raises(InvalidInputError, match="must be UTF-8"):
+            look(batch)
+    assert not (base / "out").exists()
+
+
+def test_an_image_whose_name_leaves_no_room_for_results_fails_alone(base):
+    shutil.copyfile(base / "in/a.tif", base / f"in/{'x' * 245}.tif")
+    summary = run_locally(plan(base, "out"))
+    failed = {failure["scene"]: failure["error"] for failure in summary["failed"]}
+    assert set(failed) == {"broken.tif", f"{'x' * 245}.tif"}
+    assert "Rename the image" in failed[f"{'x' * 245}.tif"]
+    assert summary["done"] == 4

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.scaling import Cluster, Costs, actors_that_saturate, local_scenes_per_second, scenes_per_second
+
+from benchmarks.scale.scaling import Cluster, Costs, actors_that_saturate, local_scenes_per_second, scenes_per_second
 
 COSTS = Costs(
     read_s=0.01, answer_s=0.4, finish_scene_s=0.1, finish_tile_s=0.02, driver_scene_s=0.004, driver_tile_s=0.002

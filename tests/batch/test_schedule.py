@@ -9,7 +9,7 @@ from rs2sam.batch.manifest import open_manifest
 from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_path
 from rs2sam.batch.stages import Failure
-from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError, UnreadableImageError
 
 REPORT = {"sentences": [], "outputs": {}}
 
@@ -121,10 +121,21 @@ def test_a_scene_that_another_process_is_at_work_on_is_tried_again(schedule):
     assert not plan.fail(plan.begin(), BusyError("another run is at work")).is_final
 
 
-def test_a_remote_file_that_cannot_be_read_is_tried_again(schedule, scenes):
-    scenes[0] = SceneInput("x/s.tif", "https://data.example/s.tif")
+@pytest.mark.parametrize(
+    ("source", "error", "is_final"),
+    [
+        ("https://data.example/s.tif", UnreadableImageError("timed out"), False),
+        ("/vsizip//vsicurl/https://data.example/s.zip/a.tif", UnreadableImageError("timed out"), False),
+        ("netcdf:/vsis3/data/s.nc:Band1", DataNotFoundError("gone"), False),
+        ("https://data.example/s.tif", InvalidImageError("complex pixels"), True),
+        ("GTIFF_DIR:9:/data/s.tif", UnreadableImageError("no such directory"), True),
+        ("/vsizip//data/s.zip/a.tif", UnreadableImageError("not there"), True),
+    ],
+)
+def test_only_what_comes_over_a_network_is_tried_again(schedule, scenes, source, error, is_final):
+    scenes[0] = SceneInput("x/s.tif", source)
     plan = schedule()
-    assert not plan.fail(plan.begin(), InvalidImageError("timed out")).is_final
+    assert plan.fail(plan.begin(), error).is_final == is_final
 
 
 def test_failed_scenes_stay_failed_until_they_are_asked_for(schedule, scenes, out):

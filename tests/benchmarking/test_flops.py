@@ -40,7 +40,7 @@ def by_torch(config, num_tokens):
         ("tiny", {}),
         ("tiny", {"fusion": "linear", "decoder_fusion": False}),
         ("tiny", {"trunk_fusion": False, "mask_prompt": "none"}),
-        ("compact", {}),
+        ("hiera-compact", {}),
         ("large", {}),
     ],
 )

@@ -1,4 +1,4 @@
-"""What benchmarks/gpu.py says of what was asked, on made-up readings."""
+"""What benchmarks/speed/gpu.py says of what was asked, on made-up readings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.gpu import Summary, compared_cases, pieces
-from benchmarks.gpu_asked import as_text, asked
+from benchmarks.speed.gpu import Summary, compared_cases, pieces
+from benchmarks.speed.gpu_asked import as_text, asked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -66,16 +66,16 @@ def test_every_question_is_answered_from_the_best_piece():
 
 def test_training_is_compared_with_the_plain_loop_also_where_only_ours_checkpoints():
     found = answers(DONE)
-    assert found["compact, 64 px: trainer times as fast as plain"]["reached"]
-    checkpointed = found["compact, 64 px, checkpointing: trainer times as fast as plain"]
+    assert found["hiera-compact, 64 px: trainer times as fast as plain"]["reached"]
+    checkpointed = found["hiera-compact, 64 px, checkpointing: trainer times as fast as plain"]
     assert (checkpointed["read"], checkpointed["reached"]) == (2.0, False)
-    assert found["compact, 64 px: trainer, peak MiB"]["read"] == 5000
-    assert found["compact, 64 px, checkpointing: trainer, peak MiB"]["read"] == 3000
+    assert found["hiera-compact, 64 px: trainer, peak MiB"]["read"] == 5000
+    assert found["hiera-compact, 64 px, checkpointing: trainer, peak MiB"]["read"] == 3000
 
 
 def test_other_losses_are_no_comparison():
     found = answers(DONE | {"train-0-trainer": step(0.25, 5000, loss=2.0)})
-    row = found["compact, 64 px: trainer times as fast as plain"]
+    row = found["hiera-compact, 64 px: trainer times as fast as plain"]
     assert row["read"] is None
     assert "must end with one loss" in row["of"]
 
@@ -103,7 +103,16 @@ def test_failed_pieces_come_last_and_keep_what_they_found(tmp_path):
 
 @pytest.mark.slow
 def test_one_piece_runs_and_only_the_summary_is_written(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out"), "--toy", "--only", "loading"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.speed.gpu",
+        "--out",
+        str(tmp_path / "out"),
+        "--toy",
+        "--only",
+        "loading",
+    ]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=200)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["summary.json"]
     assert list(json.loads((tmp_path / "out/summary.json").read_text())["pieces"]) == ["loading"]

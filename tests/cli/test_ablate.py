@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,9 +13,12 @@ from click.testing import CliRunner, Result
 from rs2sam.cli import main
 from tests.conftest import REPOSITORY
 
+pytest.importorskip("torch")
+
 DEBUG = "recipes/debug.yaml"
 TOY = (
     *("--set", "steps=2", "--set", "save_every=2", "--set", "data.num_synthetic=1"),
+    *("--set", "tensorboard=false", "--set", "validate.every_steps=0"),
     *("--set", "config={image_size: 64, union_image_size: 32, union_layers: 1}"),
     *("--limit", "2", "--device", "cpu"),
 )
@@ -29,6 +34,28 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["ablate", *arguments])
 
 
+class InThisProcess:
+    """Does what a process would that is started for a training, without the seconds in which it loads torch."""
+
+    def __init__(self, command, stdout, **_options):
+        assert command[1:4] == ["-m", "rs2sam", "train"]
+        done = CliRunner().invoke(main, command[3:])
+        stdout.write(done.output)
+        self.code = done.exit_code
+
+    def wait(self):
+        return self.code
+
+
+@pytest.fixture(params=["here", pytest.param("by processes", marks=pytest.mark.slow)])
+def trained(request, monkeypatch):
+    """Where the trainings of a grid take place."""
+    if request.param == "here":
+        standing_in = SimpleNamespace(Popen=InThisProcess, STDOUT=subprocess.STDOUT)
+        monkeypatch.setattr("rs2sam.training.ablation.runs.subprocess", standing_in)
+
+
+@pytest.mark.usefixtures("trained")
 def test_one_run_fails_the_other_is_kept_and_the_table_says_both(tmp_path):
     # The second side is larger than the model's own, which only the training finds out.
     grid = ("--grid", "baseline", "--grid", "data.side=64,128")

@@ -97,3 +97,14 @@ def test_what_gdal_says_that_is_no_utf8_is_no_traceback(monkeypatch, capsys):
     other = SimpleNamespace(object="something else", exc_value=ValueError())
     sys.unraisablehook(other)
     assert seen == [other]
+
+
+def test_what_rasterio_shows_without_a_frame_is_no_traceback(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: seen.append(what))
+    CliRunner().invoke(main, ["models"])
+    error = UnicodeDecodeError("utf-8", b"\x80", 0, 1, "bad")
+    sys.excepthook(UnicodeDecodeError, error, None)
+    assert seen == []
+    sys.excepthook(ValueError, ValueError(), None)
+    assert len(seen) == 1

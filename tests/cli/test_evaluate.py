@@ -28,6 +28,7 @@ class Reddish:
 
     min_presence = 0.0
     choose_in_view = False
+    reads_phrases = False
     image_size = 96
     backend_name = "reddish"
 
@@ -224,6 +225,7 @@ def test_a_model_is_called_by_what_tells_it_from_others(tmp_path):
     assert model_title("compact") == "compact"
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_figures_of_one(data, tmp_path):
     pytest.importorskip("accelerate")
     model = write_small_model(tmp_path / "model", dtype="float32")

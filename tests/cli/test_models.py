@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rs2sam.models import RS2SamConfig, RS2SamModel
 from tests.hub_server import HubServer
 from tests.models.weights.published import published_folder, published_state, tiny_model
 from tests.sentencepiece_files import small_tokenizer
+from tests.small_model import COMPACT
 
 
 def run(*arguments: object) -> Result:
@@ -41,7 +43,7 @@ def test_models_lists_names_places_sizes_and_terms(cache: Path) -> None:
 
 def test_models_as_json_has_the_same(cache: Path) -> None:
     listed = {model["name"]: model for model in json.loads(run("models", "--json").output)}
-    assert set(listed) == {"compact", "rrsisd", "refsegrs"}
+    assert set(listed) == {"compact", "rrsisd", "refsegrs", "sam3", "clipseg"}
     assert listed["rrsisd"]["status"] == "not downloaded"
     assert set(listed["rrsisd"]) >= {"summary", "terms", "folder", "size_bytes", "runs_without_torch"}
 
@@ -108,3 +110,17 @@ def test_convert_downloads_a_hub_id(source: Path, cache: Path, tmp_path: Path, m
         result = run("convert", "someone/evf", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_models_lists_what_a_model_was_taught_to_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(COMPACT, tmp_path / "compact")
+    file = tmp_path / "compact" / "preprocessor_config.json"
+    monkeypatch.setattr("rs2sam.models.weights.hub.PACKAGED", tmp_path)
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps({**values, "classes": None}))
+    assert "finds:" not in run("models").output
+    file.write_text(json.dumps({**values, "classes": ["ship", "storage tank"]}))
+    assert "  finds: ship, storage tank\n" in run("models").output
+    assert json.loads(run("models", "--json").output)[0]["classes"] == ["ship", "storage tank"]
+    file.write_text("{")
+    assert "finds:" not in run("models").output

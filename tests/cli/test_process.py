@@ -186,3 +186,28 @@ def test_a_path_that_is_too_long_for_results_is_refused_before_the_work(tmp_path
     result = invoke("segment", str(picture), "a pond", "-o", str(tmp_path.joinpath(*["x" * 90] * 5)), "--model", "gone")
     assert result.exit_code == 1
     assert "nearer to the root" in result.output
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_verbose_says_what_is_read_asked_and_found_and_how_long_it_took(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", np.zeros((40, 32, 3), np.uint8))
+
+    def said(*before: str) -> list[str]:
+        result = invoke(*before, "segment", str(path), "a pond", "-o", str(tmp_path / "o"), "--overwrite")
+        assert result.exit_code == 0, result.output
+        return result.stderr.splitlines()
+
+    shown = "\n".join(said("-v"))
+    for words in (
+        "model compact from",
+        "32 x 40 px of uint8",
+        "asked in each of 1 views: a pond",
+        "regions, ",
+        "seconds: ",
+    ):
+        assert words in shown, words
+    for words in ("model compact from", "asked in each of", "seconds: "):
+        assert words not in "\n".join(said()), words
+    assert said("-q") == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_json_prints_the_result_and_nothing_else(segmenter, image, tmp_path):
     result = segment(image, "red", "-o", tmp_path / "out", "--json")
     report = json.loads(result.stdout)
     assert report == json.loads((tmp_path / "out/scene_result.json").read_text())
-    assert report["model"] == {"name": "compact", "backend": "red", "image_size": 64}
+    facts = {"backend": "red", "image_size": 64, "reads_phrases": False, "calibration": None}
+    assert report["model"] == {"name": "compact", **facts}
     assert {"open", "segment", "model", "first_pass", "regions"} == set(report["seconds"])
     assert {"rs2sam", "numpy", "rasterio", "gdal"} <= set(report["versions"])
     assert report["options"]["tile"] is None
@@ -93,7 +95,7 @@ def test_json_prints_the_result_and_nothing_else(segmenter, image, tmp_path):
 def test_nothing_found_is_said_in_words_and_is_no_error(segmenter, image, tmp_path):
     result = segment(image, "no", "-o", tmp_path / "out")
     assert '"no": nothing found' in result.stdout
-    assert pyogrio.read_info(tmp_path / "out/scene_polygons.gpkg")["features"] == 0
+    assert pyogrio.read_info(tmp_path / "out/scene_polygons.gpkg", layer="polygons")["features"] == 0
 
 
 def test_quiet_says_nothing(segmenter, image, tmp_path):
@@ -118,7 +120,7 @@ def test_options_reach_what_they_name(segmenter, tmp_path):
     assert report["source"]["valid_pixels"] == 64 * 71
     assert report["options"] == {
         "tile": 48, "overlap": 12, "threshold": 0.3, "min_presence": 0.2, "min_area": "101px", "scope": "scene",
-        "choose_in_view": False, "gsd_m": None, "first_pass": None,
+        "choose_in_view": False, "gsd_m": None, "first_pass": None, "simplify_m": 0.0, "orthogonal": False,
     }  # fmt: skip
     assert report["sentences"][0]["polygons"] == 1
     assert segmenter.largest == 48
@@ -280,3 +282,19 @@ def test_what_the_model_raises_is_shown(image, tmp_path, monkeypatch):
 )
 def test_wrong_usage_is_exit_code_2(arguments):
     segment(*arguments, code=2)
+
+
+@pytest.mark.parametrize(("known", "is_said"), [(0.03, True), (0.97, False), (None, False)])
+def test_a_sentence_of_what_was_never_taught_is_said_to_be(segmenter, image, tmp_path, monkeypatch, known, is_said):
+    answer = segmenter._segment
+    monkeypatch.setattr(segmenter, "_segment", lambda *view: replace(answer(*view), known=known))
+    result = segment(image, "qwertz asdf", "-o", tmp_path / "out")
+    assert (
+        '"qwertz asdf" names nothing that the model was taught, as far as it can tell (3%)' in result.stderr
+    ) == is_said
+    report = json.loads((tmp_path / "out/scene_result.json").read_text())
+    assert [one["known"] for one in report["sentences"]] == [known]
+    assert [line for line in report["warnings"] if "`rs2sam models` lists what models find" in line] == (
+        report["warnings"] if is_said else []
+    )
+    assert len(report["warnings"]) == is_said

@@ -103,6 +103,18 @@ def test_transparent_pixels_of_a_data_set_are_black_and_invalid(tmp_path):
     assert load_image(rgba[..., :3]).valid is None
 
 
+def test_a_block_that_cannot_be_read_is_a_hole_in_an_image(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    path = write_tiff(tmp_path / "a.tif", noise, compress="deflate")
+    path.write_bytes(path.read_bytes()[:-20_000])
+    image = load_image(path)
+    np.testing.assert_array_equal(image.rgb[:100], noise[:100])
+    assert image.valid is not None
+    assert image.valid[:100].all()
+    assert not image.valid[-1].any()
+    assert "cannot be read and have no data" in image.warnings[-1]
+
+
 def test_pipes_are_no_images(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(InvalidImageError, match="is a pipe"):

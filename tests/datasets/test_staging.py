@@ -120,3 +120,12 @@ def test_an_error_keeps_the_old_folder_and_its_own_words(tmp_path):
         fail()
     assert (out / "old").exists()
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\udcff"])
+def test_a_name_that_no_result_can_have_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInputError, match=r"cannot be written|must be UTF-8"):
+        check_file_free(tmp_path / name, overwrite=True)
+    with pytest.raises(InvalidInputError, match=r"cannot be written|must be UTF-8"), staged_folder(tmp_path / name):
+        pass
+    assert list(tmp_path.iterdir()) == []

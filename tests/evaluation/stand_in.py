@@ -20,6 +20,7 @@ class StandIn:
     image_size = 8
     min_presence = 0.0
     choose_in_view = False
+    reads_phrases = False
     first_pass = None
     backend_name = "stand-in"
 

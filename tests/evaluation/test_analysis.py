@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +61,16 @@ def test_rows_of_groups_by_hand():
     assert (ship["everything"], ship["class_only"]) == (0.25, None)
 
 
+def test_rows_of_kinds_have_the_reference_lines_of_what_is_known():
+    results = [
+        replace(result("a", (1, 2), kind="class"), class_only=PixelCounts(3, 4)),
+        result("b", (1, 1), kind="class"),
+        result("c", (0, 2), kind="place"),
+    ]
+    rows = group_rows(results, "native", "kind")
+    assert [(row["name"], row["n"], row["class_only"]) for row in rows] == [("class", 2, 0.75), ("place", 1, None)]
+
+
 def test_histogram_puts_edges_where_they_belong():
     histogram = iou_histogram(np.array([0.0, 3 / 20, 7 / 20, 0.049, 19 / 20, 1.0]))
     counts = dict(zip(histogram["edges"], histogram["counts"], strict=False))
@@ -70,6 +82,8 @@ def test_histogram_counts_every_sample_once_and_the_curve_falls(ious):
     values = np.array(ious)
     histogram, curve = iou_histogram(values), precision_curve(values)
     assert sum(histogram["counts"]) == len(ious)
+    assert (len(histogram["counts"]), histogram["edges"][0], histogram["edges"][-1]) == (20, 0.0, 1.0)
+    assert curve["thresholds"] == [k / 100 for k in range(101)]
     assert curve["shares"][0] == 1.0
     assert curve["shares"] == sorted(curve["shares"], reverse=True)
 
@@ -95,6 +109,9 @@ def test_reliability_by_hand():
     assert [one["n"] for one in found["bins"]] == [1, 2, 0, 0, 0, 0, 0, 0, 0, 1]
     assert found["bins"][1] == {"from": 0.1, "n": 2, "predicted": pytest.approx(0.15), "observed": 0.5}
     assert found["bins"][2]["observed"] is None
+    assert found["bins"][2]["predicted"] is None
+    assert [one["from"] for one in found["bins"]] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert found["n"] == 4
 
 
 def test_calibration_of_presence_and_score():

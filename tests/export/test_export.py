@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
-from tests.small_exports import small_export, small_folder
+from tests.backends.conftest import given
+from tests.small_exports import said_by_export, small_export, small_folder
 
 pytest.importorskip("onnxscript")
 
@@ -86,7 +87,7 @@ def test_the_example_has_forty_lines_and_needs_four_libraries():
 
 
 def agree(ours, reference):
-    for name, expected in vars(reference).items():
+    for name, expected in given(reference):
         np.testing.assert_allclose(getattr(ours, name), expected, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
@@ -153,6 +154,12 @@ def test_a_compiled_package_answers_as_the_model_does(model, make_batch, tmp_pat
     ours = load_export(tmp_path / "package").run(*arrays)
     expected = TorchBackend.from_folder(model, "cpu").run(*arrays)
     np.testing.assert_allclose(ours.low_res_logits, expected.low_res_logits, rtol=1e-3, atol=1e-4)
+
+
+def test_an_export_says_what_it_is_at():
+    steps = [line.removeprefix("export: ") for line in said_by_export() if line.startswith("export: ")]
+    assert [step.split()[0] for step in steps] == ["reading", "writing", "computing", "checking"]
+    assert "takes a minute" in steps[1]
 
 
 def test_loading_checks_the_stored_answer(free, tmp_path):

@@ -122,6 +122,13 @@ def test_the_compass_follows_the_map():
     assert meant("the ship in the north-east", FIVE, to_map=metres) == [1]
 
 
+def test_the_smallest_is_found_among_many_of_one_size():
+    sides = (20, 60, 20, 20, 20)  # 400 px each, but for one of 3,600
+    candidates = [at(100 + 150 * number, 500, side) for number, side in enumerate(sides)]
+    assert meant("the smallest tank", candidates) in ([0], [2], [3], [4])
+    assert meant("the largest tank", candidates) == [1]
+
+
 def test_specks_are_no_smallest_and_count_for_nothing():
     with_speck = [*FIVE, at(50, 950, 2)]
     assert meant("the smallest ship", with_speck) == [0]
@@ -345,3 +352,11 @@ def test_places_never_contradict_those_of_the_training_sentences(seed):
         assert not (chosen & prop.false).any(), prop.name
         if (prop.true | prop.false).all():
             assert (chosen == prop.true).all(), prop.name
+
+
+def test_what_fits_nothing_that_was_found_is_said():
+    scoped = read_sentence("the ship at the lower left")
+    assert remarks(scoped, None, 0, num_chosen=0, num_found=13) == [
+        '13 regions were found for "the ships", and what the rest of the sentence says fits none of them.'
+    ]
+    assert remarks(scoped, None, 0, num_chosen=0, num_found=0) == []

@@ -37,14 +37,14 @@ def test_large_has_the_published_sizes() -> None:
 
 
 def test_derived_sizes() -> None:
-    config = RS2SamConfig.preset("compact")
+    config = RS2SamConfig.preset("hiera-compact")
     assert (config.union_grid, config.low_res_size, config.max_text_tokens) == (16, 128, 1022)
     assert config.image_side_multiple == 32
-    assert RS2SamConfig.preset("compact", trunk_windows=(16, 4, 16, 8)).image_side_multiple == 64
+    assert RS2SamConfig.preset("hiera-compact", trunk_windows=(16, 4, 16, 8)).image_side_multiple == 64
 
 
 def test_parts_get_their_sizes_from_the_one_configuration() -> None:
-    config = RS2SamConfig.preset("compact")
+    config = RS2SamConfig.preset("hiera-compact")
     assert config.trunk_config().embed_dim_per_stage == [48, 96, 192, 256]
     assert config.neck_config().backbone_channel_list == [256, 192, 96, 48]
     assert config.mask_decoder_config().hidden_size == config.prompt_config().hidden_size == config.decoder_width
@@ -58,7 +58,7 @@ def test_every_field_is_documented() -> None:
 
 
 def test_unknown_preset_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="large, compact, tiny; got 'huge'"):
+    with pytest.raises(InvalidInputError, match="large, hiera-compact, tiny; got 'huge'"):
         RS2SamConfig.preset("huge")  # type: ignore[arg-type]
 
 
@@ -79,4 +79,4 @@ def test_unknown_preset_is_refused() -> None:
 )
 def test_sizes_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        RS2SamConfig.preset("compact", **change)
+        RS2SamConfig.preset("hiera-compact", **change)

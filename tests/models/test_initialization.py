@@ -46,7 +46,7 @@ def test_start_at_returns_the_layer_and_adds_no_state() -> None:
 
 
 def test_the_mask_varies_over_image_and_sentence_at_the_start() -> None:
-    config = RS2SamConfig.preset("compact", image_size=128, union_image_size=64)
+    config = RS2SamConfig.preset("hiera-compact", image_size=128, union_image_size=64)
     torch.manual_seed(0)
     model = RS2SamModel(config).eval()
     inputs = small_inputs(side=128)

@@ -208,7 +208,7 @@ def test_meta_device_builds_the_large_model() -> None:
 
 def test_compact_is_small_enough_to_ship() -> None:
     with torch.device("meta"):
-        model = RS2SamModel(RS2SamConfig.preset("compact"))
+        model = RS2SamModel(RS2SamConfig.preset("hiera-compact"))
     assert sum(parameter.numel() for parameter in model.parameters()) <= 16_000_000
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.backends.conftest import batch
+from tests.backends.conftest import batch, given
 from tests.small_model import write_small_model
 
 pytest.importorskip("torch")
@@ -88,5 +88,5 @@ def test_a_tensor_of_another_shape_is_named(tmp_path):
 def test_a_compiled_model_answers_as_it_does_uncompiled(folder):
     compiled = TorchBackend.from_folder(folder, "cpu", compiled=True).run(*batch((6, 9, 4)))
     expected = TorchBackend.from_folder(folder, "cpu").run(*batch((6, 9, 4)))
-    for name, reference in vars(expected).items():
+    for name, reference in given(expected):
         np.testing.assert_allclose(getattr(compiled, name), reference, rtol=1e-3, atol=1e-4, err_msg=name)

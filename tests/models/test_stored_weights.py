@@ -11,7 +11,7 @@ from rs2sam.backends.torch import TorchBackend
 from rs2sam.models import stored_weights
 from rs2sam.models.stored_weights import StoredEmbedding, StoredLinear, keep_as_stored
 from rs2sam.models.weights.loading import load_weights
-from tests.backends.conftest import batch
+from tests.backends.conftest import batch, given
 from tests.small_model import write_small_model
 
 
@@ -63,5 +63,5 @@ def test_a_model_with_weights_as_stored_answers_as_the_converted_one(tmp_path, m
     assert {parameter.dtype for parameter in ours.model.parameters()} == {torch.float16, torch.float32}
     expected = TorchBackend(load_weights(folder, torch.float32), "cpu").run(*batch((5, 9)))
     found = ours.run(*batch((5, 9)))
-    for name, reference in vars(expected).items():
+    for name, reference in given(expected):
         torch.testing.assert_close(torch.from_numpy(getattr(found, name)), torch.from_numpy(reference))

@@ -30,6 +30,7 @@ from tests.parity.golden import (
 from tests.parity.stages import relative_l2, run_stages
 
 GRADIENT_TOLERANCE = 2e-5
+ROUNDING = 2e-7  # of the largest gradient: float32 tells no less apart
 NEVER_SEEN_BY_THE_MASK = {"mask_decoder", "sentence_weight"}
 """Modules that hold tensors of the published `no_influence` list and that this model keeps."""
 
@@ -118,10 +119,14 @@ def test_loss_and_every_gradient_equal_the_published_model(
 def _assert_gradient(name: str, grad: Tensor | None, numbers: list[float], scale: float) -> None:
     """The gradient's length, sum and first values, at the scale of its length: sums and single values cancel.
 
-    Key biases of a softmax have gradient 0 but for rounding, hence the floor.
+    Key biases of a softmax have gradient 0 but for rounding, which is another on each kind of processor: of them is
+    asked that they are no more than that.
     """
     assert grad is not None, name
     l2, total, *first = numbers
+    if name.startswith("mask_decoder.") and name.endswith("k_proj.bias"):
+        assert max(l2, float(grad.double().norm())) < ROUNDING * scale, name
+        return
     tolerance = GRADIENT_TOLERANCE * max(l2, 1e-3 * scale)
     grad = grad.double()
     assert float(grad.norm()) == pytest.approx(l2, abs=tolerance), name

@@ -122,3 +122,7 @@ def test_polygons_are_placed_in_the_crs():
     placed = Georeference(Affine(2, 0, 100, 0, -3, 50), WGS84).place([box(0, 0, 1, 1), box(1, 1, 2, 3)])
     assert [polygon.bounds for polygon in placed] == [(100, 47, 102, 50), (102, 41, 104, 47)]
     assert len(Georeference(Affine.identity()).place([])) == 0
+
+
+def test_pixels_too_small_to_be_told_apart_have_no_size():
+    assert Georeference(Affine(1e-320, 0, 0, 0, -1e-320, 0), CRS.from_epsg(32631)).pixel_size_m((64, 64)) is None

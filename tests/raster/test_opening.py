@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import RasterioIOError
 
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, UnreadableImageError
 from rs2sam.raster import read_scene
 from rs2sam.raster.faults import fault, reason_of
 from rs2sam.raster.scene import is_local, scene_stem
 from rs2sam.raster.source import open_source
 from rs2sam.raster.tiling import Window
 from tests.make_rasters import NORTH_UP, SCENE, objects, paint, write_tiff
+from tests.range_server import RangeServer
 
 WIDE = paint(objects(64, 256))
 
@@ -54,9 +57,51 @@ def test_a_missing_source_is_told_however_often_it_is_read(tmp_path):
                 source.read(Window(5, 160, 10, 10))
 
 
-def test_a_missing_source_is_no_part_of_a_scene_read_whole(tmp_path):
-    with pytest.raises(InvalidImageError, match="damaged or cut short"):
-        read_scene(missing_half(tmp_path))
+def test_a_missing_source_is_a_hole_in_a_scene_read_whole(tmp_path):
+    scene = read_scene(missing_half(tmp_path))
+    np.testing.assert_array_equal(scene.rgb[:, :128], WIDE[:, :128])
+    assert scene.valid[:, :128].all()
+    assert not scene.rgb[:, 128:].any()
+    assert not scene.valid[:, 128:].any()
+    assert scene.warnings[-1] == "1 blocks of it cannot be read and have no data in the results"
+
+
+def test_a_scene_of_which_nothing_can_be_read_is_an_error(tmp_path):
+    path = missing_half(tmp_path)
+    (tmp_path / "left.tif").unlink()
+    with pytest.raises(UnreadableImageError, match="its pixels cannot"):
+        read_scene(path)
+
+
+def test_a_vrt_that_filters_by_no_kernel_is_refused(tmp_path):
+    """GDAL ends the process over it."""
+    path = missing_half(tmp_path)
+    path.write_text(path.read_text().replace("SimpleSource", "KernelFilteredSource"))
+    with pytest.raises(InvalidImageError, match="needs a kernel"):
+        read_scene(path)
+
+
+@pytest.mark.parametrize("side", ["xSize", "ySize"])
+def test_a_vrt_that_shows_less_than_nothing_of_a_source_is_refused(tmp_path, side):
+    """GDAL gives memory that nobody has set."""
+    path = missing_half(tmp_path)
+    text, count = re.subn(rf'(<SrcRect[^>]*{side}=)"[^"]*"', r'\1"-1"', path.read_text())
+    assert count
+    path.write_text(text)
+    with pytest.raises(InvalidImageError, match="has a size above 0"):
+        read_scene(path)
+
+
+@pytest.mark.timeout(60)
+def test_a_grid_of_text_that_ends_too_early_is_refused(tmp_path):
+    """GDAL would look for every missing row by way of all rows above it, twice as long for each."""
+    path = tmp_path / "a.asc"
+    lines = ["ncols 2", "nrows 600", "xllcorner 0", "yllcorner 0", "cellsize 1"]
+    path.write_text("\n".join(lines + ["1 2"] * 600))
+    assert read_scene(path).size_hw == (600, 2)
+    path.write_text("\n".join(lines + ["1 2"] * 30))
+    with pytest.raises(UnreadableImageError, match="damaged or cut short"):
+        read_scene(path)
 
 
 @pytest.mark.parametrize("dtype", ["complex_int16", "complex64", "complex128"])
@@ -180,3 +225,43 @@ def test_a_palette_of_floats_is_grey(tmp_path):
     scene = read_scene(tmp_path / "a.vrt")
     assert scene.rgb[0, :, 0].tolist() == [0, 83, 172, 255] or scene.rgb[0, 3].tolist() == [255, 255, 255]
     assert "palette" in scene.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ("HTTP response code: 404", False),
+        ("HTTP response code: 403", False),
+        ("HTTP response code: 410", False),
+        ("'/vsicurl/https://data.example/a' not recognized as being in a supported file format.", False),
+        ("a.tif: Requested directory 9 not found.", False),
+        ("Failed to parse NETCDF: prefix string into expected 2, 3 or 4 fields.", False),
+        ("HTTP response code: 408", True),
+        ("HTTP response code: 429", True),
+        ("HTTP response code: 503", True),
+        ("CURL error: Could not resolve host: data.example", True),
+        ("TIFFReadEncodedTile() failed.", True),
+    ],
+)
+def test_what_a_server_says_alike_whenever_it_is_asked_does_not_pass(said, passes):
+    error = fault("https://data.example/a.tif", RasterioIOError(said), "cannot be opened ({reason}).")
+    assert isinstance(error, UnreadableImageError) == passes
+    assert said.rstrip(".") in str(error)
+
+
+def test_a_broken_connection_passes_whatever_came_of_it():
+    error = RasterioIOError("'/vsicurl/https://data.example/a' not recognized as being in a supported file format.")
+    error.__cause__ = RasterioIOError("CURL error: Connection reset by peer")
+    assert isinstance(fault("a", error, "{reason}"), UnreadableImageError)
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [("{root}/gone.tif", False), ("GTIFF_DIR:9:/vsicurl/{url}", False), ("http://127.0.0.1:9/a.tif", True)],
+)
+def test_a_remote_name_that_is_not_there_does_not_pass_and_a_dead_server_may(tmp_path, name, passes):
+    with RangeServer(write_tiff(tmp_path / "a.tif", SCENE)) as server:
+        asked = name.format(root=server.url.rpartition("/")[0], url=server.url)
+        with pytest.raises(InvalidImageError) as raised, open_source(asked):
+            pass
+    assert isinstance(raised.value, UnreadableImageError) == passes

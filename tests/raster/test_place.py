@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from rasterio.rpc import RPC
 
 from rs2sam.raster import read_scene
 from rs2sam.raster.place import degenerate
-from tests.make_rasters import NORTH_UP, UTM, apply, ground_control_points, write_tiff
+from tests.make_rasters import NORTH_UP, SCENE, UTM, apply, ground_control_points, write_tiff
 
 SIZE = (64, 96)
 RPCS = RPC(
@@ -129,3 +130,28 @@ def test_rational_polynomials_are_kept_and_results_are_in_pixels(tmp_path):
     assert not scene.is_photo
     assert "polygons" not in scene.warnings[0]
     assert "rational polynomials (RPCs) only: results are in pixels, and masks carry" in scene.warnings[0]
+
+
+def test_a_transform_without_a_crs_is_said(tmp_path):
+    scene = read_scene(write_tiff(tmp_path / "a.tif", SCENE, crs=None))
+    assert scene.georeference.transform == NORTH_UP
+    assert scene.georeference.crs is None
+    (line,) = scene.warnings
+    assert "no CRS that can be read" in line
+
+
+def test_geokeys_that_cannot_be_read_leave_the_transform_and_are_said(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", SCENE)
+    content = bytearray(path.read_bytes())
+    (directory,) = struct.unpack_from("<I", content, 4)
+    for entry in range(directory + 2, directory + 2 + 12 * struct.unpack_from("<H", content, directory)[0], 12):
+        found, _, count, at = struct.unpack_from("<HHII", content, entry)
+        if found == 34735:
+            keys = slice(at + 8, at + 2 * count)
+            content[keys] = bytes(0xFF ^ value for value in content[keys])
+    path.write_bytes(content)
+    scene = read_scene(path)
+    assert scene.georeference.crs is None
+    assert scene.georeference.transform == NORTH_UP
+    assert any("no CRS that can be read" in line for line in scene.warnings)
+    np.testing.assert_array_equal(scene.rgb, SCENE)

@@ -13,7 +13,7 @@ from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.tiling import TileGrid, Window
 from rs2sam.scenes.run import SceneRequest, run_scene
 from rs2sam.views.options import SceneOptions
-from tests.make_rasters import NORTH_UP, SCENE, RedSegmenter, ground_control_points, write_tiff
+from tests.make_rasters import NORTH_UP, SCENE, RedSegmenter, damaged_tiff, ground_control_points, write_tiff
 from tests.range_server import RangeServer
 
 SIDE = 1024
@@ -98,15 +98,7 @@ def test_values_named_as_nodata_are_not_mixed_with_others(tmp_path):
 
 
 def test_lost_blocks_of_a_coarser_reading_are_told_in_its_pixels(tmp_path):
-    path = write_tiff(
-        tmp_path / "a.tif", noise(128, 192), tiled=True, blockxsize=64, blockysize=64, compress="deflate",
-        interleave="pixel",
-    )  # fmt: skip
-    with rasterio.open(path) as dataset:
-        offset = int(dataset.get_tag_item("BLOCK_OFFSET_2_1", "TIFF", bidx=1))
-    content = bytearray(path.read_bytes())
-    content[offset : offset + 40] = b"\0" * 40
-    path.write_bytes(content)
+    path = damaged_tiff(tmp_path / "a.tif", noise(128, 192), row=1, col=2)
     with open_source(path, ReadOptions(gsd_m=2 * PIXEL_M)) as source:
         _, valid, lost = source.read_what_can_be(Window(0, 0, 64, 96))
     # Means at the edge of a block touch the next one, which may then be lost with it.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,25 @@ def test_more_tiles_than_can_be_asked_are_refused_at_once(size_hw):
         TileGrid(size_hw, 512, 128)
 
 
+def test_a_million_tiles_are_allowed_and_one_more_is_refused_with_its_count():
+    assert len(TileGrid((1000, 1000), 1, 0)) == 1_000_000
+    with pytest.raises(InvalidInputError, match=r"but 1,000 x 1,001 px make 1,001,000 of 1 px\."):
+        TileGrid((1000, 1001), 1, 0)
+
+
+@given(grids())
+def test_a_number_gives_the_tile_and_what_it_owns_is_every_pixel_once(grid):
+    owned = np.zeros(grid.size_hw, dtype=int)
+    for number, window in enumerate(grid.windows()):
+        assert grid.window(number) == window
+        own = grid.owned(number)
+        assert (own.row, own.col) == (window.row, window.col)
+        assert own.height <= window.height
+        assert own.width <= window.width
+        owned[own.slices] += 1
+    np.testing.assert_array_equal(owned, 1)
+
+
 def test_weights_of_a_long_axis_do_not_hold_it_whole():
     grid = TileGrid((300_000_000, 1), 512, 128)
     weights = [grid.weights(grid.window(number)) for number in (400_000, 400_001, 400_002)]
@@ -96,6 +116,14 @@ def test_tiles_and_weights_of_a_line_are_what_a_hand_computes():
     np.testing.assert_allclose(grid.weights(Window(0, 2, 1, 4)), [[0.146447, 0.853553, 1, 1]], atol=1e-6)
 
 
+def test_windows_and_grids_are_values_that_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Window(0, 0, 1, 1).row = 1
+    with pytest.raises(FrozenInstanceError):
+        TileGrid((4, 4), 4, 0).overlap = 1
+    assert len({Window(0, 0, 1, 1), Window(0, 0, 1, 1), Window(0, 1, 1, 1)}) == 2
+
+
 def test_blend_has_no_seam_where_tiles_disagree():
     grid = TileGrid((40, 100), tile=40, overlap=20)
     blend = Blend(grid)
@@ -111,6 +139,14 @@ def test_a_raster_smaller_than_the_tile_is_one_tile_of_its_own_size():
     assert list(grid.windows()) == [Window(0, 0, 30, 50)]
 
 
+def test_a_blend_is_a_probability_even_where_its_tiles_are_not():
+    grid = TileGrid((1, 2), 1, 0)
+    blend = Blend(grid)
+    for window, value in zip(grid.windows(), (1.000001, -0.000001), strict=True):
+        blend.add(window, np.full((1, 1), value, dtype=np.float32))
+    assert blend.result().tolist() == [[1.0, 0.0]]
+
+
 def test_a_tile_that_is_never_added_counts_as_zero():
     assert Blend(TileGrid((4, 4), 4, 0)).result().max() == 0
 
@@ -120,7 +156,9 @@ def test_a_tile_that_is_never_added_counts_as_zero():
     [
         ((0, 5), 4, 0, "must have pixels"),
         ((5, 5), 0, 0, "`tile`"),
+        ((5, 0), 4, 0, r"height and width are \(5, 0\)"),
         ((5, 5), 4, 3, "half the tile"),
+        ((5, 5), 5, 3, r"it is 3 for a tile of 5\. Choose at most 2\."),
         ((5, 5), 4, -1, "-1"),
     ],
 )

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.windows import Window
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster import ReadOptions, read_scene
-from tests.make_rasters import GREEN, SCENE, write_tiff
+from rs2sam.raster.bands import pixel_type
+from rs2sam.raster.validity import Validity
+from tests.make_rasters import GREEN, NORTH_UP, SCENE, write_tiff
 
 R, G, B, A = ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha
 
@@ -65,3 +71,43 @@ def test_tolerance_goes_with_a_nodata_of_ones_own(tmp_path):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(InvalidInputError, match=next(iter(options))):
         ReadOptions(**options)
+
+
+class Counted:
+    """A dataset that counts how often each of its attributes is asked for."""
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+        self.asked = Counter()
+
+    def __getattr__(self, name):
+        self.asked[name] += 1
+        return getattr(self._dataset, name)
+
+
+def test_what_is_said_of_all_bands_is_asked_for_once_however_many_there_are(tmp_path):
+    path = tmp_path / "a.tif"
+    shape = {"width": 2, "height": 2, "count": 65_000, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", interleave="pixel", sparse_ok=True, transform=NORTH_UP, **shape):
+        pass
+    with rasterio.open(path) as dataset:
+        counted = Counted(dataset)
+        assert Validity.of(counted, (1, 2, 3), None, 0.0, "use") == Validity()
+        assert pixel_type(counted, (1, 2, 3)) == np.uint8
+        assert counted.asked == {"mask_flag_enums": 1, "nodatavals": 1, "dtypes": 1}
+
+
+def test_blocks_that_a_sparse_file_does_not_hold_are_ground_unless_they_are_named(tmp_path):
+    values = SCENE.copy()
+    values[:, :32] = 0
+    layout = {"tiled": True, "blockxsize": 32, "blockysize": 32, "sparse_ok": True}
+    dense, sparse = write_tiff(tmp_path / "dense.tif", values), tmp_path / "sparse.tif"
+    shape = {"width": 96, "height": 64, "count": 3, "dtype": "uint8"}
+    with rasterio.open(sparse, "w", driver="GTiff", transform=NORTH_UP, **shape, **layout) as dataset:
+        dataset.write(values[:, 32:].transpose(2, 0, 1), window=Window(32, 0, 64, 64))
+    assert sparse.stat().st_size < dense.stat().st_size
+    for options in (ReadOptions(), ReadOptions(nodata=0)):
+        one, other = read_scene(dense, options), read_scene(sparse, options)
+        np.testing.assert_array_equal(one.rgb, other.rgb)
+        np.testing.assert_array_equal(one.valid, other.valid)
+        assert other.valid[:, :32].all() == (options.nodata is None)

@@ -64,6 +64,14 @@ def test_with_the_scope_of_a_tile_the_sentence_is_asked_as_it_is(tmp_path):
     assert asked == {"the largest ship"}
 
 
+def test_a_sentence_about_one_object_says_that_there_are_several(tmp_path, caplog):
+    mask, record, _ = answer(tmp_path, "the ship")
+    np.testing.assert_array_equal(mask, UPPER | LARGE | LOWER)
+    (warning,) = record["warnings"]
+    assert warning.startswith('"the ship": the sentence names one, and 2 of like size were found')
+    assert warning in caplog.text.replace("WARNING ", "")
+
+
 def test_north_is_where_the_map_has_it(tmp_path):
     mask, record, _ = answer(tmp_path, "the northernmost ship", transform=SOUTH_UP)
     np.testing.assert_array_equal(mask, LOWER)

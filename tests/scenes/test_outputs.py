@@ -114,7 +114,7 @@ def test_mask_of_one_sentence_has_a_colour_table(tmp_path):
 def test_polygons_carry_what_is_known_of_them(tmp_path):
     run(write_tiff(tmp_path / "a.tif"), tmp_path / "out")
     _, geometries, columns = polygons_of(tmp_path / "out/a_polygons.gpkg")
-    layers = [["1_the_red_roofs", "Polygon"], ["2_no_roofs", "Polygon"]]
+    layers = [["1_the_red_roofs", "Polygon"], ["2_no_roofs", "Polygon"], ["layer_styles", None]]
     assert pyogrio.list_layers(tmp_path / "out/a_polygons.gpkg").tolist() == layers
     assert pyogrio.read_info(tmp_path / "out/a_polygons.gpkg", layer="2_no_roofs")["features"] == 0
     assert columns["sentence"].tolist() == ["the red roofs"] * 2
@@ -170,11 +170,12 @@ def test_an_empty_result_is_a_valid_result(tmp_path, polygon_format):
             "area_m2",
             "area_px",
             "mean_probability",
+            "confidence",
             "model",
             "source",
         ]
         assert [str(kind) for kind in meta["dtypes"]] == [
-            "object", "int32", "float64", "int64", "float64", "object", "object",
+            "object", "int32", "float64", "int64", "float64", "float64", "object", "object",
         ]  # fmt: skip
         assert meta["crs"] == UTM
     with rasterio.open(tmp_path / "out/a_mask.tif") as mask:

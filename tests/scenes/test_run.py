@@ -20,13 +20,14 @@ from rasterio import Affine
 
 from rs2sam.errors import BusyError, InvalidImageError, InvalidInputError
 from rs2sam.processing import FirstPass
+from rs2sam.processing_config import Calibration
 from rs2sam.raster import ReadOptions, read_scene
 from rs2sam.raster.source import open_source
 from rs2sam.scenes.outputs import OutputOptions
 from rs2sam.scenes.run import SceneRequest, plan_tiles, run_scene, with_model_options
 from rs2sam.views import MinArea, SceneOptions, segment_scene
 from rs2sam.views.streaming import answer_tiles, read_tiles
-from tests.make_rasters import RedSegmenter, RedView, objects, paint, write_tiff
+from tests.make_rasters import RedSegmenter, RedView, damaged_tiff, objects, paint, write_tiff
 from tests.raster.test_opening import missing_half
 from tests.raster.test_place import RPCS
 
@@ -44,6 +45,8 @@ def blobs(height=300, width=410, seed=3):
 
 class FieldSegmenter(RedSegmenter):
     """Shows the red band as probability, shifted by the sentence's length: values that blending changes."""
+
+    calibration = Calibration((0.5, 1.0), (0.2, 0.6))
 
     def _segment(self, view, sentence):
         self.num_views += 1
@@ -181,7 +184,9 @@ def test_answers_may_come_from_elsewhere(tmp_path):
             tiles = read_tiles(source, task.grid, task.thumbnail, task.start)
             yield from answer_tiles(FieldSegmenter(), tiles, task.sentences, task.batch_size)
 
-    run(path, tmp_path / "there", RedSegmenter(), answers=elsewhere)
+    facts = RedSegmenter()
+    facts.calibration = FieldSegmenter.calibration
+    run(path, tmp_path / "there", facts, answers=elsewhere)
     for name in ("a_mask.tif", "a_polygons.gpkg", "a_preview.png"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
@@ -353,22 +358,16 @@ def test_a_full_disk_is_an_error_of_ours_wherever_it_is_noticed(tmp_path, monkey
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 
-def damaged_tiff(folder, *, keep=0.5):
-    """A tiled TIFF, one of whose blocks cannot be decoded; returns it and the block's slices."""
-    path = write_tiff(
-        folder / "a.tif", noise(256, 384), tiled=True, blockxsize=64, blockysize=64, compress="deflate",
-        interleave="pixel",
-    )  # fmt: skip
-    with rasterio.open(path) as dataset:
-        offset = int(dataset.get_tag_item("BLOCK_OFFSET_3_2", "TIFF", bidx=1))
-    content = bytearray(path.read_bytes())
-    content[offset : offset + 40] = b"\0" * 40
-    path.write_bytes(content)
-    return path, (slice(128, 192), slice(192, 256))
+DAMAGED = (slice(128, 192), slice(192, 256))
+"""The block of `damaged_scene` that cannot be decoded."""
+
+
+def damaged_scene(folder):
+    return damaged_tiff(folder / "a.tif", noise(256, 384), row=2, col=3)
 
 
 def test_a_corrupt_block_is_left_out_and_reported(tmp_path):
-    path, block = damaged_tiff(tmp_path)
+    path, block = damaged_scene(tmp_path), DAMAGED
     report = run(path, tmp_path / "out", FieldSegmenter())
     assert report["lost"] == [[128, 192, 64, 64]]
     (mask,) = mask_of(tmp_path / "out")
@@ -451,7 +450,7 @@ def test_a_header_that_claims_more_than_can_be_asked_is_refused_at_once(tmp_path
 
 
 def test_lost_windows_are_in_pixels_of_the_results_at_a_coarser_resolution_too(tmp_path):
-    path, block = damaged_tiff(tmp_path)
+    path, block = damaged_scene(tmp_path), DAMAGED
     report = run(path, tmp_path / "out", FieldSegmenter(), gsd_m=1.2)
     (mask,) = mask_of(tmp_path / "out")
     assert mask.shape == (128, 192)
@@ -562,6 +561,27 @@ def test_other_options_start_anew_and_remove_what_was_left(tmp_path):
     run(path, tmp_path / "out", segmenter, outputs={"resume": True}, threshold=0.7)
     assert segmenter.num_views == run(path, tmp_path / "count")["tiles"]["run"]
     assert len(os.listdir(tmp_path / "out")) == 4
+
+
+def test_another_image_of_the_same_name_starts_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr("rs2sam.scenes.scanning._SAVE_EVERY_S", 0.0)
+    path = write_tiff(tmp_path / "a.tif", noise())
+
+    class Stopped(FieldSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            if self.num_views > 3:
+                raise KeyboardInterrupt
+            return super().segment_views(pairs, batch_size)
+
+    how = {"tile": 80, "overlap": 30, "outputs": {"resume": True}}
+    with pytest.raises(KeyboardInterrupt):
+        run(path, tmp_path / "out", Stopped(), **how)
+    write_tiff(path, noise()[::-1].copy())
+    other, fresh = FieldSegmenter(), FieldSegmenter()
+    run(path, tmp_path / "out", other, **how)
+    run(path, tmp_path / "fresh", fresh, **how)
+    assert other.num_views == fresh.num_views
+    assert (tmp_path / "out/a_mask.tif").read_bytes() == (tmp_path / "fresh/a_mask.tif").read_bytes()
 
 
 def test_results_of_another_run_are_not_taken_for_ones_own(tmp_path):

@@ -6,7 +6,6 @@ import logging
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,8 +14,8 @@ from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.models import RS2SamModel
 from rs2sam.models.weights.published_tokenizer import load_published_tokenizer
 from rs2sam.processing import Processor
-from rs2sam.training.initial import check_start, planned_config, starting_point
-from rs2sam.training.recipes.recipe import AuxiliaryRecipe, Recipe
+from rs2sam.training.initial import check_start, encode_once_start, planned_config, starting_point
+from rs2sam.training.recipes.settings import DataRecipe, Recipe
 from tests.models.weights.published import published_folder, published_state, tiny_model
 from tests.models.weights.test_pretrained import beit3_state, sam2_state
 from tests.small_model import COMPACT
@@ -41,17 +40,6 @@ def test_changes_to_the_configuration_are_in_a_new_model():
     config = starting_point(recipe)[0].config
     assert (config.has_presence, config.trunk_blocks) == (True, (1, 1, 5, 1))
     assert planned_config(recipe).trunk_blocks == (1, 1, 5, 1)
-
-
-def test_token_embeddings_are_where_a_new_model_starts(tmp_path):
-    table = np.arange(8192 * 64, dtype=np.float32).reshape(8192, 64)
-    np.save(tmp_path / "tokens.npy", table)
-    recipe = Recipe(preset="tiny", tokenizer=str(COMPACT), token_embeddings=str(tmp_path / "tokens.npy"))
-    model, _ = starting_point(recipe)
-    assert np.array_equal(model.union_encoder.token_embedding.weight.detach().numpy(), table)
-    np.save(tmp_path / "tokens.npy", table[:10])
-    with pytest.raises(InvalidInputError, match=r"must have shape \(8192, 64\), received \(10, 64\)"):
-        starting_point(recipe)
 
 
 def test_sam2_and_beit3_fill_their_parts_of_a_new_model(tmp_path):
@@ -113,9 +101,15 @@ def test_tokenizer_of_the_shipped_model_has_its_name_in_any_folder(tmp_path, mon
 
 
 def test_shipped_model_is_a_start_by_its_name():
-    model, processor = starting_point(Recipe(init="compact"))
+    model, processor = encode_once_start(Recipe(init="compact"))
     assert model.dtype == torch.float32
-    assert processor.config.image_size == model.config.image_size == 512
+    assert processor.config.image_size == model.config.image_size
+    # What was found for the shipped weights is not said of others.
+    assert (processor.config.min_presence, processor.config.calibration) == (0.0, None)
+    assert processor.config.classes
+    own = Recipe(init="compact", data=DataRecipe(dataset="own"))
+    processor = encode_once_start(own)[1]
+    assert (processor.config.min_known, processor.config.classes) == (0.0, None)
 
 
 def test_change_without_new_parameters_keeps_every_weight_of_init(init):
@@ -152,10 +146,10 @@ def test_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path):
     ("recipe", "message"),
     [
         (Recipe(init="nowhere"), "`init` = `nowhere` is not there"),
+        (Recipe(tokenizer=str(COMPACT), init_lite0="no.pth"), "`init_lite0` = `no.pth` is not there"),
         (Recipe(tokenizer="nowhere"), "`tokenizer` = `nowhere` is not there"),
-        (Recipe(tokenizer=str(COMPACT), init_sam2="no.pt"), "`init_sam2` = `no.pt` is not there"),
-        (Recipe(tokenizer=str(COMPACT), init_beit3="no.pth"), "`init_beit3` = `no.pth` is not there"),
-        (Recipe(tokenizer=str(COMPACT), token_embeddings="no.npy"), "`token_embeddings` = `no.npy` is not there"),
+        (Recipe(preset="tiny", tokenizer="compact", init_sam2="no.pt"), "`init_sam2` = `no.pt` is not there"),
+        (Recipe(preset="tiny", tokenizer="compact", init_beit3="no.pth"), "`init_beit3` = `no.pth` is not there"),
     ],
 )
 def test_missing_file_is_named_by_its_key(recipe, message):
@@ -166,10 +160,6 @@ def test_missing_file_is_named_by_its_key(recipe, message):
 def test_new_model_needs_a_tokenizer():
     with pytest.raises(InvalidInputError, match=r"preset `compact` needs `tokenizer`: a folder .* or BEiT-3's"):
         check_start(Recipe())
-
-
-def test_teacher_is_no_part_of_the_start(init):
-    check_start(toy_recipe(init, teacher="nowhere", auxiliary=AuxiliaryRecipe(distillation=1.0)))
 
 
 def test_processor_has_the_sizes_of_the_model(init):

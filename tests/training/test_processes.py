@@ -73,6 +73,7 @@ def test_run_of_two_processes_is_not_resumed_by_one(folder: Path) -> None:
     assert "resumed on as many processes as it was started on, which is 2; it is 1 now" in said(folder / "two of two")
 
 
+@pytest.mark.slow
 def test_killed_process_takes_the_others_along_and_the_run_resumes(folder: Path) -> None:
     events = (folder / "two of two-1-events.txt").read_text().splitlines()
     kill_at = [number for number, event in enumerate(events) if event == "after a loss"][4]

@@ -7,18 +7,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError, TrainingError
 from rs2sam.models import RS2SamModel
 from rs2sam.processing import Processor
-from rs2sam.training.examples.examples import ReferringDataset
+from rs2sam.training.examples.dataset import ReferringDataset
 from rs2sam.training.initial import starting_point
-from rs2sam.training.objective.objective import choose_attention
+from rs2sam.training.objective.training_model import choose_attention
 from rs2sam.training.recipes.loss_settings import LossSettings
-from rs2sam.training.recipes.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.recipes.settings import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
 from rs2sam.training.reporting import watch
 from rs2sam.training.trainer import RS2SamTrainer, _prepared, check_run, train, training_arguments
 from tests.small_model import IMAGE_SIZE
@@ -41,7 +40,7 @@ def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
 def trainer(recipe: Recipe, output: Path) -> RS2SamTrainer:
     model = training_model(recipe)
     dataset = ReferringDataset(toy_draw, Processor.from_folder(str(recipe.init)), recipe.steps * recipe.batch_size)
-    return RS2SamTrainer(recipe, model, dataset, None, training_arguments(recipe, output))
+    return RS2SamTrainer(recipe, model, dataset, training_arguments(recipe, output))
 
 
 def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
@@ -59,13 +58,6 @@ def test_batch_has_the_shapes_that_the_model_and_the_losses_read(init):
         "known": (3, NUM_CLASSES),
         "category": (3,),
     }
-
-
-def test_images_before_normalisation_are_there_for_a_teacher(init):
-    dataset = ReferringDataset(toy_draw, Processor.from_folder(init), 2, with_rgb=True)
-    rgb = dataset.collate([dataset[0], dataset[1]])["rgb"]
-    assert (rgb.dtype, tuple(rgb.shape)) == (torch.uint8, (2, 3, IMAGE_SIZE, IMAGE_SIZE))
-    assert np.array_equal(rgb[1].permute(1, 2, 0).numpy(), toy_draw(1).rgb)
 
 
 def test_sentence_that_the_model_cannot_read_stops_the_run_at_its_step(init, tmp_path):
@@ -105,15 +97,13 @@ def test_total_is_the_weighted_sum_of_the_terms(init):
     assert total == pytest.approx(sum(weights[name] * value for name, value in terms.items()), rel=1e-5)
 
 
-@pytest.mark.parametrize("left_out", ["pseudo_mask", "semantic", "distillation"])
+@pytest.mark.parametrize("left_out", ["pseudo_mask", "semantic"])
 def test_auxiliary_term_without_weight_is_not_computed(init, left_out):
-    weights = {name: 0.0 if name == left_out else 1.0 for name in ("pseudo_mask", "semantic", "distillation")}
-    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(**weights))
+    weights = {name: 0.0 if name == left_out else 1.0 for name in ("pseudo_mask", "semantic")}
+    recipe = toy_recipe(init, auxiliary=AuxiliaryRecipe(**weights))
     model = training_model(recipe)
-    features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
-    assert set(model(batch(init), features)) == (ALL_TERMS | set(weights) | {"total"}) - {left_out}
+    assert set(model(batch(init))) == (ALL_TERMS | set(weights) | {"total"}) - {left_out}
     assert (model.semantic is None) == (left_out == "semantic")
-    assert (model.distillation is None) == (left_out == "distillation")
 
 
 def test_loss_term_without_weight_adds_nothing(init):
@@ -124,14 +114,12 @@ def test_loss_term_without_weight_adds_nothing(init):
 
 
 def test_every_parameter_of_the_heads_gets_a_gradient(init):
-    recipe = toy_recipe(init, teacher="weights.pth", auxiliary=AuxiliaryRecipe(1.0, 1.0, 1.0, 1.0, 1.0))
+    recipe = toy_recipe(init, auxiliary=AuxiliaryRecipe(1.0, 1.0, 1.0, 1.0))
     model = training_model(recipe)
-    features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
-    model(batch(init), features)["total"].backward()
+    model(batch(init))["total"].backward()
     for head in (
         model.semantic,
         model.union,
-        model.distillation,
         model.rs2sam.trunk,
         model.rs2sam.neck,
         model.rs2sam.mask_prompt,
@@ -213,8 +201,6 @@ def test_check_run_names_what_is_missing_before_anything_is_read(init, tmp_path)
         check_run(Recipe(), tmp_path, resume=False)
     with pytest.raises(DataNotFoundError, match="`init` = `nowhere` is not there"):
         check_run(toy_recipe(Path("nowhere")), tmp_path, resume=False)
-    with pytest.raises(DataNotFoundError, match=r"`teacher` = `no\.pth` is not there"):
-        check_run(toy_recipe(init, teacher="no.pth", auxiliary=AuxiliaryRecipe(distillation=1)), tmp_path, resume=False)
     with pytest.raises(DataNotFoundError, match=r"no checkpoint .* to resume from"):
         check_run(toy_recipe(init), tmp_path, resume=True)
 
@@ -291,6 +277,17 @@ def test_bf16_on_a_cpu_trains_without_the_fused_attention(init, precision, devic
     choose_attention(model, precision, torch.device(device))
     used = {module.config._attn_implementation for module in model.modules() if hasattr(module, "config")}
     assert used == {expected}
+
+
+@pytest.mark.parametrize(("capability", "is_slow"), [("AVX2", True), ("AVX512", False)])
+def test_bf16_on_a_processor_that_emulates_it_is_warned_about(init, tmp_path, monkeypatch, caplog, capability, is_slow):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    training_arguments(replace(toy_recipe(init), precision="bf16"), tmp_path)
+    assert ("set `precision: float32`" in caplog.text) == is_slow
+    caplog.clear()
+    training_arguments(toy_recipe(init), tmp_path)
+    assert not caplog.text
 
 
 def test_attention_of_the_training_is_not_saved_with_the_model(init, tmp_path):

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from rs2sam.processing import Processor
-from rs2sam.training.examples.examples import Examples, ReferringDataset, TrainingDraw
+from rs2sam.training.examples.dataset import Examples, ReferringDataset, TrainingDraw
 from rs2sam.training.initial import starting_point
-from rs2sam.training.objective.objective import TrainingModel
+from rs2sam.training.objective.training_model import TrainingModel
 from rs2sam.training.recipes.loss_settings import LossSettings
-from rs2sam.training.recipes.recipe import DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.recipes.settings import DataRecipe, OptimizerRecipe, Recipe
 from tests.small_model import IMAGE_SIZE, write_small_model
 
 NUM_CLASSES = 2

@@ -27,11 +27,11 @@ import safetensors.torch
 import torch
 
 from rs2sam.errors import RS2SAMError
-from rs2sam.training.examples.examples import Examples
+from rs2sam.training.examples.dataset import Examples
 from rs2sam.training.keeping import safety
 from rs2sam.training.keeping.record import plain_values
-from rs2sam.training.objective.objective import TrainingModel
-from rs2sam.training.recipes.recipe import Recipe
+from rs2sam.training.objective.training_model import TrainingModel
+from rs2sam.training.recipes.settings import Recipe
 from rs2sam.training.recipes.strict import build
 from rs2sam.training.reporting import watch
 from rs2sam.training.trainer import train

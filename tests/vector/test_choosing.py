@@ -5,7 +5,7 @@ from rasterio.crs import CRS
 
 from rs2sam.language.scope import ScopedSentence, read_sentence
 from rs2sam.raster.georeference import Georeference
-from rs2sam.vector.choosing import chosen, to_map_of
+from rs2sam.vector.choosing import FoundMask, chosen, to_map_of
 
 NOWHERE = Georeference(Affine.identity())
 SMALL, LARGE, OTHER = (slice(5, 15), slice(5, 15)), (slice(10, 40), slice(60, 90)), (slice(70, 82), slice(20, 32))
@@ -20,8 +20,8 @@ def mask_of(*places):
 
 def choose_from(sentence, landmark=None, place=NOWHERE):
     mask = mask_of(SMALL, LARGE, OTHER)
-    found = None if landmark is None else (landmark, landmark.astype(np.float32))
-    kept, _ = chosen(mask, mask.astype(np.float32), found, read_sentence(sentence), place)
+    found = None if landmark is None else FoundMask(landmark, landmark.astype(np.float32))
+    kept, _ = chosen(FoundMask(mask, mask.astype(np.float32)), found, read_sentence(sentence), place)
     return kept
 
 
@@ -53,13 +53,13 @@ def test_compass_words_follow_the_map():
 
 def test_nothing_found_stays_nothing():
     empty = np.zeros((50, 60), dtype=bool)
-    found, _ = chosen(empty, empty.astype(np.float32), None, read_sentence("the largest ship"), NOWHERE)
+    found, _ = chosen(FoundMask(empty, empty.astype(np.float32)), None, read_sentence("the largest ship"), NOWHERE)
     assert found.shape == (50, 60)
     assert not found.any()
 
 
 def test_without_claims_the_mask_is_returned_as_it_is():
     mask = mask_of(SMALL)
-    kept, remarks = chosen(mask, mask.astype(np.float32), None, ScopedSentence("ships", "ships"), NOWHERE)
+    kept, remarks = chosen(FoundMask(mask, mask.astype(np.float32)), None, ScopedSentence("ships", "ships"), NOWHERE)
     assert kept is mask
     assert not remarks

@@ -36,7 +36,7 @@ def write(path, crs=UTM, layers=("polygons",)):
 
 
 def query(path, statement):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         return database.execute(statement).fetchall()
 
 
@@ -124,7 +124,7 @@ def test_the_index_finds_what_lies_in_a_window(tmp_path):
 
 def test_the_index_follows_changes_of_others(tmp_path):
     path = write(tmp_path / "a.gpkg")
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         # What programs that know geometry bring along.
         database.create_function("ST_IsEmpty", 1, lambda blob: int(blob[3] >> 4 & 1))
         for place, name in enumerate(("MinX", "MaxX", "MinY", "MaxY")):
@@ -206,7 +206,8 @@ def test_files_of_gdal_can_be_read(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.gpkg").write_text("text")
-    sqlite3.connect(tmp_path / "b.gpkg").execute("CREATE TABLE a (b)")
+    with closing(sqlite3.connect(tmp_path / "b.gpkg")) as database:
+        database.execute("CREATE TABLE a (b)")
     for name in ("a", "b", "missing"):
         with pytest.raises(InvalidInputError, match="gpkg_geometry_columns"):
             geopackage_crs(tmp_path / f"{name}.gpkg")

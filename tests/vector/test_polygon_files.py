@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyogrio
@@ -14,8 +15,10 @@ from rasterio.crs import CRS
 from shapely.geometry import Polygon, box
 
 from rs2sam.errors import InvalidInputError, MissingDependencyError
+from rs2sam.processing_config import Calibration
 from rs2sam.raster.georeference import Georeference
-from rs2sam.vector import polygon_files
+from rs2sam.vector import copied_formats, polygon_files
+from rs2sam.vector.copied_formats import SHAPEFILE_NAMES, SIDECARS
 from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
 from rs2sam.vector.polygon_files import (
     FIELDS,
@@ -29,10 +32,16 @@ from rs2sam.vector.polygon_files import (
 from rs2sam.vector.regions import PixelRegion
 from tests.vector.test_regions import UTM, as_mask, collect
 
-FORMATS = ["gpkg", "geojson", "fgb", "parquet"]
+FORMATS = ["gpkg", "geojson", "fgb", "parquet", "shp"]
 MASK = as_mask("####..", "#..#.#", "####..", "......", "##....")
 PIXELS = Georeference(Affine.identity())
 LABELS = RegionLabels("the red roofs", 1, "red", "a.tif")
+
+
+def files_of(path, *, with_crs=True):
+    """Names of all files of polygons, sorted."""
+    suffixes = [suffix for suffix in SIDECARS if suffix != ".prj" or with_crs] if path.suffix == ".shp" else []
+    return sorted([path.name, *(path.with_suffix(suffix).name for suffix in suffixes)])
 
 
 def write(path, *, georeference=UTM, mask=MASK, labels=(LABELS,), shape=None):
@@ -50,13 +59,26 @@ def read(path, layer=None):
         shapes = np.concatenate([batch for batch, _ in batches])
         columns = {name: np.concatenate([values[name] for _, values in batches]) for name in FIELDS}
     else:
-        meta, _, wkb, values = pyogrio.raw.read(path, layer=layer)
+        # A GeoPackage has a table of styles beside its layers.
+        meta, _, wkb, values = pyogrio.raw.read(path, layer=layer or 0)
         shapes = shapely.from_wkb(wkb)
-        columns = dict(zip(meta["fields"], values, strict=True))
+        full = {short: name for name, short in SHAPEFILE_NAMES.items()}
+        columns = {full.get(name, name): column for name, column in zip(meta["fields"], values, strict=True)}
     if not len(shapes):
         return np.zeros(0, dtype=object), columns
     order = np.lexsort((-columns["area_px"], columns["sentence_id"]))
     return shapes[order], {name: column[order] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize("polygon_format", ["gpkg", "fgb", "parquet", "shp"])
+def test_confidence_is_what_the_models_calibration_says_and_empty_without_one(tmp_path, polygon_format):
+    said = Calibration((0.5, 1.0), (0.2, 0.6))
+    regions = write(tmp_path / f"a.{polygon_format}", labels=[replace(LABELS, calibration=said)])
+    largest_first = sorted(regions, key=lambda region: -region.num_pixels)
+    expected = [said.share_of(region.mean_probability) for region in largest_first]
+    assert read(tmp_path / f"a.{polygon_format}")[1]["confidence"] == pytest.approx(expected, abs=1e-4)
+    write(tmp_path / f"b.{polygon_format}")
+    assert np.isnan(read(tmp_path / f"b.{polygon_format}")[1]["confidence"].astype(float)).all()
 
 
 @pytest.mark.parametrize("polygon_format", FORMATS)
@@ -74,10 +96,10 @@ def test_every_format_holds_the_regions_and_what_is_known_of_them(tmp_path, poly
     means = {region.num_pixels: round(region.mean_probability, 4) for region in regions}
     assert columns["mean_probability"].tolist() == [means[10], means[2], means[1]]
     assert [len(geometry.interiors) for geometry in geometries] == [1, 0, 0]
-    assert os.listdir(tmp_path) == [path.name]
+    assert sorted(os.listdir(tmp_path)) == files_of(path)
 
 
-@pytest.mark.parametrize("polygon_format", ["gpkg", "fgb", "parquet"])
+@pytest.mark.parametrize("polygon_format", ["gpkg", "fgb", "parquet", "shp"])
 def test_polygons_keep_the_crs_and_lie_exactly_on_pixel_edges(tmp_path, polygon_format):
     path = tmp_path / f"a.{polygon_format}"
     write(path)
@@ -87,7 +109,11 @@ def test_polygons_keep_the_crs_and_lie_exactly_on_pixel_edges(tmp_path, polygon_
         [box(500000.5, 4400000 - 1, 500001.5, 4400000 - 0.5).exterior],
     )
     assert geometries[0].equals(expected)
-    crs = geoparquet_crs(path) if polygon_format == "parquet" else CRS.from_string(pyogrio.read_info(path)["crs"])
+    crs = (
+        geoparquet_crs(path)
+        if polygon_format == "parquet"
+        else CRS.from_string(pyogrio.read_info(path, layer=0)["crs"])
+    )
     assert crs == UTM.crs
 
 
@@ -111,6 +137,7 @@ def test_without_a_crs_polygons_are_in_pixels_and_areas_null(tmp_path, polygon_f
     assert all(area is None or np.isnan(area) for area in columns["area_m2"])
     if polygon_format == "parquet":
         assert geoparquet_crs(path) is None
+    assert sorted(os.listdir(tmp_path)) == files_of(path, with_crs=False)
 
 
 @pytest.mark.parametrize("polygon_format", FORMATS)
@@ -142,7 +169,7 @@ def test_a_geopackage_has_a_layer_per_name_even_if_it_is_empty(tmp_path):
         writer.write(regions, RegionLabels("a", 1, "red", "a.tif", layer="1_a"))
         writer.write([], RegionLabels("b", 2, "red", "a.tif", layer="2_b"))
         writer.write(regions[:1], RegionLabels("a", 1, "red", "a.tif", layer="1_a"))
-    assert pyogrio.list_layers(path).tolist() == [["1_a", "Polygon"], ["2_b", "Polygon"]]
+    assert pyogrio.list_layers(path).tolist() == [["1_a", "Polygon"], ["2_b", "Polygon"], ["layer_styles", None]]
     assert [len(read(path, layer)[0]) for layer in ("1_a", "2_b")] == [4, 0]
 
 
@@ -199,7 +226,8 @@ def test_the_same_regions_make_the_same_bytes(tmp_path, polygon_format):
     first, second = tmp_path / f"a.{polygon_format}", tmp_path / f"b.{polygon_format}"
     write(first)
     write(second)
-    assert first.read_bytes() == second.read_bytes()
+    for one, other in zip(files_of(first), files_of(second), strict=True):
+        assert (tmp_path / one).read_bytes() == (tmp_path / other).read_bytes()
 
 
 @pytest.mark.parametrize("polygon_format", FORMATS)
@@ -208,8 +236,9 @@ def test_names_may_hold_any_mark(tmp_path, polygon_format):
     folder.mkdir()
     path = folder / f"x!y?z.{polygon_format}"
     write(path)
-    assert os.listdir(folder) == [path.name]
-    path.rename(tmp_path / f"plain.{polygon_format}")
+    assert sorted(os.listdir(folder)) == files_of(path)
+    for name in files_of(path):
+        (folder / name).rename(tmp_path / f"plain{(folder / name).suffix}")
     assert len(read(tmp_path / f"plain.{polygon_format}")[0]) == 3
 
 
@@ -229,8 +258,8 @@ def test_flatgeobuf_alone_needs_gdal_and_says_so_before_the_work(tmp_path, monke
 
 
 def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(InvalidInputError, match="gpkg, geojson, fgb, parquet"):
-        PolygonWriter(tmp_path / "a.shp", "shp", UTM, MASK.shape)
+    with pytest.raises(InvalidInputError, match="gpkg, geojson, fgb, parquet, shp"):
+        PolygonWriter(tmp_path / "a.tab", "tab", UTM, MASK.shape)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
@@ -320,3 +349,45 @@ def test_an_outline_that_crosses_itself_where_it_is_placed_is_replaced_by_the_ex
     written = shapely.geometry.shape(feature["geometry"])
     assert written.is_valid
     assert written.equals(place.place([exact])[0])
+
+
+# --- Shapefile --------------------------------------------------------------------------------------------------------
+
+
+def test_a_shapefile_has_short_names_utf8_and_esris_coordinate_system(tmp_path):
+    path = tmp_path / "a.shp"
+    write(path, labels=[RegionLabels("die Dächer 飞", 1, "red", "a.tif")])
+    meta, _, _, values = pyogrio.raw.read(path)
+    assert max(map(len, meta["fields"])) <= 10
+    assert values[0].tolist() == ["die Dächer 飞"] * 3
+    assert path.with_suffix(".cpg").read_text() == "UTF-8"
+    assert path.with_suffix(".prj").read_text().startswith('PROJCS["WGS_1984_UTM_Zone_')
+
+
+def test_without_a_crs_the_coordinate_system_of_an_earlier_shapefile_goes(tmp_path):
+    write(tmp_path / "a.shp")
+    write(tmp_path / "a.shp", georeference=PIXELS)
+    assert sorted(os.listdir(tmp_path)) == files_of(tmp_path / "a.shp", with_crs=False)
+
+
+def test_texts_too_long_for_a_shapefile_are_cut_between_letters_and_said_so_once(tmp_path, caplog):
+    label = RegionLabels("ä" * 200, 1, "red", "a.tif")  # 400 bytes
+    write(tmp_path / "a.shp", labels=[label, label])
+    assert read(tmp_path / "a.shp")[1]["sentence"].tolist() == ["ä" * 127] * 6
+    assert caplog.text.count("up to 254 bytes") == 1
+
+
+def test_areas_of_any_size_fit_a_shapefile(tmp_path):
+    large = PixelRegion(box(0, 0, 10**6, 10**6), 10**12, 0.75, 123456789012.125, 0)
+    with PolygonWriter(tmp_path / "a.shp", "shp", UTM, MASK.shape) as writer:
+        writer.write([large], LABELS)
+    _, columns = read(tmp_path / "a.shp")
+    assert (columns["area_px"].tolist(), columns["area_m2"].tolist()) == ([10**12], [123456789012.125])
+
+
+def test_more_than_a_shapefile_holds_is_refused_and_nothing_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(copied_formats, "_LARGEST_FILE", 3 * 400)
+    write(tmp_path / "few.shp")
+    with pytest.raises(InvalidInputError, match=r"A Shapefile holds up to 2 GB.*gpkg"):
+        write(tmp_path / "many.shp", labels=[LABELS] * 10)
+    assert sorted(os.listdir(tmp_path)) == files_of(tmp_path / "few.shp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rs2sam.datasets.readers.reading import open_dataset
 from rs2sam.errors import DataNotFoundError, InvalidInputError, MissingDependencyError
 from rs2sam.language.scope import read_sentence
 from rs2sam.mirror import MirroringSegmenter
+from rs2sam.processing_config import Calibration
 from rs2sam.raster.georeference import Georeference
 from rs2sam.scenes.run import SceneRequest
 from rs2sam.vector.polygon_files import PolygonWriter, RegionLabels
@@ -84,9 +86,9 @@ def test_a_mask_is_saved_as_a_picture(tmp_path: Path, placed: Segmentation) -> N
     np.testing.assert_array_equal(np.asarray(Image.open(placed.save(tmp_path / "m.png"))), placed.mask * 255)
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb", "parquet"])
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb", "parquet", "shp"])
 def test_polygons_are_saved_in_every_format(tmp_path: Path, placed: Segmentation, suffix: str) -> None:
-    pytest.importorskip({"fgb": "pyogrio", "parquet": "pyarrow"}.get(suffix, "rasterio"))
+    pytest.importorskip({"fgb": "pyogrio", "shp": "pyogrio", "parquet": "pyarrow"}.get(suffix, "rasterio"))
     path = placed.save(tmp_path / f"p.{suffix}")
     if suffix == "geojson":
         features = json.loads(path.read_text())["features"]
@@ -99,15 +101,16 @@ def test_polygons_are_saved_in_every_format(tmp_path: Path, placed: Segmentation
     else:
         import pyogrio
 
-        assert pyogrio.read_info(path)["features"] == 2
-        assert "32631" in pyogrio.read_info(path)["crs"]
-    assert len(list(tmp_path.iterdir())) == 1
+        info = pyogrio.read_info(path, layer=0)
+        assert info["features"] == 2
+        assert "32631" in info["crs"]
+    assert len(list(tmp_path.iterdir())) == (5 if suffix == "shp" else 1)
 
 
-@pytest.mark.parametrize("path", ["a.jpg", "a", ".", "a.shp", "", "a\0.tif", 3, None, b"a.tif"])
+@pytest.mark.parametrize("path", ["a.jpg", "a", ".", "a.tab", "", "a\0.tif", 3, None, b"a.tif"])
 def test_a_name_that_says_no_format_is_refused(tmp_path: Path, placed: Segmentation, path: Any) -> None:
     with pytest.raises(InvalidInputError, match="`path` must"):
-        placed.save(tmp_path / path if path in ("a.jpg", "a", ".", "a.shp") else path)
+        placed.save(tmp_path / path if path in ("a.jpg", "a", ".", "a.tab") else path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,7 +127,16 @@ def test_geo_interface_is_a_feature_collection_that_shapely_reads(placed: Segmen
     assert shapes == placed.polygons()
     first = collection["features"][0]["properties"]
     assert first["score"] == pytest.approx(0.75)
-    assert set(first) == {"sentence", "area_m2", "area_px", "mean_probability", "score"}
+    assert set(first) == {"sentence", "area_m2", "area_px", "mean_probability", "confidence", "score"}
+
+
+def test_confidence_is_what_the_models_calibration_says(placed: Segmentation) -> None:
+    assert {one["properties"]["confidence"] for one in placed.__geo_interface__["features"]} == {None}
+    said = Calibration((0.5, 1.0), (0.2, 0.6))
+    measured = replace(placed, calibration=said)
+    expected = [said.share_of(region.mean_probability) for region in placed.regions()]
+    features = measured.__geo_interface__["features"]
+    assert [one["properties"]["confidence"] for one in features] == pytest.approx(expected)
 
 
 def test_a_geodataframe_has_a_row_a_region_in_the_images_crs(placed: Segmentation) -> None:
@@ -138,6 +150,46 @@ def test_without_geopandas_the_message_has_the_command(monkeypatch: Any, placed:
     monkeypatch.setitem(__import__("sys").modules, "geopandas", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'rs2sam\[geopandas\]'"):
         placed.to_geodataframe()
+
+
+def test_a_map_holds_the_image_where_it_lies_and_a_polygon_a_region(placed: Segmentation) -> None:
+    pytest.importorskip("folium")
+    shown = placed.explore()
+    image, polygons, *_ = shown._children.values()
+    (south, west), (north, east) = image.bounds
+    # 500 km east in UTM is the central meridian of zone 31, 3 degrees east; 64 px of 2 m are 128 m.
+    assert west == pytest.approx(3.0, abs=1e-5)
+    assert (north - south) * 111_250 == pytest.approx(128, rel=0.02)
+    assert [feature["properties"]["area"] for feature in polygons.data["features"]] == [
+        f"{region.area_m2:,.0f} m²" for region in placed.regions()
+    ]
+    for feature in polygons.data["features"]:
+        left, bottom, right, top = shapely.geometry.shape(feature["geometry"]).bounds
+        assert west <= left < right <= east
+        assert south <= bottom < top <= north
+    html = shown.get_root().render()
+    assert "the roof" in html
+    assert "tileLayer" not in html  # nothing is asked of a tile server that nobody named
+
+
+def test_a_map_of_an_image_without_a_place_counts_pixels(segmenter: Segmenter) -> None:
+    pytest.importorskip("folium")
+    rgb = np.zeros((40, 60, 3), np.uint8)
+    rgb[4:14, 4:24] = 255
+    result = segmenter.segment(rgb, "the roof")
+    image, polygons, *_ = result.explore()._children.values()
+    assert image.bounds == [[-40.0, 0.0], [0.0, 60.0]]
+    outline = shapely.geometry.shape(polygons.data["features"][0]["geometry"])
+    (found,) = result.polygons()
+    assert outline.bounds == (found.bounds[0], -found.bounds[3], found.bounds[2], -found.bounds[1])
+    with pytest.raises(InvalidInputError, match="tiles='OpenStreetMap'"):
+        result.explore("OpenStreetMap")
+
+
+def test_without_folium_the_message_has_the_command(monkeypatch: Any, placed: Segmentation) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "folium", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'rs2sam\[explore\]'"):
+        placed.explore()
 
 
 def test_notebooks_show_the_image_with_the_mask(segmenter: Segmenter, placed: Segmentation) -> None:

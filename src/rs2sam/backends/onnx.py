@@ -7,12 +7,12 @@ has to stay together.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from rs2sam.backends.protocol import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
-from rs2sam.errors import CheckpointError, InvalidInputError
+from rs2sam.errors import CheckpointError, InvalidInputError, words_of
 from rs2sam.pictures import as_taken
 
 if TYPE_CHECKING:
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 # ONNX Runtime's numbers for its log: 3 = errors only. Its warnings are about graph rewrites no user can act on.
 _LOG_ERRORS = 3
 
+Arrays: TypeAlias = dict[str, tuple[str, int]]
+"""Name of an array of a graph -> its type and number of axes."""
 
 _FLOATS, _IDS = "tensor(float)", "tensor(int64)"
-_INPUTS = {
-    "pixel_values": (_FLOATS, 4),
-    "union_pixel_values": (_FLOATS, 4),
-    "input_ids": (_IDS, 2),
-    "attention_mask": (_IDS, 2),
-}
-_OUTPUTS = {
+MAPS: tuple[str, int] = _FLOATS, 4
+"""Pictures and feature maps."""
+TEXT: Arrays = {"input_ids": (_IDS, 2), "attention_mask": (_IDS, 2)}
+"""The sentences of a batch."""
+ANSWERS: Arrays = {
     "low_res_logits": (_FLOATS, 3),
     "pseudo_mask": (_FLOATS, 3),
     "presence_logits": (_FLOATS, 1),
     "iou_scores": (_FLOATS, 1),
+    "known_logits": (_FLOATS, 1),
 }
-"""Type and number of axes of the arrays of `Backend.run` and `BackendOutput`."""
+"""The fields of `BackendOutput`."""
+_INPUTS: Arrays = {"pixel_values": MAPS, "union_pixel_values": MAPS, **TEXT}
 
 
 class OnnxBackend:
@@ -50,15 +52,15 @@ class OnnxBackend:
 
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
-        self._outputs = [output.name for output in session.get_outputs()]
+        outputs = {output.name for output in session.get_outputs()}
         shapes = {one.name: one.shape for one in session.get_inputs()}
         self._batch, self._length = (_fixed(size) for size in shapes["input_ids"])
         # Exports of before and those of a fixed batch have one size for pictures and sentences.
         self._shares_pictures = shapes["pixel_values"][0] != shapes["input_ids"][0]
         is_cpu = session.get_providers() == ["CPUExecutionProvider"]
         self.batch_size = self._batch or (1 if is_cpu else GPU_BATCH_SIZE)
-        self.has_presence = "presence_logits" in self._outputs
-        self.has_score = "iou_scores" in self._outputs
+        self.has_presence = "presence_logits" in outputs
+        self.has_score = "iou_scores" in outputs
 
     @classmethod
     def from_folder(cls, folder: str | Path, device: str | None = None, threads: int | None = None) -> OnnxBackend:
@@ -79,18 +81,8 @@ class OnnxBackend:
                 f"The backend `onnx` needs a {ONNX_FILE}, but {folder} has none. Use the backend `torch`, or export it "
                 f"with: python -m rs2sam.export.onnx_export {folder}"
             )
-        import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
-
-        options = _session_options(onnxruntime.SessionOptions(), threads)
-        providers = _providers(device, onnxruntime.get_available_providers())
-        try:
-            session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        except Exception as error:  # ONNX Runtime's errors share no other base
-            raise CheckpointError(
-                f"{file} cannot be loaded ({error}). Copy the whole model folder again; the graph reads its weights "
-                "from the files beside it."
-            ) from error
-        _check_signature(session, file)
+        session = open_session(file, device, threads)
+        check_signature(session, file, (_INPUTS, set(_INPUTS)), (ANSWERS, {"low_res_logits"}))
         return cls(session)
 
     def run(
@@ -111,21 +103,44 @@ class OnnxBackend:
 
     def _run(self, arrays: tuple[Any, ...]) -> BackendOutput:
         """Answer a batch of a size that the graph takes."""
-        try:
-            found = self._session.run(self._outputs, dict(zip(_INPUTS, arrays, strict=True)))
-        except Exception as error:  # ONNX Runtime's errors share no other base
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(_INPUTS, arrays, strict=True))
-            raise CheckpointError(
-                f"{ONNX_FILE} cannot compute with {shapes} ({error}). It may be of another model than the "
-                "preprocessor_config.json beside it: copy the whole model folder again."
-            ) from error
-        return BackendOutput(**{name: np.asarray(array) for name, array in zip(self._outputs, found, strict=True)})
+        return BackendOutput(**run_session(self._session, ONNX_FILE, dict(zip(_INPUTS, arrays, strict=True))))
 
 
-def _check_signature(session: InferenceSession, file: Path) -> None:
-    """Raise CheckpointError unless a graph takes and gives what a model of rs2sam does."""
-    sides = ((session.get_inputs(), _INPUTS, set(_INPUTS)), (session.get_outputs(), _OUTPUTS, {"low_res_logits"}))
-    for given, known, needed in sides:
+def run_session(session: InferenceSession, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """All outputs of a graph, by name.
+
+    Args:
+        session: of the graph.
+        name: of its file, for messages.
+        arrays: its inputs.
+
+    Raises:
+        CheckpointError: it cannot compute with them.
+    """
+    outputs = [output.name for output in session.get_outputs()]
+    try:
+        found = session.run(outputs, arrays)
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise CheckpointError(
+            f"{name} cannot compute with {shapes} ({words_of(error)}). It may be of another model than the "
+            "preprocessor_config.json beside it: copy the whole model folder again."
+        ) from error
+    return {output: np.asarray(array) for output, array in zip(outputs, found, strict=True)}
+
+
+def check_signature(
+    session: InferenceSession, file: Path, inputs: tuple[Arrays, set[str]], outputs: tuple[Arrays, set[str]]
+) -> None:
+    """Raise CheckpointError unless a graph takes and gives what a model of rs2sam does.
+
+    Args:
+        session: of the graph.
+        file: of the graph, for messages.
+        inputs: what it may take, and which of these it must.
+        outputs: what it may give, and which of these it must.
+    """
+    for given, (known, needed) in ((session.get_inputs(), inputs), (session.get_outputs(), outputs)):
         wrong = [one.name for one in given if (one.type, len(one.shape)) != known.get(one.name)]
         missing = sorted(needed - {one.name for one in given})
         if wrong or missing:
@@ -133,8 +148,23 @@ def _check_signature(session: InferenceSession, file: Path) -> None:
             expected = ", ".join(f"{name} {kind} of {axes} axes" for name, (kind, axes) in known.items())
             raise CheckpointError(
                 f"{file} is no graph of rs2sam, which has {expected}, but it has {received or 'nothing'}. Copy "
-                "the whole model folder again, or export it with `rs2sam export --format onnx`."
+                "the whole model folder again, or export it with `rs2sam export MODEL OUT --to onnx`."
             )
+
+
+def open_session(file: Path, device: str | None = None, threads: int | None = None) -> InferenceSession:
+    """A graph in a session; arguments and errors are those of `OnnxBackend.from_folder`."""
+    import onnxruntime  # 0.2 s that `rs2sam --help` need not pay
+
+    options = _session_options(onnxruntime.SessionOptions(), threads)
+    providers = _providers(device, onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise CheckpointError(
+            f"{file} cannot be loaded ({words_of(error)}). Copy the whole model folder again; the graph reads its "
+            "weights from the files beside it."
+        ) from error
 
 
 def _fixed(size: int | str | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Precision = Literal["float32", "bf16", "fp16"]
 """Of weights and computation."""
 
 ONNX_FILE = "model.onnx"
+IMAGE_FILE, SENTENCE_FILE = "image.onnx", "sentence.onnx"
+"""The two graphs of a model that encodes a picture once."""
 FloatArray = npt.NDArray[np.float32]
 
 IntArray = npt.NDArray[np.int64]
@@ -28,20 +30,39 @@ GPU_BATCH_SIZE = 4
 
 
 @dataclass(frozen=True, eq=False)
+class FoundObjects:
+    """What a model found of one sentence in one picture.
+
+    Args:
+        logits: (N, h, w) float32 mask logits, see `rs2sam.processing.resize_logits`.
+        scores: (N,) float32 in [0, 1], how sure the model is of each.
+    """
+
+    logits: FloatArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class BackendOutput:
     """What a model says about a batch of B sentences.
 
     Args:
         low_res_logits: (B, h, w) float32 mask logits at a quarter of the input's side; see `processing.resize_logits`.
-        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1], None where the model has none.
+        pseudo_mask: (B, g, g) float32 mask prompt in [0, 1], None where the model has none apart from its mask.
         presence_logits: (B,) float32 logit of "what the sentence names is there", None where the head is untrained.
         iou_scores: (B,) float32 predicted IoU in [0, 1], None where the head is untrained.
+        known_logits: (B,) float32 logit of "the sentence names something the model was taught", None where the head is
+            untrained or missing.
+        objects: for each sentence the objects that were found, each with a mask and a score; None where the model tells
+            none apart. Where they are given, they are the mask.
     """
 
     low_res_logits: FloatArray
     pseudo_mask: FloatArray | None = None
     presence_logits: FloatArray | None = None
     iou_scores: FloatArray | None = None
+    known_logits: FloatArray | None = None
+    objects: tuple[FoundObjects, ...] | None = None
 
 
 def check_output(output: BackendOutput, num_sentences: int) -> None:
@@ -58,6 +79,7 @@ def check_output(output: BackendOutput, num_sentences: int) -> None:
         "low_res_logits": (output.low_res_logits, 3),
         "presence_logits": (output.presence_logits, 1),
         "iou_scores": (output.iou_scores, 1),
+        "known_logits": (output.known_logits, 1),
     }
     for name, (array, num_axes) in arrays.items():
         if array is None and num_axes == 1:
@@ -79,10 +101,26 @@ def check_output(output: BackendOutput, num_sentences: int) -> None:
                 "preprocessor_config.json are damaged, or it overflows in half precision: copy the model folder "
                 "again, or use the precision float32."
             )
+    _check_objects(output.objects, num_sentences)
 
 
-class Backend(Protocol):
-    """A loaded model."""
+def _check_objects(objects: Sequence[FoundObjects] | None, num_sentences: int) -> None:
+    """As `check_output`, of the objects of each sentence."""
+    if objects is None:
+        return
+    if len(objects) != num_sentences:
+        raise CheckpointError(f"A model's `objects` must be of {num_sentences} sentences, received {len(objects)}.")
+    for one in objects:
+        is_array = one.logits.ndim == 3 and one.scores.shape == one.logits.shape[:1]
+        if not is_array or not (np.isfinite(one.logits).all() and np.isfinite(one.scores).all()):
+            raise CheckpointError(
+                f"A model's `objects` must be finite masks with a score each, received {one.logits.shape} and "
+                f"{one.scores.shape}. Its weights are damaged, or it overflows in half precision."
+            )
+
+
+class LoadedModel(Protocol):
+    """What every backend says of its model."""
 
     @property
     def name(self) -> str:
@@ -99,6 +137,10 @@ class Backend(Protocol):
     @property
     def batch_size(self) -> int:
         """Sentences that it best answers at once: one on a CPU, whose caches more activations only leave."""
+
+
+class Backend(LoadedModel, Protocol):
+    """A loaded model that reads picture and sentence together."""
 
     def run(
         self,
@@ -119,6 +161,33 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class EncodingBackend(LoadedModel, Protocol):
+    """A loaded model that reads a picture once, without any sentence."""
+
+    def encode(self, pixel_values: FloatArray) -> list[Any]:
+        """What pictures leave for their sentences.
+
+        Args:
+            pixel_values: (I, 3, h, w) float32, normalised; sides multiples of 32.
+
+        Returns:
+            One encoding a picture, of a form that only this backend knows.
+        """
+
+    def answer(self, encodings: Sequence[Any], input_ids: IntArray, attention_mask: IntArray) -> BackendOutput:
+        """Answer B sentences about I encoded pictures of one size.
+
+        Args:
+            encodings: of `encode`; B is a multiple of I, and sentence b is about picture b * I // B.
+            input_ids: (B, L) int64.
+            attention_mask: (B, L) int64, 1 = attend.
+        """
+
+
+AnyBackend: TypeAlias = Backend | EncodingBackend
+
+
+@runtime_checkable
 class PictureBackend(Protocol):
     """A backend that also takes pictures as they are."""
 
@@ -136,4 +205,32 @@ class PictureBackend(Protocol):
             input_ids: (B, L) int64.
             attention_mask: (B, L) int64, 1 = attend.
             config: how they become the model's inputs.
+        """
+
+
+@runtime_checkable
+class PromptBackend(EncodingBackend, Protocol):
+    """A backend that also finds what lies at points or in a box of a picture that it encoded."""
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether the model at hand has a head for them."""
+
+    def prompt(
+        self,
+        encoding: Any,
+        points_xy: Sequence[tuple[float, float]] = (),
+        labels: Sequence[int] = (),
+        box_xyxy: tuple[float, float, float, float] | None = None,
+    ) -> tuple[FloatArray, float]:
+        """Find one object.
+
+        Args:
+            encoding: of the picture, from `encode`.
+            points_xy: in pixels of the model's input.
+            labels: 1 for a point of the object, 0 for one outside it, one a point.
+            box_xyxy: around the object, in pixels of the model's input.
+
+        Returns:
+            (h, w) float32 mask logits, see `BackendOutput.low_res_logits`, and the predicted IoU in [0, 1].
         """

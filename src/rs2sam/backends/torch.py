@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers.utils import logging
 
 from rs2sam.backends.protocol import GPU_BATCH_SIZE, BackendOutput, FloatArray, IntArray, Precision
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.imaging import RGB
 from rs2sam.models.device_images import device_images
 from rs2sam.models.rs2sam import RS2SamModel
@@ -57,7 +57,7 @@ class TorchBackend:
         dtype: torch.dtype | None = None,
         compiled: bool = False,
     ) -> None:
-        self._device = _device(device)
+        self._device = as_device(device)
         self._model: RS2SamModel = model.eval().to(self._device)
         # Where padding has weight nothing is filled up.
         self._longest_text = model.config.max_text_tokens if model.config.mask_fusion_padding else 0
@@ -98,7 +98,7 @@ class TorchBackend:
             InvalidInputError: the device is not there.
             CheckpointError: the weights cannot be loaded.
         """
-        place = _device(device)
+        place = as_device(device)
         if threads is not None:
             torch.set_num_threads(threads)
         is_half = dtype in (torch.bfloat16, torch.float16)
@@ -175,10 +175,10 @@ class TorchBackend:
             logits, pseudo_mask, presence, scores = self._answer(*moved)
         assert logits is not None
         return BackendOutput(
-            low_res_logits=_array(logits[:batch, 0]),
-            pseudo_mask=None if pseudo_mask is None else _array(pseudo_mask[:batch, 0]),
-            presence_logits=_array(presence[:batch]) if self.has_presence and presence is not None else None,
-            iou_scores=_array(scores[:batch]) if self.has_score and scores is not None else None,
+            low_res_logits=as_array(logits[:batch, 0]),
+            pseudo_mask=None if pseudo_mask is None else as_array(pseudo_mask[:batch, 0]),
+            presence_logits=as_array(presence[:batch]) if self.has_presence and presence is not None else None,
+            iou_scores=as_array(scores[:batch]) if self.has_score and scores is not None else None,
         )
 
     def _whole(self, pixel_values: Tensor, union_pixel_values: Tensor, *text: Tensor) -> tuple[Tensor | None, ...]:
@@ -242,12 +242,12 @@ def no_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _array(tensor: Tensor) -> FloatArray:
+def as_array(tensor: Tensor) -> FloatArray:
     """A tensor as float32 on the CPU."""
     return np.asarray(tensor.float().cpu().numpy())
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def as_device(device: str | torch.device | None) -> torch.device:
     """The device asked for, checked to be there."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -256,6 +256,6 @@ def _device(device: str | torch.device | None) -> torch.device:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         raise InvalidInputError(
-            f"The device `{device}` is not there ({str(error).splitlines()[0]}). Use `cpu`, or leave it out."
+            f"The device `{device}` is not there ({words_of(str(error).splitlines()[0])}). Use `cpu`, or leave it out."
         ) from error
     return place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -27,6 +26,7 @@ from shapely.geometry import mapping, shape
 
 from rs2sam.batch.scene_input import SceneInput, safe_key
 from rs2sam.errors import InvalidInputError, require
+from rs2sam.fields import parse_json
 
 if TYPE_CHECKING:
     import pystac
@@ -42,6 +42,9 @@ _MEDIA_TYPES = {
     ".geojson": "application/geo+json",
     ".fgb": "application/vnd.flatgeobuf",
     ".parquet": "application/vnd.apache.parquet",
+    ".shp": "application/vnd.shp",
+    ".shx": "application/vnd.shx",
+    ".dbf": "application/vnd.dbf",
     ".png": "image/png",
     ".json": "application/json",
 }
@@ -124,7 +127,7 @@ def remove_catalog(folder: Path) -> None:
     place = folder / CATALOG_FOLDER
     if not _is_ours(place):
         return
-    catalog = json.loads((place / "catalog.json").read_text(encoding="utf-8"))
+    catalog = parse_json((place / "catalog.json").read_text(encoding="utf-8"))
     links = [link for link in catalog.get("links") or [] if isinstance(link, dict) and link.get("rel") == "item"]
     hrefs = [PurePosixPath(str(link.get("href", ""))) for link in links]
     named = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
@@ -179,7 +182,7 @@ def refuse_foreign_catalog(folder: Path) -> None:
 def _is_ours(place: Path) -> bool:
     """Whether a catalog that rs2sam wrote lies in a folder."""
     try:
-        return bool(json.loads((place / "catalog.json").read_text(encoding="utf-8"))["id"] == _CATALOG_ID)
+        return bool(parse_json((place / "catalog.json").read_text(encoding="utf-8"))["id"] == _CATALOG_ID)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -266,6 +269,10 @@ def _assets(outputs: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
         ("preview", outputs.get("preview"), ["overview"]),
         ("result", outputs.get("result"), ["metadata"]),
     ]
+    for number, name in enumerate(outputs.get("probabilities", ()), start=1):
+        named.append((f"probability_{number}", name, ["data"]))
+    for name in outputs.get("sidecars", ()):
+        named.append((f"polygons{Path(name).suffix.replace('.', '_')}", name, ["data", "labels"]))
     return [(key, name, roles) for key, name, roles in named if name is not None]
 
 

@@ -23,6 +23,7 @@ from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Columns, Failure, Parcel, parcels_of
 from rs2sam.errors import RS2SAMError
 from rs2sam.processing import FirstPass
+from rs2sam.processing_config import Calibration
 from rs2sam.scenes.run import SceneRequest, run_scene
 from rs2sam.scenes.scanning import TileJob
 from rs2sam.views.assembly import AnsweredTile
@@ -45,7 +46,10 @@ class ModelFacts:
         image_size: side of the square that the model sees [px].
         batch_size: views that it best reads at once.
         min_presence: below which it says nothing.
+        min_known: likewise, of the probability that a sentence names something it was taught.
         choose_in_view: whether it leaves words that compare to the choice among what it found.
+        reads_phrases: whether it reads noun phrases alone.
+        calibration: how often what it finds is right; None where that was not measured.
         backend_name: what runs it.
         first_pass: how tiles are skipped with it; None where that was not measured.
     """
@@ -53,7 +57,10 @@ class ModelFacts:
     image_size: int
     batch_size: int
     min_presence: float
+    min_known: float
     choose_in_view: bool
+    reads_phrases: bool
+    calibration: Calibration | None
     backend_name: str
     first_pass: FirstPass | None
 
@@ -64,7 +71,10 @@ class ModelFacts:
             image_size=segmenter.image_size,
             batch_size=segmenter.batch_size,
             min_presence=segmenter.min_presence,
+            min_known=segmenter.min_known,
             choose_in_view=segmenter.choose_in_view,
+            reads_phrases=segmenter.reads_phrases,
+            calibration=segmenter.calibration,
             backend_name=segmenter.backend_name,
             first_pass=segmenter.first_pass,
         )

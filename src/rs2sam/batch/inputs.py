@@ -16,10 +16,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, safe_key
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 from rs2sam.fields import a_path
-from rs2sam.files import refuse_special_file
-from rs2sam.raster.opening import check_utf8
+from rs2sam.files import check_utf8, refuse_special_file
 from rs2sam.raster.scene import is_local
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
@@ -189,7 +188,8 @@ def _from_list(path: Path) -> list[SceneInput]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
-            f"A list of scenes must be UTF-8 text, one path or URL a line, but {str(path)!r} is not ({error})."
+            f"A list of scenes must be UTF-8 text, one path or URL a line, but {str(path)!r} is not "
+            f"({words_of(error)})."
         ) from error
     stripped = (line.strip() for line in lines)
     entries = list(dict.fromkeys(line for line in stripped if line and not line.startswith("#")))

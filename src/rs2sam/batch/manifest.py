@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from rs2sam.batch.inputs import Shard
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
+from rs2sam.fields import parse_json
 from rs2sam.scenes.job import make_folder, remove_empty
 
 State = Literal["pending", "running", "done", "failed"]
@@ -221,7 +222,7 @@ def read_manifest(path: Path, settings: Mapping[str, Any] | None = None) -> dict
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             if number == 1:
                 _check_settings(path, entry["settings"], settings)
             else:
@@ -230,8 +231,8 @@ def read_manifest(path: Path, settings: Mapping[str, Any] | None = None) -> dict
             raise
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInputError(
-                f"Line {number} of the manifest {str(path)!r} is damaged ({error}). Remove the line to have its scene "
-                "run again, or give --overwrite to begin anew."
+                f"Line {number} of the manifest {str(path)!r} is damaged ({words_of(error)}). Remove the line to have "
+                "its scene run again, or give --overwrite to begin anew."
             ) from error
     return records
 
@@ -280,7 +281,7 @@ def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
 def _settings_of(path: Path) -> dict[str, Any]:
     """The settings of a manifest, from its first line."""
     with path.open("rb") as file:
-        settings: dict[str, Any] = json.loads(file.readline())["settings"]
+        settings: dict[str, Any] = parse_json(file.readline())["settings"]
     return settings
 
 

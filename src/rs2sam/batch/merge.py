@@ -19,9 +19,11 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
 from rs2sam.batch.polygon_reading import WGS84, ScenePolygons, polygon_crs, read_polygons
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.raster.georeference import crs_name, leads_to_earth
+from rs2sam.vector.geopackage import GeoPackageWriter
 from rs2sam.vector.polygon_files import LAYER, PolygonTable, polygon_table
+from rs2sam.vector.styles import layer_style
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,7 +66,8 @@ def merge_polygons(files: Sequence[ScenePolygons], path: Path) -> dict[str, Any]
     systems = _systems(files)
     without = [file.scene.key for file in files if file.scene.key not in systems]
     if without:
-        _LOGGER.warning("%d scenes have no CRS: their polygons are in their own files only.", len(without))
+        count = "1 scene has" if len(without) == 1 else f"{len(without)} scenes have"
+        _LOGGER.warning("%s no CRS: such polygons are in the files of the scenes only.", count)
     located = [file for file in files if file.scene.key in systems]
     if not located:
         path.unlink(missing_ok=True)
@@ -102,8 +105,8 @@ def reproject(table: Table, source: CRS, target: CRS) -> Table:
     except (RasterioError, CPLE_BaseError) as error:
         raise InvalidInputError(
             f"Scenes of several CRS are merged in {crs_name(target)}, but some corners of polygons in "
-            f"{crs_name(source)} have no place there ({error}). Correct the scene's CRS, or leave the file of all "
-            "polygons out with --merged none."
+            f"{crs_name(source)} have no place there ({words_of(error)}). Correct the scene's CRS, or leave the file "
+            "of all polygons out with --merged none."
         ) from error
     return Table(shapely.set_coordinates(table.geometry.copy(), np.column_stack([xs, ys])), table.columns)
 
@@ -112,19 +115,31 @@ def _write(path: Path, crs: CRS, tables: Iterable[Table]) -> int:
     """Write tables of the same columns, one after another; returns how many polygons they hold."""
     opened: PolygonTable | None = None
     num_polygons = 0
+    sentences: dict[int, str] = {}
     try:
         for table in tables:
             if opened is None:
                 opened = polygon_table(path, crs, {name: values.dtype for name, values in table.columns.items()})
             opened.write(table.geometry, table.columns, LAYER)
             num_polygons += len(table.geometry)
+            sentences |= _sentences_of(table)
     except BaseException:
         if opened is not None:
             opened.abandon()
         raise
     if opened is not None:
+        if isinstance(opened, GeoPackageWriter) and sentences:
+            opened.style(LAYER, layer_style(dict(sorted(sentences.items()))))
         opened.close()
     return num_polygons
+
+
+def _sentences_of(table: Table) -> dict[int, str]:
+    """The sentences of a table by their numbers, as far as it names them."""
+    if not {"sentence_id", "sentence"} <= table.columns.keys():
+        return {}
+    numbers, first = np.unique(table.columns["sentence_id"], return_index=True)
+    return dict(zip(numbers.tolist(), table.columns["sentence"][first].tolist(), strict=True))
 
 
 def _systems(files: Iterable[ScenePolygons]) -> dict[str, CRS]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.batch.scene_input import SceneInput
-from rs2sam.errors import InvalidInputError, require
+from rs2sam.errors import InvalidInputError, require, words_of
+from rs2sam.vector.copied_formats import SHAPEFILE_NAMES
 from rs2sam.vector.geopackage import geopackage_crs, read_geopackage
 from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
 from rs2sam.vector.polygon_files import FIELDS
@@ -27,7 +28,8 @@ Batch = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 WGS84 = CRS.from_epsg(4326)
 
 _BATCH = 8192
-_NEEDS_PYOGRIO = ("pyogrio", "vector", "Merging FlatGeobuf")
+_NEEDS_PYOGRIO = ("pyogrio", "vector", "Merging FlatGeobuf or Shapefiles")
+_FULL_NAMES = {short: name for name, short in SHAPEFILE_NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ScenePolygons:
 
     Args:
         scene: where they come from.
-        path: the file, `.gpkg`, `.parquet`, `.geojson` or `.fgb`.
+        path: the file, `.gpkg`, `.parquet`, `.geojson`, `.fgb` or `.shp`.
         has_crs: whether the scene has a CRS; GeoJSON does not tell.
     """
 
@@ -50,31 +52,32 @@ def polygon_crs(file: ScenePolygons) -> CRS | None:
 
     Raises:
         InvalidInputError: when the file is none of its format.
-        MissingDependencyError: for `.fgb` without pyogrio, for `.parquet` without pyarrow.
+        MissingDependencyError: for `.fgb` and `.shp` without pyogrio, for `.parquet` without pyarrow.
     """
     if not file.has_crs:
         return None
     if file.path.suffix == ".geojson":
         return WGS84
-    if file.path.suffix == ".fgb":
-        return _flatgeobuf_crs(file.path)
+    if file.path.suffix in (".fgb", ".shp"):
+        return _crs_by_gdal(file.path)
     return geoparquet_crs(file.path) if file.path.suffix == ".parquet" else geopackage_crs(file.path)
 
 
 def read_polygons(path: Path) -> Iterator[Batch]:
     """All polygons of a file; at least one batch, which has the columns where there is no polygon.
 
-    FlatGeobuf is read at once, the others in batches.
+    FlatGeobuf and Shapefile are read at once, the others in batches.
 
     Raises:
         InvalidInputError: when the file is none of its format.
-        MissingDependencyError: for `.fgb` without pyogrio, for `.parquet` without pyarrow.
+        MissingDependencyError: for `.fgb` and `.shp` without pyogrio, for `.parquet` without pyarrow.
     """
     readers: Mapping[str, Callable[[Path], Iterator[Batch]]] = {
         ".gpkg": read_geopackage,
         ".parquet": read_geoparquet,
         ".geojson": _read_geojson,
-        ".fgb": _read_flatgeobuf,
+        ".fgb": _read_with_gdal,
+        ".shp": _read_with_gdal,
     }
     return readers[path.suffix](path)
 
@@ -91,7 +94,7 @@ def _read_geojson(path: Path) -> Iterator[Batch]:
     except (OSError, ValueError, KeyError, TypeError, shapely.errors.GEOSException) as error:
         raise InvalidInputError(
             f"A GeoJSON file of polygons has one feature a line, as rs2sam writes it, but {str(path)!r} has not "
-            f"({error}). Remove it and give the same command again: its scene is then run anew."
+            f"({words_of(error)}). Remove it and give the same command again: its scene is then run anew."
         ) from error
 
 
@@ -114,28 +117,29 @@ def _from_features(lines: list[str]) -> Batch:
     return shapes, {name: values[part_of] for name, values in columns.items()}
 
 
-def _read_flatgeobuf(path: Path) -> Iterator[Batch]:
-    """All polygons at once."""
+def _read_with_gdal(path: Path) -> Iterator[Batch]:
+    """All polygons at once, their attributes under their full names."""
     require(*_NEEDS_PYOGRIO)
     import pyogrio.raw
 
-    with _flatgeobuf_errors(path):
+    with _errors_of_gdal(path):
         meta, _, geometry, values = pyogrio.raw.read(path)
-    yield shapely.from_wkb(geometry), dict(zip(meta["fields"].tolist(), values, strict=True))
+    names = [_FULL_NAMES.get(name, name) for name in meta["fields"].tolist()]
+    yield shapely.from_wkb(geometry), dict(zip(names, values, strict=True))
 
 
-def _flatgeobuf_crs(path: Path) -> CRS | None:
-    """CRS of a FlatGeobuf file, None where it names none."""
+def _crs_by_gdal(path: Path) -> CRS | None:
+    """CRS of a file, None where it names none."""
     require(*_NEEDS_PYOGRIO)
     import pyogrio
 
-    with _flatgeobuf_errors(path):
+    with _errors_of_gdal(path):
         name = pyogrio.read_info(path)["crs"]
     return None if name is None else CRS.from_user_input(name)
 
 
 @contextmanager
-def _flatgeobuf_errors(path: Path) -> Iterator[None]:
+def _errors_of_gdal(path: Path) -> Iterator[None]:
     """A file that is none is an error of ours."""
     from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
@@ -143,6 +147,6 @@ def _flatgeobuf_errors(path: Path) -> Iterator[None]:
         yield
     except (DataSourceError, DataLayerError, FeatureError) as error:
         raise InvalidInputError(
-            f"Polygons are merged from whole FlatGeobuf files, but {str(path)!r} is none ({error}). Remove it and give "
+            f"Polygons are merged from whole files, but {str(path)!r} is none ({words_of(error)}). Remove it and give "
             "the same command again: its scene is then run anew."
         ) from error

@@ -28,7 +28,7 @@ from rs2sam.batch.ray_options import RayOptions
 from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import Schedule
 from rs2sam.batch.stages import Answerer, Columns, Decisions, Failure, Load, Parcel, plan_scene, read_rows, scene_row
-from rs2sam.errors import InvalidInputError, RS2SAMError, require
+from rs2sam.errors import InvalidInputError, RS2SAMError, require, words_of
 from rs2sam.scenes.run import SceneRequest, with_model_options
 
 if TYPE_CHECKING:
@@ -313,8 +313,9 @@ def _cluster(options: RayOptions) -> Iterator[None]:
             ray.init(address=options.address or "local", **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RS2SAMError(
-                f"Ray must be reachable at {options.address or 'this machine'!r}, but it is not ({error}). Check "
-                "RAY_ADDRESS (and set RAY_AUTH_MODE=token for a cluster that wants one), or unset it to start Ray here."
+                f"Ray must be reachable at {options.address or 'this machine'!r}, but it is not ({words_of(error)}). "
+                "Check RAY_ADDRESS (and set RAY_AUTH_MODE=token for a cluster that wants one), or unset it to start "
+                "Ray here."
             ) from error
     _warn_of_waiting(options)
     context = DataContext.get_current()
@@ -380,4 +381,4 @@ def _facts(load: Load) -> ModelFacts:
 
 def _one_line(error: BaseException) -> str:
     """The beginning of a message that may hold a traceback."""
-    return " ".join(str(error).split())[:300]
+    return words_of(words_of(error)[:300])

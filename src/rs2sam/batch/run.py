@@ -32,6 +32,8 @@ from rs2sam.batch.merge import merge_polygons
 from rs2sam.batch.polygon_reading import ScenePolygons
 from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import RetryPolicy, Schedule, is_stale, refuse_foreign_results
+from rs2sam.fields import parse_json
+from rs2sam.files import check_utf8
 
 Engine = Callable[[Schedule, Watcher], None]
 
@@ -153,6 +155,12 @@ def run_batch(plan: BatchPlan, engine: Engine, watcher: Watcher) -> dict[str, An
 
 def _refuse_beforehand(plan: BatchPlan) -> None:
     """Raise InvalidInputError for what would fail after the work is done, or destroy what is there."""
+    settings = plan.settings
+    # All of them stand in the manifest.
+    check_utf8("name of a folder", str(settings.folder))
+    check_utf8("name of a model", str(settings.model))
+    for sentence in settings.sentences:
+        check_utf8("text of a sentence", sentence)
     if plan.catalog and plan.shard is None:
         refuse_foreign_catalog(plan.settings.folder)
     if plan.overwrite and plan.shard is not None:
@@ -165,7 +173,7 @@ def _finished(scenes: Iterable[SceneInput], manifest: Manifest, folder: Path) ->
         record = manifest[scene.key]
         if record.state == "done" and record.result is not None:
             path = folder / record.result
-            yield FinishedScene(scene, path.parent, json.loads(path.read_text(encoding="utf-8")), record.time)
+            yield FinishedScene(scene, path.parent, parse_json(path.read_text(encoding="utf-8")), record.time)
 
 
 def _describe(scenes: Sequence[SceneInput], manifest: Manifest, finished: Sequence[FinishedScene]) -> dict[str, Any]:
@@ -218,7 +226,7 @@ def _polygons_of(finished: FinishedScene) -> ScenePolygons:
 def _remove_merged_elsewhere(plan: BatchPlan) -> None:
     """Remove what the last run merged into a file that this one does not write: it would grow old unnoticed."""
     try:
-        merged = json.loads(plan.summary_path.read_text(encoding="utf-8"))["merged"]
+        merged = parse_json(plan.summary_path.read_text(encoding="utf-8"))["merged"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     if merged is not None and merged["path"] != plan.merged:

@@ -75,7 +75,7 @@ class SceneInput:
             return None
         try:
             status = os.stat(self.source)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name with a NUL, which no file has
             return None
         return f"{status.st_size}-{status.st_mtime_ns}"
 

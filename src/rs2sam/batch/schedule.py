@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,16 @@ from typing import Any
 
 from rs2sam.batch.manifest import Manifest, SceneRecord
 from rs2sam.batch.scene_input import SceneInput
-from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError, RS2SAMError
+from rs2sam.errors import (
+    BusyError,
+    DataNotFoundError,
+    InvalidImageError,
+    InvalidInputError,
+    RS2SAMError,
+    UnreadableImageError,
+)
+from rs2sam.fields import parse_json
+from rs2sam.raster.scene import is_remote
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -126,7 +135,9 @@ class Schedule:
             return None
         scene = heapq.heappop(self._waiting)[2]
         # The result of a former run goes first, so that one that lies there later is of this attempt.
-        self._result(scene).unlink(missing_ok=True)
+        # A name that is too long for results is none of a file; its scene fails by itself.
+        if os.path.lexists(self._result(scene)):
+            self._result(scene).unlink()
         self.manifest.running(scene.key, scene.signature())
         self._begun[scene.key] = scene, self.clock()
         return scene
@@ -176,7 +187,7 @@ class Schedule:
         """A scene at which the process ended: finished after all, tried again, or given up."""
         result = self._result(scene)
         if result.is_file() and record.signature == scene.signature():
-            report = json.loads(result.read_text(encoding="utf-8"))
+            report = parse_json(result.read_text(encoding="utf-8"))
             self.manifest.done(scene.key, relative(result, self.folder), 0.0, len(report.get("lost") or ()))
             return
         is_final = record.attempts >= self.policy.attempts
@@ -208,10 +219,11 @@ def relative(path: Path, folder: Path) -> str:
 
 def refuse_foreign_results(scenes: Sequence[SceneInput], manifest: Manifest, folder: Path) -> None:
     """Raise InvalidInputError where results of scenes lie that the manifest knows nothing of."""
+    # `os.path`: a name that no file can have is not there, where `pathlib` raises.
     foreign = [
         result_path(folder, scene)
         for scene in scenes
-        if manifest[scene.key].time == 0 and result_path(folder, scene).exists()
+        if manifest[scene.key].time == 0 and os.path.exists(result_path(folder, scene))
     ]
     if foreign:
         raise InvalidInputError(
@@ -231,7 +243,7 @@ def is_stale(record: SceneRecord, scene: SceneInput, folder: Path) -> bool:
 def is_complete(result: Path) -> bool:
     """Whether a `result.json` is there and whole, with every file that it names."""
     try:
-        report = json.loads(result.read_text(encoding="utf-8"))
+        report = parse_json(result.read_text(encoding="utf-8"))
         return all((result.parent / name).is_file() for name in output_names(report["outputs"]))
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -240,14 +252,23 @@ def is_complete(result: Path) -> bool:
 def output_names(outputs: Mapping[str, Any]) -> list[str]:
     """Names of the files that `outputs` of a `result.json` lists."""
     named = [outputs.get(kind) for kind in ("mask", "classes", "polygons", "preview", "result")]
-    return [name for name in (*named, *outputs.get("mask_png", ())) if name is not None]
+    return [
+        name
+        for name in (
+            *named,
+            *(name for kind in ("mask_png", "probabilities", "sidecars") for name in outputs.get(kind, ())),
+        )
+        if name is not None
+    ]
 
 
 def is_transient(error: BaseException, scene: SceneInput) -> bool:
-    """Whether another attempt may help: not where a local file or an option is wrong."""
+    """Whether another attempt may help: not where a file of this machine, what a file holds, or an option is wrong."""
     if scene.problem is not None:
         return False
-    return not (is_fault_of_input(error) and scene.is_local)
+    if is_remote(scene.source) and isinstance(error, (UnreadableImageError, DataNotFoundError)):
+        return True
+    return not is_fault_of_input(error)
 
 
 def is_fault_of_input(error: BaseException) -> bool:

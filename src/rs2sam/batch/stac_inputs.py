@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, StacOrigin, safe_key
-from rs2sam.errors import InvalidInputError, require
+from rs2sam.errors import InvalidInputError, require, words_of
+from rs2sam.fields import parse_json
 from rs2sam.raster.scene import is_local
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def stac_scenes(href: str, asset: str | None) -> list[SceneInput]:
     except (pystac.STACError, pystac.STACTypeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(
             f"A .json input must be a STAC Item, ItemCollection, Catalog or Collection with all it links to, but "
-            f"{href!r} cannot be read as one ({type(error).__name__}: {error})."
+            f"{href!r} cannot be read as one ({type(error).__name__}: {words_of(error)})."
         ) from error
     if scenes and all(scene.problem for scene in scenes):
         raise InvalidInputError(f"No item of {href!r} has a fitting asset. {scenes[0].problem}")
@@ -54,7 +54,7 @@ def _items(href: str) -> Iterator[pystac.Item]:
     import pystac
 
     content = pystac.StacIO.default().read_text(href)
-    found: Mapping[str, Any] = json.loads(content)
+    found: Mapping[str, Any] = parse_json(content)
     kind = found["type"]
     if kind == "FeatureCollection":
         yield from pystac.ItemCollection.from_file(href)

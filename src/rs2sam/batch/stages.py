@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.batch.schedule import is_fault_of_input
-from rs2sam.errors import InvalidImageError, RS2SAMError
+from rs2sam.errors import InvalidImageError, RS2SAMError, UnreadableImageError
 from rs2sam.raster.source import Source, open_source
 from rs2sam.scenes.run import SceneRequest, plan_tiles
 from rs2sam.scenes.scanning import TileJob
+from rs2sam.vector.instances import Instances
 from rs2sam.views.assembly import AnsweredTile
 from rs2sam.views.options import ViewSegmenter
 from rs2sam.views.streaming import Tile, answer_tiles, read_tile
@@ -69,20 +70,23 @@ class Failure:
     Args:
         message: in one line.
         is_input: whether the input is at fault, so that another attempt would fail alike.
+        is_reading: whether it could not be read, so that from a remote place another attempt may help.
     """
 
     message: str
     is_input: bool
+    is_reading: bool
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """An exception as a value that every process can read."""
         message = str(error) if isinstance(error, RS2SAMError) else f"{type(error).__name__}: {error}"
-        return cls(message, is_fault_of_input(error))
+        return cls(message, is_fault_of_input(error), isinstance(error, UnreadableImageError))
 
     def raised(self) -> RS2SAMError:
         """An exception to raise where the scene is put together."""
-        return InvalidImageError(self.message) if self.is_input else RS2SAMError(self.message)
+        kind = UnreadableImageError if self.is_reading else InvalidImageError if self.is_input else RS2SAMError
+        return kind(self.message)
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,15 @@ class TileView:
         probability: (h, w) float32 in [0, 1].
         presence: in [0, 1] or None.
         score: in [0, 1] or None.
+        known: in [0, 1] or None.
+        instances: the objects that the model told apart, or None.
     """
 
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None = None
+    instances: Instances | None = None
 
 
 @dataclass(frozen=True)
@@ -296,7 +304,10 @@ def _read(sources: OpenSource, order: TileOrder) -> ReadTile | Failure:
 
 def _slim(answer: AnsweredTile, number: int) -> AnsweredTile:
     """An answer under the tile's own number, without what nobody reads: masks, sentences, places."""
-    views = answer.views and [view and TileView(view.probability, view.presence, view.score) for view in answer.views]
+    views = answer.views and [
+        view and TileView(view.probability, view.presence, view.score, view.known, getattr(view, "instances", None))
+        for view in answer.views
+    ]
     return replace(answer, number=number, views=views)
 
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from rs2sam.backends import Backend, Precision
-from rs2sam.backends.protocol import ONNX_FILE
+import numpy as np
+
+from rs2sam.backends import Backend, Precision, has_graphs
 from rs2sam.benchmarking.flops import count_flops
 from rs2sam.benchmarking.machine import describe_machine
 from rs2sam.benchmarking.onnx_side import OnnxCandidate
@@ -23,11 +24,11 @@ from rs2sam.benchmarking.subject import (
     matrix_rate_numpy,
     model_sizes,
 )
+from rs2sam.benchmarking.table import REFERENCE
 from rs2sam.benchmarking.timing import Reading, measure
 from rs2sam.errors import InvalidInputError
 from rs2sam.processing import logits_to_mask, logits_to_probability, resize_logits
 
-REFERENCE = "torch plain float32"
 _LEAST_GAIN = 1.02
 _NUMPY_SIDE = 2048
 
@@ -75,8 +76,7 @@ def run_benchmark(
     """
     torch_side = _torch_side(options.threads)
     found = _candidates(subject, options, torch_side)
-    sizes = torch_side.full_sizes(subject.folder) if torch_side else model_sizes(subject.folder)
-    flops = _flops(sizes, subject)
+    flops = None if subject.processor.reads_phrases else _flops(_sizes(subject, torch_side), subject)
     show("matrix rate")
     before = _rates(options, torch_side, found)
     reference: list[Answer] | None = None
@@ -119,9 +119,12 @@ def _torch_side(threads: int | None) -> Any:
 def _candidates(subject: Subject, options: BenchmarkOptions, torch_side: Any) -> list[Candidate]:
     """What can be measured, the reference first."""
     found: list[Candidate] = []
-    if torch_side is not None:
+    if subject.processor.reads_phrases:
+        concept_side = import_module("rs2sam.benchmarking.concept_side")
+        found += concept_side.candidates(subject.folder, options.device, options.precision)
+    elif torch_side is not None:
         found += torch_side.candidates(subject.folder, options.device, options.precision, options.compiled)
-    if options.device in (None, "cpu") and (subject.folder / ONNX_FILE).is_file():
+    if options.device in (None, "cpu") and has_graphs(subject.folder):
         found.append(OnnxCandidate(subject.folder, options.threads))
     unknown = set(options.only) - {candidate.name for candidate in found}
     if unknown or not found:
@@ -217,8 +220,17 @@ def _shares(values: dict[str, Any], flops: dict[str, float] | None, rate: dict[s
     }
 
 
+def _sizes(subject: Subject, torch_side: Any) -> dict[str, Any]:
+    """The sizes of a model, with those that its config.json leaves out where torch, which knows them, is there."""
+    sizes: dict[str, Any] = torch_side.full_sizes(subject.folder) if torch_side else model_sizes(subject.folder)
+    return sizes
+
+
 def _flops(sizes: dict[str, Any], subject: Subject) -> dict[str, float] | None:
-    """Operations by stage; None where config.json leaves sizes out and torch, which knows the defaults, is missing."""
+    """Operations by stage; None for a model that encodes pictures once, or where sizes are left out of config.json.
+
+    (Defaults are left out there, and only torch's side knows them.)
+    """
     try:
         return count_flops(sizes, subject.num_tokens)
     except KeyError:
@@ -228,11 +240,12 @@ def _flops(sizes: dict[str, Any], subject: Subject) -> dict[str, float] | None:
 def _around(subject: Subject, seconds: float) -> dict[str, Any]:
     """What stands before and after the model: reading the inputs of one picture, making mask and probability."""
     picture, processor = subject.pictures[0], subject.processor
-    side = processor.config.image_size // 4
-    logits = processor.images(picture).pixel_values[0, :side, :side]
+    prepare = processor.picture if processor.config.keeps_aspect else processor.images
+    height, width = (side // 4 for side in processor.config.input_hw((picture.shape[0], picture.shape[1])))
+    logits = np.random.default_rng(0).standard_normal((height, width), dtype=np.float32)
 
     def before() -> None:
-        processor.images(picture)
+        prepare(picture)
         processor.sentences([subject.sentences[0]])
 
     def after() -> None:

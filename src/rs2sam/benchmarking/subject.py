@@ -5,7 +5,6 @@ S model side, s union side [px], L text tokens.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rs2sam.backends import Backend
+from rs2sam.backends import AnyBackend, Backend, BackendOutput, EncodingBackend
 from rs2sam.benchmarking.timing import Reading
+from rs2sam.fields import parse_json
 from rs2sam.imaging import RGB
 from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits
 
@@ -23,7 +23,7 @@ SENTENCES = ("all buildings", "the water", "all storage tanks", "the largest shi
 CONFIG_FILE = "config.json"
 
 Arrays = tuple[npt.NDArray[Any], ...]
-"""The four arrays of `Backend.run`."""
+"""What a loaded candidate's `run` takes: the four arrays of `Backend.run`, or picture, ids and attention mask."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,14 @@ class Subject:
 
     def arrays(self, picture: int = 0, sentence: int = 0, batch: int = 1) -> Arrays:
         """One picture and sentence as the model takes them, repeated to a batch."""
-        images = self.processor.images(self.pictures[picture])
         text = self.processor.sentences([self.sentences[sentence]])
-        one = (images.pixel_values[None], images.union_pixel_values[None], text.input_ids, text.attention_mask)
+        inputs: tuple[npt.NDArray[Any], ...]
+        if self.processor.config.keeps_aspect:
+            inputs = (self.processor.picture(self.pictures[picture]),)
+        else:
+            images = self.processor.images(self.pictures[picture])
+            inputs = images.pixel_values, images.union_pixel_values
+        one: Arrays = (*(array[None] for array in inputs), text.input_ids, text.attention_mask)
         return tuple(np.repeat(array, batch, axis=0) for array in one)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
@@ -56,7 +61,39 @@ class Subject:
     @property
     def num_tokens(self) -> int:
         """Length of the first sentence in tokens."""
-        return int(self.arrays()[2].shape[1])
+        return int(self.arrays()[-1].shape[1])
+
+
+class EncodeAndAnswer:
+    """A model that encodes pictures once, asked for a picture and a sentence in one call.
+
+    Args:
+        backend: what runs it.
+    """
+
+    def __init__(self, backend: EncodingBackend) -> None:
+        self.backend = backend
+        self.name, self.batch_size = backend.name, backend.batch_size
+        self.has_presence, self.has_score = backend.has_presence, backend.has_score
+
+    def run(self, *arrays: Any) -> BackendOutput:
+        """Answer a batch of pictures with a sentence each."""
+        pixel_values, input_ids, attention_mask = arrays
+        return self.backend.answer(self.backend.encode(pixel_values), input_ids, attention_mask)
+
+    def stages(self, arrays: Arrays) -> dict[str, Callable[[], object]]:
+        """The picture, and each further sentence about it."""
+        pixel_values, input_ids, attention_mask = arrays
+        encodings = self.backend.encode(pixel_values)
+        return {
+            "image": lambda: self.backend.encode(pixel_values),
+            "sentence": lambda: self.backend.answer(encodings, input_ids, attention_mask),
+        }
+
+
+def in_one_call(backend: AnyBackend) -> Backend:
+    """A backend whose `run` takes the arrays of `Subject.arrays`."""
+    return EncodeAndAnswer(backend) if isinstance(backend, EncodingBackend) else backend
 
 
 class Candidate(Protocol):
@@ -143,5 +180,5 @@ def matrix_rate_numpy(measure: Callable[[Callable[[], object]], Reading], side: 
 
 def model_sizes(folder: Path) -> dict[str, Any]:
     """The fields of a folder's config.json."""
-    values: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    values: dict[str, Any] = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     return values

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+REFERENCE = "torch plain float32"
+"""The candidate that the others' answers are read against."""
+
 _COLUMNS = (
     "",
     "load s",
@@ -33,9 +36,9 @@ def as_text(report: dict[str, Any]) -> str:
         "",
         *_aligned(_stage_rows(report)),
     ]
-    if all(candidate["agreement"] is None for candidate in report["candidates"]):
+    if all(candidate["name"] != REFERENCE for candidate in report["candidates"]):
         lines.append(
-            "No agreement: it is read against `torch plain float32`, which was not measured "
+            f"No agreement: it is read against `{REFERENCE}`, which was not measured "
             "(leave --only out; without torch: pip install 'rs2sam[torch]')."
         )
     return "\n".join(lines)
@@ -61,11 +64,13 @@ def _row(candidate: dict[str, Any]) -> tuple[str, ...]:
 def _stage_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
     """Milliseconds of each stage at batch 1, for the candidates whose stages can be told apart."""
     around = report["around"]
-    rows: list[tuple[str, ...]] = [("ms", "preprocess", "union", "trunk", "decoder", "postprocess")]
+    measured = [name for candidate in report["candidates"] for name in candidate["stages"]]
+    names = list(dict.fromkeys(measured)) or ["union", "trunk", "decoder"]
+    rows: list[tuple[str, ...]] = [("ms", "preprocess", *names, "postprocess")]
     ends = _ms(around["preprocess"]["wall_s"]), _ms(around["postprocess"]["wall_s"])
     for candidate in report["candidates"]:
         stages = candidate["stages"]
-        inner = [_ms(stages[name]["wall_s"]) if name in stages else "-" for name in ("union", "trunk", "decoder")]
+        inner = [_ms(stages[name]["wall_s"]) if name in stages else "-" for name in names]
         rows.append((candidate["name"], ends[0], *inner, ends[1]))
     return rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,51 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rs2sam.backends import Backend, BackendOutput, Precision
 from rs2sam.backends.torch import DTYPES, TorchBackend, load_model
+from rs2sam.backends.torch_once import TorchOnceBackend
 from rs2sam.benchmarking import timing
-from rs2sam.benchmarking.subject import Arrays
+from rs2sam.benchmarking.subject import Arrays, EncodeAndAnswer
 from rs2sam.benchmarking.timing import MIB, Reading
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.errors import InvalidInputError
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.staged import StagedModel
+from rs2sam.models.weights.classes import read_config
+from rs2sam.models.weights.kinds import ENCODE_ONCE_MODEL_TYPE, model_type
 
 Kind = Literal["plain", "autocast", "fused", "compiled"]
 _ATTENTION_NAME = "_scaled_dot_product"
 
 
+class OnDevice:
+    """What every way to run a model with torch does about its device: waiting and memory."""
+
+    device: torch.device
+
+    def wait(self) -> None:
+        """Until the device has done everything."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def forget_peak(self) -> None:
+        """Start a new peak of the device, or of the process on a CPU."""
+        timing.forget_peak()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak_memory_mib(self) -> float:
+        """Of the device, or of the process on a CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MIB
+        return timing.peak_memory_mib()
+
+    def release(self) -> None:
+        """Give back the memory of what nobody holds any more."""
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
 @dataclass
-class TorchCandidate:
+class TorchCandidate(OnDevice):
     """A way to run a model in torch.
 
     Args:
@@ -119,30 +151,11 @@ class TorchCandidate:
             self._staged(*tensors)
         return dict(count.calls)
 
-    def wait(self) -> None:
-        """Until the device has done everything."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def forget_peak(self) -> None:
-        """Start a new peak of the device, or of the process on a CPU."""
-        timing.forget_peak()
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-
-    def peak_memory_mib(self) -> float:
-        """Of the device, or of the process on a CPU."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / MIB
-        return timing.peak_memory_mib()
-
     def unload(self) -> None:
         """Free the model and what compiling it left."""
         self._model = self._staged = None
         torch.compiler.reset()
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.release()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.kind != "autocast":
@@ -161,6 +174,46 @@ class TorchCandidate:
             self.wait()
 
         return run
+
+
+@dataclass
+class TorchOnceCandidate(TorchCandidate):
+    """A way to run a model in torch that encodes pictures once: `plain` or `fused`.
+
+    Args:
+        folder: as for `TorchCandidate`.
+        device: as for `TorchCandidate`.
+        kind: as for `TorchCandidate`.
+        precision: as for `TorchCandidate`.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._whole: EncodeAndAnswer | None = None
+
+    def load(self) -> Backend:
+        """Load the model onto the device."""
+        torch.backends.cudnn.allow_tf32 = False
+        backend = TorchOnceBackend.from_folder(self.folder, str(self.device), dtype=DTYPES[self.precision])
+        if self.kind == "plain":
+            backend.model.set_attn_implementation("eager")
+        self._whole = EncodeAndAnswer(backend)
+        self.wait()
+        return self._whole
+
+    def stages(self, arrays: Arrays) -> dict[str, Callable[[], object]]:
+        """The picture, and each further sentence about it."""
+        calls = {} if self._whole is None else self._whole.stages(arrays)
+        return {name: self._waited(call) for name, call in calls.items()}
+
+    def attention_kernels(self, arrays: Arrays) -> dict[str, int]:
+        """None are seen: the backend runs in inference mode, below which the choice between them happens."""
+        return {}
+
+    def unload(self) -> None:
+        """Free the model."""
+        self._whole = None
+        super().unload()
 
 
 class _AttentionCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -194,9 +247,18 @@ class _Plain:
             return self._backend.run(*arrays)
 
 
-def candidates(folder: Path, device: str | None, precision: Precision, compiled: bool) -> list[TorchCandidate]:
-    """The baseline in float32 and autocast, this project's float32, and what was asked for."""
+def candidates(folder: Path, device: str | None, precision: Precision, compiled: bool) -> Sequence[TorchCandidate]:
+    """The baseline in float32 and autocast, this project's float32, and what was asked for.
+
+    Raises:
+        InvalidInputError: a model that encodes pictures once is to be compiled.
+    """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if model_type(folder) == ENCODE_ONCE_MODEL_TYPE:
+        if compiled:
+            raise InvalidInputError(f"The model in {folder} encodes pictures once, which --compile does not know.")
+        ways: list[tuple[Kind, Precision]] = [("plain", "float32"), ("fused", "float32"), ("fused", precision)]
+        return [TorchOnceCandidate(folder, place, *way) for way in dict.fromkeys(ways)]
     half: Precision = "bf16" if precision == "float32" else precision
     found = [
         TorchCandidate(folder, place, "plain"),
@@ -243,5 +305,5 @@ def _affordable_side(dtype: torch.dtype, most: int = 2048, seconds: float = 1.0)
 
 def full_sizes(folder: Path) -> dict[str, Any]:
     """All sizes of a folder's model, those included that its config.json leaves out as defaults."""
-    values: dict[str, Any] = RS2SamConfig.from_pretrained(folder).to_dict()
+    values: dict[str, Any] = read_config(folder).to_dict()
     return values

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import FOLDER
 from rs2sam.errors import InvalidInputError, TrainingError, require
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rs2sam.training.ablation.runs import EvaluationSettings
     from rs2sam.training.ablation.table import Outcome
     from rs2sam.training.ablation.variants import ParameterCounts, Run
-    from rs2sam.training.recipes.recipe import Recipe
+    from rs2sam.training.recipes.settings import Recipe
 
 EPILOG = """\b
 --grid takes, and may be given several times:
@@ -42,7 +43,7 @@ Files in DIR:
 \b
 Examples:
   rs2sam ablate recipes/refsegrs-paper.yaml --set data.dataset=DIR --dry-run
-  rs2sam ablate recipes/compact.yaml --set data.root=DIR -o runs/ablation --seeds 0,1,2
+  rs2sam ablate recipes/ablation-toy.yaml --set data.root=DIR -o runs/ablation --seeds 0,1,2
   rs2sam ablate my.yaml -o out/ --grid full,linear --grid optimizer.learning_rate=1e-4,3e-4
   rs2sam ablate my.yaml -o out/ --launcher "torchrun --nproc-per-node 8"
 """
@@ -50,7 +51,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "folder", metavar="DIR", type=Path, help="Folder of runs and table.")
+@click.option("-o", "--output", "folder", metavar="DIR", type=FOLDER, help="Folder of runs and table.")
 @click.option("--grid", multiple=True, metavar="WHAT", help="Which rows; see below.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds of every row, commas between them.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
@@ -114,7 +115,7 @@ class _Job:
         from rs2sam.training.ablation.table import plan_as_markdown
         from rs2sam.training.ablation.variants import count_rows, plan
         from rs2sam.training.initial import check_start
-        from rs2sam.training.recipes.recipe import load_recipe
+        from rs2sam.training.recipes.settings import load_recipe
 
         recipe = load_recipe(self.recipe, self.overrides)
         runs = plan(recipe, self.grid, parse_seeds(self.seeds))

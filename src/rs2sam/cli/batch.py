@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,9 @@ import click
 from click.core import ParameterSource
 
 from rs2sam.cli.commands import EXIT_ERROR
-from rs2sam.cli.context import is_quiet
+from rs2sam.cli.context import is_quiet, say_progress, says_progress_in_lines
 from rs2sam.cli.scene import all_sentences, scene_options, settings_from
+from rs2sam.cli.shell.completing import FILE, FOLDER, complete_file
 from rs2sam.errors import InvalidInputError, require
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ error, 2 usage, 130 interrupted.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("given", metavar="INPUT")
+@click.argument("given", metavar="INPUT", shell_complete=complete_file)
 @click.argument("sentence", nargs=-1)
-@click.option("-o", "--output", "folder", metavar="DIR", required=True, type=Path, help="Folder for the results.")
-@click.option("--sentences", "sentences_file", metavar="FILE", type=Path, help="Text file, one sentence a line.")
+@click.option("-o", "--output", "folder", metavar="DIR", required=True, type=FOLDER, help="Folder for the results.")
+@click.option("--sentences", "sentences_file", metavar="FILE", type=FILE, help="Text file, one sentence a line.")
 @click.option("--pattern", help="Names of the files to take from a folder, e.g. '*_rgb.tif' [default: all images].")
 @click.option(
     "--asset", help="Key or role of the STAC asset to read [default: the only image, or role visual or data]."
@@ -130,7 +131,10 @@ def batch(ctx: click.Context, /, given: str, sentence: tuple[str, ...], folder: 
         return
     from rs2sam.batch.run import run_batch
 
-    with _watch(quiet=quiet, lines=not options["as_json"]) as watcher, _stop_on_sigterm():
+    bars: AbstractContextManager[Watcher] = _watch(quiet=quiet, lines=not options["as_json"])
+    if says_progress_in_lines(ctx):
+        bars = nullcontext(_Lines())
+    with bars as watcher, _stop_on_sigterm():
         summary = run_batch(plan, engine, watcher)
     if options["as_json"]:
         click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
@@ -306,6 +310,28 @@ class _Bars:
         self.scenes.update(int(outcome.is_final))
         if self.lines:
             self.scenes.write(describe_outcome(outcome))
+
+
+@dataclass
+class _Lines:
+    """Progress over scenes and tiles, a line each on stderr, for the program that reads it."""
+
+    scenes: int = 0
+    done: int = 0
+
+    def begins(self, num_scenes: int) -> None:
+        """Say how many there are."""
+        self.scenes = num_scenes
+        say_progress(0, num_scenes, "scenes")
+
+    def tiles(self, done: int, total: int) -> None:
+        """Say how far the scene under way is."""
+        say_progress(done, total, "views")
+
+    def ended(self, outcome: SceneOutcome) -> None:
+        """Say how many scenes need nothing more."""
+        self.done += int(outcome.is_final)
+        say_progress(self.done, self.scenes, "scenes")
 
 
 def describe_outcome(outcome: SceneOutcome) -> str:

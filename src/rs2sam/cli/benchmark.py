@@ -11,6 +11,7 @@ import click
 
 from rs2sam.backends import Precision
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import complete_model
 
 if TYPE_CHECKING:
     from rs2sam.benchmarking.subject import Subject
@@ -29,7 +30,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model", default="compact")
+@click.argument("model", default="compact", shell_complete=complete_model)
 @click.option("--image", "images", metavar="FILE", multiple=True, help="Picture to ask about [default: a drawn scene].")
 @click.option("--device", help="cpu, cuda, cuda:1 [default: a GPU where there is one].")
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True)
@@ -63,10 +64,11 @@ def benchmark(
 
 def _subject(model: str, images: tuple[str, ...]) -> Subject:
     """The model with the pictures that were given, or the scene that `rs2sam demo-scene` draws."""
-    from rs2sam.benchmarking.subject import Subject
+    from rs2sam.backends.processors import load_processor
+    from rs2sam.benchmarking.subject import SENTENCES, Subject
     from rs2sam.imaging import read_image
+    from rs2sam.language.concepts import noun_phrase
     from rs2sam.models.weights.hub import resolve_model
-    from rs2sam.processing import Processor
 
     folder = resolve_model(model).folder
     if images:
@@ -75,4 +77,7 @@ def _subject(model: str, images: tuple[str, ...]) -> Subject:
         from rs2sam.datasets.synthetic.showcase import showcase
 
         pictures = (showcase().pixels(),)
-    return Subject(folder, Processor.from_folder(folder), pictures)
+    processor = load_processor(folder)
+    if not processor.reads_phrases:
+        return Subject(folder, processor, pictures)
+    return Subject(folder, processor, pictures, tuple(map(noun_phrase, SENTENCES)))

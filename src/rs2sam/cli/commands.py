@@ -6,19 +6,28 @@ answers at once. Errors of rs2sam end here: one line on stderr and exit code 1, 
 
 from __future__ import annotations
 
-import difflib
 import logging
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rs2sam.cli.process import Terminated, ending_politely, give_up_output, is_of_output, open_streams
+from rs2sam import __version__
+from rs2sam.cli.process import (
+    Terminated,
+    ending_politely,
+    give_up_output,
+    hush_libraries,
+    is_of_output,
+    open_streams,
+)
+from rs2sam.cli.shell.groups import HelpfulGroup
 from rs2sam.errors import RS2SAMError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -35,6 +44,8 @@ Exit codes:
 COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("rs2sam.cli.segment", "Find what SENTENCE names in IMAGE."),
     "batch": ("rs2sam.cli.batch", "Find what SENTENCE names in many scenes."),
+    "refine": ("rs2sam.cli.refine", "Make the results of RESULT again from its probabilities, without the model."),
+    "serve": ("rs2sam.cli.service.serve", "Answer sentences about images over HTTP, with a page to try it on."),
     "models": ("rs2sam.cli.models", "List the models: where they are, how large, under which terms."),
     "convert": ("rs2sam.cli.models", "Convert a published checkpoint to this project's format."),
     "export": ("rs2sam.cli.export", "Write MODEL into OUT for programs without rs2sam, checked against torch."),
@@ -44,14 +55,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo-scene": ("rs2sam.cli.demo", "Draw a georeferenced aerial scene to try rs2sam on."),
     "evaluate": ("rs2sam.cli.evaluate", "Measure a model on a dataset; the report is a folder."),
-    "compare": ("rs2sam.cli.compare", "Compare two report folders of `rs2sam evaluate`: B against A."),
+    "compare": ("rs2sam.cli.evaluate", "Compare two report folders of `rs2sam evaluate`: B against A."),
     "data": ("rs2sam.cli.data", "Look at, check, convert and make sets of images, sentences and masks."),
     "train": ("rs2sam.cli.train", "Train a model as RECIPE (a YAML file) says; the result is in OUTPUT/model."),
     "ablate": ("rs2sam.cli.ablate", "Train a grid of variants of RECIPE and print the paper's table."),
+    "completion": (
+        "rs2sam.cli.shell.completion",
+        "Print the script that completes commands, options and files in SHELL.",
+    ),
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(HelpfulGroup):
     """A group whose commands are imported when they are needed, and the one place where errors become exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,17 +88,12 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; of a misspelled one the nearest is named."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not near:
-                raise
-            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands without importing them, and options."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; an output that cannot be written to is one line."""
@@ -115,48 +125,29 @@ class LazyGroup(click.Group):
             ctx.exit(EXIT_INTERRUPTED)
 
 
-def package_version() -> str:
-    """Version of the installed package, or `unknown` when it runs from a source folder."""
-    try:
-        return version("rs2sam")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_version(), prog_name="rs2sam")
+@click.version_option(__version__, prog_name="rs2sam")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: everything, tracebacks included.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no words, only errors (and --json).")
+@click.option(
+    "--progress",
+    type=click.Choice(["bar", "lines"]),
+    default="bar",
+    show_default=True,
+    help="How `segment` and `batch` show on stderr how far they are: a bar where that is a terminal, or lines such as "
+    "`progress: 3/20 views` for the program that reads them.",
+)
 @click.pass_context
-def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
+def main(ctx: click.Context, verbose: int, quiet: bool, progress: str) -> None:
     """Segment aerial and satellite images by a sentence."""
-    ctx.obj = {"quiet": quiet}
+    ctx.obj = {"quiet": quiet, "progress": progress}
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler()
     handler.setFormatter(_LevelFormatter())
     logger = logging.getLogger("rs2sam")
     logger.handlers = [handler]
     logger.setLevel(level)
-    if not isinstance(sys.unraisablehook, _UnraisableHook):
-        sys.unraisablehook = _UnraisableHook(sys.unraisablehook)
-
-
-class _UnraisableHook:
-    """Keeps tracebacks of rasterio's log off stderr: it cannot decode what GDAL says of tags that are no UTF-8.
-
-    Args:
-        other: the hook for everything else.
-    """
-
-    def __init__(self, other: Callable[[Any], object]) -> None:
-        self._other = other
-
-    def __call__(self, unraisable: Any) -> None:
-        """Take what cannot be raised."""
-        if "rasterio._env" in str(unraisable.object):
-            logging.getLogger(__name__).debug("GDAL says something that is no UTF-8: %s", unraisable.exc_value)
-        else:
-            self._other(unraisable)
+    hush_libraries()
 
 
 class _LevelFormatter(logging.Formatter):

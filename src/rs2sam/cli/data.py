@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import FILE, complete_model
+from rs2sam.cli.shell.groups import HelpfulGroup
 from rs2sam.errors import InvalidInputError, RS2SAMError
 
 if TYPE_CHECKING:
     from rs2sam.datasets.base import Sample
-    from rs2sam.datasets.checks.check import TokenCounter
+    from rs2sam.datasets.checks.inspection import TokenCounter
     from rs2sam.datasets.checks.report import DataReport
     from rs2sam.datasets.checks.sheet import Tile
     from rs2sam.datasets.readers.jsonl import ImageMode
@@ -89,7 +91,7 @@ folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_t
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=HelpfulGroup, epilog=EPILOG)
 def data() -> None:
     """Look at, check, convert and make sets of images, sentences and masks."""
 
@@ -97,8 +99,14 @@ def data() -> None:
 @data.command(epilog=CHECK_EPILOG)
 @folder_argument
 @format_option
-@click.option("--json", "json_file", metavar="FILE", type=Path, help="Write all of it as JSON; `-`: to stdout.")
-@click.option("--model", default="compact", show_default=True, help="Name or folder; its tokenizer counts tokens.")
+@click.option("--json", "json_file", metavar="FILE", type=FILE, help="Write all of it as JSON; `-`: to stdout.")
+@click.option(
+    "--model",
+    default="compact",
+    show_default=True,
+    shell_complete=complete_model,
+    help="Name or folder; its tokenizer counts tokens.",
+)
 @click.option("--list", "max_listed", type=click.IntRange(min=0), default=10, show_default=True, help="Places a rule.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that read [default: all cores, at most 8].")
 @click.option("--overwrite", is_flag=True, help="Replace the JSON file if it is there.")
@@ -244,7 +252,7 @@ def synth(ctx: click.Context, /, number: int, out: Path, side: int, per_image: i
 
 def _checked(folder: Path, options: dict[str, Any], *, quiet: bool) -> DataReport:
     """Open a data set and check it."""
-    from rs2sam.datasets.checks.check import check_dataset
+    from rs2sam.datasets.checks.inspection import check_dataset
 
     return check_dataset(
         folder,
@@ -257,7 +265,7 @@ def _checked(folder: Path, options: dict[str, Any], *, quiet: bool) -> DataRepor
 
 def _token_counter(model: str) -> TokenCounter:
     """Counts as the model of this name does."""
-    from rs2sam.datasets.checks.check import TokenCounter
+    from rs2sam.datasets.checks.inspection import TokenCounter
     from rs2sam.models.weights.hub import resolve_model
     from rs2sam.processing import Processor
 

@@ -1,4 +1,4 @@
-"""`rs2sam evaluate`: a dataset and a model in, a report folder out."""
+"""`rs2sam evaluate`: a dataset and a model in, a report folder out. `rs2sam compare`: what differs between two."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 
 from rs2sam.cli.context import is_quiet
 from rs2sam.cli.data import FORMATS
+from rs2sam.cli.shell.completing import FILE, FOLDER, complete_file, complete_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ Examples:
   accelerate launch -m rs2sam evaluate --dataset DIR -o out/ --resume
 """
 
+COMPARE_EPILOG = """\b
+Examples:
+  rs2sam compare runs/before runs/after
+  rs2sam compare runs/before runs/after -o runs/difference
+"""
+
+COMPARE_FILES = ("compare.json", "compare.md")
+
 
 @click.command(epilog=EPILOG)
 @click.option(
@@ -47,12 +56,17 @@ Examples:
     default="auto",
     show_default=True,
     metavar="FORMAT|PATH",
+    shell_complete=complete_file,
     help=f"{', '.join(FORMATS)} or auto, with --root; or the dataset itself, its format recognised.",
 )
-@click.option("--root", metavar="DIR", type=Path, help="Folder (or file) of the dataset.")
+@click.option("--root", metavar="DIR", type=FILE, help="Folder (or file) of the dataset.")
 @click.option("--split", help="Which samples [default: test where there is one; all where there are no splits].")
 @click.option(
-    "--model", default="compact", show_default=True, help="Name, folder or hub id; `rs2sam models` lists the names."
+    "--model",
+    default="compact",
+    show_default=True,
+    shell_complete=complete_model,
+    help="Name, folder or hub id; `rs2sam models` lists the names.",
 )
 @click.option(
     "--protocol",
@@ -63,7 +77,7 @@ Examples:
     "empty target is right.",
 )
 @click.option(
-    "-o", "--output", "folder", metavar="DIR", type=Path, help="Report folder [default: named after all of it]."
+    "-o", "--output", "folder", metavar="DIR", type=FOLDER, help="Report folder [default: named after all of it]."
 )
 @click.option("--backend", type=click.Choice(["onnx", "torch"]), help="What runs the model [default: what it needs].")
 @click.option("--device", help="Where it runs, e.g. cpu or cuda:0 [default: a GPU if the backend has one].")
@@ -284,3 +298,62 @@ def describe(summary: dict[str, Any], folder: Path) -> str:
     note = published_note(summary)
     parts = [title(summary), subtitle(summary), "", main_table(summary).as_markdown().replace("**", ""), ""]
     return "\n".join([*parts, *([note] if note else []), f"wrote to {folder}: report.html, report.md, report.json"])
+
+
+@click.command(epilog=COMPARE_EPILOG)
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "folder", metavar="DIR", type=FOLDER, help="Folder for compare.json and compare.md.")
+@click.option("--common", is_flag=True, help="Compare over the samples that both have, where they differ.")
+@click.option("--draws", type=click.IntRange(min=1), default=2000, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option(
+    "--most", type=click.IntRange(min=0), default=10, show_default=True, help="Samples listed as changed most."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a comparison in DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    /,
+    a: Path,
+    b: Path,
+    folder: Path | None,
+    common: bool,
+    draws: int,
+    seed: int,
+    most: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Compare two report folders of `rs2sam evaluate`: B against A.
+
+    Each difference has a 95 % interval from a paired bootstrap over the images.
+    """
+    from rs2sam.evaluation.comparing import compare as compare_sides
+    from rs2sam.evaluation.comparing import comparison_as_markdown, read_sides
+    from rs2sam.evaluation.run_folder import write_whole
+
+    if folder is not None:
+        _check_comparison(folder, overwrite=overwrite)
+    found = compare_sides(*read_sides(a, b), common=common, seed=seed, draws=draws, most=most)
+    as_text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    as_words = comparison_as_markdown(found)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in zip(COMPARE_FILES, (as_text, as_words), strict=True):
+            write_whole(folder / name, content)
+    if as_json or not is_quiet(ctx):
+        click.echo(as_text if as_json else as_words, nl=False)
+
+
+def _check_comparison(folder: Path, *, overwrite: bool) -> None:
+    """Whether the folder may be written."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"The output must be a folder, but {folder} is a file. Choose another name.")
+    there = [name for name in COMPARE_FILES if (folder / name).exists()]
+    if there and not overwrite:
+        raise InvalidInputError(
+            f"{folder} holds a comparison already ({', '.join(there)}). Replace it by --overwrite, or choose another "
+            "folder."
+        )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from rs2sam.backends import Precision
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import complete_model
 from rs2sam.errors import require
+
+if TYPE_CHECKING:
+    _ToSize = click.ParamType[int | None]
+else:
+    # Generic only in newer releases of click than the lowest that is allowed.
+    _ToSize = click.ParamType
 
 FREE = "dynamic"
 FORMATS = ("onnx", "torch-export", "aot")
@@ -23,12 +30,12 @@ aot           compiled for this kind of machine, for torch alone
 \b
 Examples:
   rs2sam export compact out/compact --to onnx
-  rs2sam export compact out/one --to onnx --batch 1 --length 32
+  rs2sam export rrsisd out/one --to onnx --batch 1 --length 32
   rs2sam export rrsisd out/gpu --to aot --batch 8 --device cuda --precision bf16
 """
 
 
-class _Size(click.ParamType[int | None]):
+class _Size(_ToSize):
     """A number of at least 1, or `dynamic`."""
 
     name = "N|dynamic"
@@ -43,7 +50,7 @@ class _Size(click.ParamType[int | None]):
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--to", type=click.Choice(FORMATS), required=True)
 @click.option("--batch", type=_Size(), default=FREE, help="Samples of a call [default: dynamic].")

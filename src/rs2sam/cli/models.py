@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import complete_file
 from rs2sam.errors import DataNotFoundError, MissingDependencyError
+from rs2sam.fields import parse_json
 from rs2sam.models.weights.hub import KNOWN_MODELS, ModelListing, list_models, resolve_model
+from rs2sam.models.weights.kinds import refuse_concepts
 
 if TYPE_CHECKING:
     from rs2sam.models.configuration import RS2SamConfig
     from rs2sam.models.weights.matching import ConversionReport
+
+_INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "         "}
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -42,11 +48,13 @@ def models(as_json: bool) -> None:
         return
     for listing in listings:
         click.echo(_as_text(listing))
-    click.echo("A folder that `rs2sam convert` wrote and a hub id of such a model (owner/name) are models too.")
+    click.echo(
+        "A folder that `rs2sam convert` wrote, one of a concept model and a hub id of such (owner/name) are models too."
+    )
 
 
 @click.command(epilog=CONVERT_EPILOG)
-@click.argument("source")
+@click.argument("source", shell_complete=complete_file)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--dtype", type=click.Choice(DTYPES), help="Of the weights written [default: as in SOURCE].")
 @click.option(
@@ -79,8 +87,10 @@ def convert(
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", "torch", "`rs2sam convert`") from error
     quiet = is_quiet(ctx)
+    found = _source_path(source)
+    refuse_concepts(found, "converted")
     report = convert_checkpoint(
-        _source_path(source),
+        found,
         out,
         dtype=dtype,
         tokenizer=tokenizer,
@@ -108,7 +118,7 @@ def _read_config(file: Path) -> RS2SamConfig:
     from rs2sam.models.configuration import RS2SamConfig
 
     try:
-        values: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
+        values: dict[str, Any] = dict(parse_json(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise click.BadParameter(f"{file} is no JSON object: {error}", param_hint="--config") from error
     if values.get("model_type", RS2SamConfig.model_type) != RS2SamConfig.model_type:
@@ -130,6 +140,7 @@ def _as_text(listing: ModelListing) -> str:
         f"  {listing.status}{size}{needs}",
         *([f"  where: {listing.folder}"] if listing.folder else []),
         f"  terms: {listing.terms}",
+        *([textwrap.fill(f"finds: {', '.join(listing.classes)}", 88, **_INDENT)] if listing.classes else []),
     ]
     return "\n".join(lines) + "\n"
 

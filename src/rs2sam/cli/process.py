@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import TextIO
+from types import FrameType, TracebackType
+from typing import Any, TextIO
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # no SIGHUP on Windows
 _OF_OUTPUT = {errno.ENOSPC, errno.EIO, errno.EBADF}
@@ -59,6 +61,54 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
         elif getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def hush_libraries() -> None:
+    """Keep words of libraries off stderr that say less than the error of ours that follows.
+
+    PIL logs what it finds odd in a TIFF that GDAL reads, and warns of EXIF that is cut short. rasterio's callbacks
+    cannot decode what GDAL says of tags that are no UTF-8, and show tracebacks: by `sys.excepthook` without a single
+    frame, then by `sys.unraisablehook`.
+    """
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for kind in (UserWarning, RuntimeWarning):
+        warnings.filterwarnings("ignore", category=kind, module=r"PIL\.")
+    if not isinstance(sys.excepthook, _ExceptHook):
+        sys.excepthook = _ExceptHook(sys.excepthook)
+    if not isinstance(sys.unraisablehook, _UnraisableHook):
+        sys.unraisablehook = _UnraisableHook(sys.unraisablehook)
+
+
+class _ExceptHook:
+    """Passes over what rasterio's callbacks show.
+
+    Args:
+        other: the hook for everything else.
+    """
+
+    def __init__(self, other: Callable[..., object]) -> None:
+        self._other = other
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Take an exception that nobody caught."""
+        if not (isinstance(error, UnicodeDecodeError) and trace is None):
+            self._other(kind, error, trace)
+
+
+class _UnraisableHook:
+    """Passes over what rasterio's callbacks cannot raise.
+
+    Args:
+        other: the hook for everything else.
+    """
+
+    def __init__(self, other: Callable[[Any], object]) -> None:
+        self._other = other
+
+    def __call__(self, unraisable: Any) -> None:
+        """Take what cannot be raised."""
+        if not str(unraisable.object).startswith("rasterio._e"):  # `_env`, `_err`
+            self._other(unraisable)
 
 
 def is_of_output(error: OSError) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.cli.shell.completing import complete_model
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 from rs2sam.files import refuse_special_file
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = [
     click.option(
-        "--model", default="compact", show_default=True, help="Name, folder or hub id; `rs2sam models` lists the names."
+        "--model",
+        default="compact",
+        show_default=True,
+        shell_complete=complete_model,
+        help="Name, folder or hub id; `rs2sam models` lists the names.",
     ),
     click.option(
         "--backend", type=click.Choice(["onnx", "torch"]), help="What runs the model [default: what it needs]."
@@ -64,15 +69,6 @@ _OPTIONS = [
         help="Whether an alpha band says where there is data; near-infrared is often tagged as alpha.",
     ),
     click.option(
-        "--format",
-        "polygon_format",
-        type=click.Choice(["gpkg", "geojson", "fgb", "parquet"]),
-        default="gpkg",
-        show_default=True,
-        help="Of the polygons: GeoPackage, FlatGeobuf or GeoParquet in the image's CRS, or GeoJSON in longitude and "
-        "latitude.",
-    ),
-    click.option(
         "--tile",
         type=int,
         help="Side of a tile in pixels [default: the model's own; images up to twice that are seen whole].",
@@ -80,15 +76,11 @@ _OPTIONS = [
     click.option("--overlap", type=int, help="Overlap of tiles in pixels [default: a quarter of the tile]."),
     click.option("--batch-size", type=int, help="Views the model reads at once [default: 1 on a CPU, 4 on a GPU]."),
     click.option(
-        "--threshold", type=float, default=0.5, show_default=True, help="Probability above which a pixel counts."
-    ),
-    click.option(
         "--min-presence",
         type=float,
         help="Leave a view empty where the model's belief that it holds the object is below this; 0: never "
         "[default: the model's own].",
     ),
-    click.option("--min-area", default="0", show_default=True, help="Drop smaller regions, e.g. 40px or 25m2."),
     click.option(
         "--scope",
         type=click.Choice(["tile", "scene"]),
@@ -108,14 +100,38 @@ _OPTIONS = [
         "--memory", default="2GB", show_default=True, help="What the engine may use beside the model, e.g. 500MB."
     ),
     click.option(
+        "--keep-probabilities",
+        is_flag=True,
+        help="Write STEM_probability.tif, the probability of every pixel, from which `rs2sam refine` makes the results "
+        "again with another threshold, without the model.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on where an interrupted run of the same command stopped."),
+]
+"""How a scene is read, cut and asked about."""
+
+_RESULT_OPTIONS = [
+    click.option(
+        "--threshold", type=float, default=0.5, show_default=True, help="Probability above which a pixel counts."
+    ),
+    click.option("--min-area", default="0", show_default=True, help="Drop smaller regions, e.g. 40px or 25m2."),
+    click.option(
+        "--format",
+        "polygon_format",
+        type=click.Choice(["gpkg", "geojson", "fgb", "parquet", "shp"]),
+        default="gpkg",
+        show_default=True,
+        help="Of the polygons: GeoPackage, FlatGeobuf, GeoParquet or Shapefile in the image's CRS, or GeoJSON in "
+        "longitude and latitude.",
+    ),
+    click.option(
         "--simplify", "simplify_m", type=float, default=0.0, help="Simplify outlines within this distance in metres."
     ),
     click.option("--orthogonal", is_flag=True, help="Square up outlines, as those of buildings."),
     click.option("--class-map", is_flag=True, help="Write STEM_classes.tif: number of the most probable sentence."),
     click.option("--cog", is_flag=True, help="Write masks as cloud-optimised GeoTIFFs with overviews."),
-    click.option("--resume", is_flag=True, help="Go on where an interrupted run of the same command stopped."),
     click.option("--overwrite", is_flag=True, help="Replace results of the same image in the output folder."),
 ]
+"""What becomes of the probabilities: also without the model."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +150,16 @@ class Settings:
 
 
 def scene_options(command: Command) -> Command:
-    """Give a command the options of reading, tiling, thresholds, outputs and the model."""
+    """Give a command the options of the model, reading, tiling and outputs."""
+    command = result_options(command)
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def result_options(command: Command) -> Command:
+    """Give a command the options of what is made of probabilities: threshold, polygons, files."""
+    for option in reversed(_RESULT_OPTIONS):
         command = option(command)
     return command
 
@@ -152,7 +176,6 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     from rs2sam.raster.source import ReadOptions
     from rs2sam.raster.stretch import Stretch
     from rs2sam.scenes.budget import parse_memory
-    from rs2sam.scenes.outputs import OutputOptions
     from rs2sam.views.options import MinArea, SceneOptions
 
     return Settings(
@@ -175,15 +198,30 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
             gsd_m=options["gsd_m"],
             memory=parse_memory(options["memory"]),
         ),
-        outputs=OutputOptions(
-            polygon_format=options["polygon_format"],
-            overwrite=options["overwrite"],
-            resume=options["resume"],
-            cog=options["cog"],
-            class_map=options["class_map"],
-            simplify_m=options["simplify_m"],
-            orthogonal=options["orthogonal"],
-        ),
+        outputs=outputs_from(options),
+    )
+
+
+def outputs_from(options: Mapping[str, Any]) -> OutputOptions:
+    """The values of `result_options`, and of those of `scene_options` that are about files.
+
+    Args:
+        options: keyword arguments of the command; others among them are left alone.
+
+    Raises:
+        InvalidInputError: when one of them is out of range.
+    """
+    from rs2sam.scenes.outputs import OutputOptions
+
+    return OutputOptions(
+        polygon_format=options["polygon_format"],
+        overwrite=options["overwrite"],
+        resume=options.get("resume", False),
+        cog=options["cog"],
+        class_map=options["class_map"],
+        simplify_m=options["simplify_m"],
+        orthogonal=options["orthogonal"],
+        keep_probabilities=options.get("keep_probabilities", False),
     )
 
 
@@ -233,7 +271,7 @@ def load_segmenter(
     backend: BackendName | None,
     device: str | None,
     threads: int | None,
-    precision: Precision = "float32",
+    precision: Precision | None = None,
 ) -> Segmenter:
     """The model that was asked for; raises what `Segmenter.load` raises."""
     from rs2sam.segmenter import Segmenter
@@ -250,7 +288,7 @@ def read_sentences(path: Path) -> list[str]:
         raise DataNotFoundError(f"The sentences file {str(path)!r} is not there. Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
-            f"The sentences file must be UTF-8 text, one sentence a line, but {str(path)!r} is not ({error})."
+            f"The sentences file must be UTF-8 text, one sentence a line, but {str(path)!r} is not ({words_of(error)})."
         ) from error
     sentences = [line.strip() for line in lines if line.strip()]
     if not sentences:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rs2sam.cli.context import is_quiet
+from rs2sam.cli.context import is_quiet, say_progress, says_progress_in_lines
 from rs2sam.cli.scene import all_sentences, load_segmenter, scene_options, settings_from
+from rs2sam.cli.shell.completing import FILE, FOLDER, complete_file
 from rs2sam.errors import InvalidImageError
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ Files in DIR, named after the image:
                       transform and CRS of the image
   STEM_mask.png       for plain pictures too: 255 found, 0 not (STEM_mask_1.png,
                       ... for several sentences)
-  STEM_polygons.gpkg  (or .geojson, .fgb, .parquet) outlines with sentence,
-                      area_m2, area_px, mean_probability, model, source
+  STEM_polygons.gpkg  (or .geojson, .fgb, .parquet, .shp) outlines with sentence,
+                      area_m2, area_px, mean_probability, confidence,
+                      model, source
+  STEM_probability.tif  with --keep-probabilities: that of every pixel
   STEM_preview.png    picture with legend and scale bar
   STEM_result.json    everything above in numbers
 
@@ -42,12 +45,13 @@ part of the image could not be read: the rest is written), 2 usage,
 
 
 @click.command(epilog=EPILOG)
-@click.argument("image")
+@click.argument("image", shell_complete=complete_file)
 @click.argument("sentence", nargs=-1)
-@click.option("-o", "--output", "folder", metavar="DIR", required=True, type=Path, help="Folder for the results.")
-@click.option("--sentences", "sentences_file", metavar="FILE", type=Path, help="Text file, one sentence a line.")
+@click.option("-o", "--output", "folder", metavar="DIR", required=True, type=FOLDER, help="Folder for the results.")
+@click.option("--sentences", "sentences_file", metavar="FILE", type=FILE, help="Text file, one sentence a line.")
 @scene_options
 @click.option("--mirror", is_flag=True, help="Ask about the mirror image of every view too; takes twice as long.")
+@click.option("--server", metavar="URL", help="Have a running `rs2sam serve` do it; its token is in RS2SAM_TOKEN.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of STEM_result.json to stdout.")
 @click.pass_context
 def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder: Path, **options: Any) -> None:
@@ -60,6 +64,13 @@ def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder
     """
     quiet = is_quiet(ctx)
     sentences = all_sentences(ctx, sentence, options["sentences_file"], image)
+    if options["server"] is not None:
+        from rs2sam.cli.service.remote import segment_remotely
+
+        with _progress(quiet=quiet) as show:
+            report = segment_remotely(ctx, image, sentences, folder, options, show)
+        _tell(report, image, as_json=options["as_json"], quiet=quiet)
+        return
     request = request_from(image, sentences, folder, options)
     request.check()
     segmenter = load_segmenter(options["model"], options["backend"], options["device"], options["threads"])
@@ -69,9 +80,18 @@ def segment(ctx: click.Context, /, image: str, sentence: tuple[str, ...], folder
         segmenter = MirroringSegmenter(segmenter)
     from rs2sam.scenes.run import run_scene
 
-    with _progress(quiet=quiet) as show:
+    with _progress(quiet=quiet, lines=says_progress_in_lines(ctx)) as show:
         report = run_scene(request, segmenter, show)
-    if options["as_json"]:
+    _tell(report, image, as_json=options["as_json"], quiet=quiet)
+
+
+def _tell(report: dict[str, Any], image: str, *, as_json: bool, quiet: bool) -> None:
+    """Say what was found, and what could not be read.
+
+    Raises:
+        InvalidImageError: a part of the image could not be read.
+    """
+    if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     elif not quiet:
         click.echo(describe(report))
@@ -106,21 +126,42 @@ def describe(report: dict[str, Any]) -> str:
     place = source["crs"] or "no CRS"
     lines = [f"{source['path']}: {source['width']} x {source['height']} px, {place}"]
     for found in report["sentences"]:
+        lines += _describe_words(found)
         if not found["found"]:
-            lines.append(f'  "{found["sentence"]}": nothing found')
+            lines.append(f'  "{found["sentence"]}": nothing found{_describe_presence(found)}')
             continue
         area = f"{found['pixels']:,} px" if found["area_m2"] is None else format_area(found["area_m2"])
-        noun = "region" if found["polygons"] == 1 else "regions"
+        count = found["polygons"] if found["objects"] is None else found["objects"]
+        noun = ("region" if found["objects"] is None else "object") + ("" if count == 1 else "s")
         lines.append(
-            f'  "{found["sentence"]}": {found["polygons"]} {noun}, {area}, '
-            f"mean probability {found['mean_probability']:.2f}"
+            f'  "{found["sentence"]}": {count} {noun}, {area}, mean probability {found["mean_probability"]:.2f}'
+            f"{_describe_presence(found)}"
         )
     tiles = report["tiles"]
-    if tiles["read"] > 1:
+    if tiles["read"] > 1 and "refined_from" not in report:
         lines.append(_describe_tiles(tiles, report["options"]["first_pass"]))
     kinds = ("mask", "classes", "polygons", "preview", "result")
-    names = [*(outputs[kind] for kind in kinds if outputs[kind]), *outputs["mask_png"]]
+    names = [
+        *(outputs[kind] for kind in kinds if outputs[kind]),
+        *outputs["mask_png"],
+        *outputs["probabilities"],
+        *outputs["sidecars"],
+    ]
     return "\n".join([*lines, f"wrote to {outputs['folder']}: {', '.join(names)}"])
+
+
+def _describe_presence(found: dict[str, Any]) -> str:
+    """How probable it is that what a sentence names is there, where the model tells."""
+    return "" if found["presence"] is None else f", presence {found['presence']:.2f}"
+
+
+def _describe_words(found: dict[str, Any]) -> list[str]:
+    """What the model was asked and what the scene decided, where that is not the sentence as it is."""
+    asked, decided = found["words"]["model"], found["words"]["scene"]
+    if asked == [found["sentence"]] and not decided:
+        return []
+    said = f'  "{found["sentence"]}": the model was asked ' + " and ".join(f'"{one}"' for one in asked)
+    return [said + (f"; decided among what it found: {', '.join(decided)}" if decided else "")]
 
 
 def _describe_tiles(tiles: dict[str, int], first_pass: dict[str, Any] | None) -> str:
@@ -137,8 +178,11 @@ def _describe_tiles(tiles: dict[str, int], first_pass: dict[str, Any] | None) ->
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr; silent when stderr is no terminal."""
+def _progress(*, quiet: bool, lines: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, silent when stderr is no terminal; or lines."""
+    if lines:
+        yield lambda done, total: say_progress(done, total, "views")
+        return
     from tqdm import tqdm
 
     with tqdm(desc="segment", unit="view", disable=True if quiet else None) as bar:

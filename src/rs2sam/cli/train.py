@@ -26,7 +26,7 @@ def train(ctx: click.Context, recipe: Path, output: Path, overrides: tuple[str, 
     """
     for library in ("torch", "transformers", "accelerate", "yaml"):
         require(library, "train", "training")
-    from rs2sam.training.recipes.recipe import load_recipe
+    from rs2sam.training.recipes.settings import load_recipe
     from rs2sam.training.trainer import run_recipe
 
     quiet = is_quiet(ctx)

@@ -43,6 +43,7 @@ WIDER: dict[str, str] = {"large_vehicle": "vehicle", "tree": "vegetation", "park
 
 # RRSIS-D has images of 800x801 and 800x787 with masks of 800x800; a larger misfit is another image's mask.
 _MAX_MISFIT = 0.02
+_LONGEST_ID = 200  # letters of an id in a message
 
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -335,8 +336,8 @@ class Sample:
         try:
             yield
         except (DataNotFoundError, InvalidInputError) as error:
-            split = f" of split `{self.split}`" if self.split else ""
-            raise type(error)(f"{error} (Met in sample `{self.id}`{split}.)") from error
+            split = f" of split `{self.split[:_LONGEST_ID]}`" if self.split else ""
+            raise type(error)(f"{error} (Met in sample `{self.id[:_LONGEST_ID]}`{split}.)") from error
 
 
 def resize_mask(mask: Mask, size_hw: tuple[int, ...]) -> Mask:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from rs2sam.errors import DataNotFoundError, InvalidImageError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, words_of
 from rs2sam.files import refuse_special_file
 from rs2sam.imaging import is_plain
 from rs2sam.raster.arrays import show_picture
@@ -126,5 +126,5 @@ def _reading(path: Path) -> Iterator[None]:
     # PIL reports broken PNG files as SyntaxError, impossible sizes as ValueError.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidImageError(
-            f"`{path}` cannot be read as an image: {error}. Replace it, or take it out of the data set."
+            f"`{path}` cannot be read as an image: {words_of(error)}. Replace it, or take it out of the data set."
         ) from error

@@ -6,27 +6,17 @@ where an id is due. Here it becomes a plain value or one clear error, for every 
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
+from rs2sam.fields import brief, parse_json
 
 Id: TypeAlias = "str | int | float"
 
 MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4096
 """What file systems take for one name, and for a path."""
-
-_SHOWN = 80  # characters of a value in a message
-
-
-def parse_json(text: str) -> Any:
-    """Read JSON; whatever is wrong with it is a ValueError, nesting that no reader can follow included."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("its lists and objects are nested too deeply") from None
 
 
 def read_json(path: Path) -> Any:
@@ -41,15 +31,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise DataNotFoundError(f"`{path}` is not there. Take all files of one release.") from error
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"`{path}` cannot be read as JSON: {error}. Copy or export it again.") from error
-
-
-def shown(value: object) -> str:
-    """The first characters of a value for a message; it may be of any size and depth."""
-    try:
-        return str(value)[:_SHOWN]
-    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
-        return f"a {type(value).__name__} that is too large to show"
+        raise InvalidInputError(
+            f"`{path}` cannot be read as JSON: {words_of(error)}. Copy or export it again."
+        ) from error
 
 
 def plain_text(value: object, where: str) -> str:
@@ -63,12 +47,12 @@ def plain_text(value: object, where: str) -> str:
         InvalidInputError: it is no text, or holds half of a surrogate pair.
     """
     if not isinstance(value, str):
-        raise InvalidInputError(f"{where} is text, received {shown(value)}")
+        raise InvalidInputError(f"{where} is text, received {brief(value)}")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise InvalidInputError(
-            f"{where} is text that UTF-8 can hold, received half of a surrogate pair: {shown(ascii(value))}. "
+            f"{where} is text that UTF-8 can hold, received half of a surrogate pair: {brief(value)}. "
             "Write the text anew."
         ) from None
     return value
@@ -89,7 +73,7 @@ def file_name(value: object, where: str) -> str:
     if not name or "\0" in name or longest > MAX_NAME_BYTES or len(name.encode()) > MAX_PATH_BYTES:
         raise InvalidInputError(
             f"{where} is the path of a file, with names of 1 to {MAX_NAME_BYTES} bytes and no NUL; received "
-            f"{shown(ascii(name))} with a name of {longest} bytes"
+            f"{brief(name)} with a name of {longest} bytes"
         )
     return name
 
@@ -103,7 +87,7 @@ def plain_id(value: object, where: str) -> Id:
     if isinstance(value, str):
         return plain_text(value, where)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInputError(f"{where} is text or a number, received {shown(value)}")
+        raise InvalidInputError(f"{where} is text or a number, received {brief(value)}")
     return value
 
 
@@ -114,5 +98,5 @@ def listed(value: object, where: str) -> list[Any]:
         InvalidInputError: it is anything else.
     """
     if not isinstance(value, list | tuple):
-        raise InvalidInputError(f"{where} is a list, received {shown(value)}")
+        raise InvalidInputError(f"{where} is a list, received {brief(value)}")
     return list(value)

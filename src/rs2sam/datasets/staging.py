@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rs2sam.errors import InvalidInputError, RS2SAMError
+from rs2sam.files import check_utf8
 
 
 @contextmanager
@@ -39,9 +40,9 @@ def staged_file(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def check_file_free(out: Path, *, overwrite: bool) -> None:
     """Refuse a file that exists, before hours of work; raises `InvalidInputError`."""
-    if out.is_dir():
+    if _is_there(out) and out.is_dir():
         raise InvalidInputError(f"A file's name is needed; {out} is a folder. Choose another name.")
-    if out.exists() and not overwrite:
+    if _is_there(out) and not overwrite:
         raise InvalidInputError(
             f"Files are not replaced unasked: {out} exists. Add --overwrite or choose another name."
         )
@@ -92,7 +93,7 @@ def _exchange(out: Path, partial: Path) -> None:
 
 def _check_folder_free(out: Path, overwrite: bool, may_replace: Callable[[Path], bool]) -> None:
     """Refuse a folder that may not be replaced."""
-    if not out.exists():
+    if not _is_there(out):
         return
     if not out.is_dir():
         raise InvalidInputError(f"A folder is needed; {out} is a file. Choose another name.")
@@ -108,6 +109,19 @@ def _check_folder_free(out: Path, overwrite: bool, may_replace: Callable[[Path],
         )
 
 
+def _is_there(out: Path) -> bool:
+    """Whether something has this name; a name that nothing can have is refused."""
+    check_utf8("name of a result", str(out))
+    try:
+        out.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _not_writable(out, error) from error
+    return True
+
+
 def _not_writable(out: Path, error: OSError) -> InvalidInputError:
     """What to say when the disk or the permissions do not allow it."""
-    return InvalidInputError(f"{out} cannot be written ({error}). Make room or choose a writable place.")
+    reason = error.strerror or error
+    return InvalidInputError(f"{out} cannot be written ({reason}). Make room or choose a writable place.")

@@ -14,7 +14,7 @@ from rs2sam.datasets.base import Mask, Sample
 from rs2sam.datasets.images import Pixels
 from rs2sam.drawing import mask_at, overlay
 from rs2sam.evaluation.results import SampleResult
-from rs2sam.evaluation.running import asked_sentence, where_there_is_data
+from rs2sam.evaluation.running import answers_to, asked_sentence, where_there_is_data
 from rs2sam.metrics import Protocol
 from rs2sam.segmenter import Segmenter
 
@@ -99,7 +99,7 @@ def draw_picture(
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
     pairs = [(rgb, asked_sentence(sample, protocol))]
-    (answer,) = segmenter.segment_views(pairs, 1, min_presence=segmenter.min_presence)
+    (answer,) = answers_to(segmenter, pairs, 1)
     answer = where_there_is_data((image, sample), answer)
     target, mask = (mask_at(one, size) for one in (sample.target((height, width)), answer.mask))
     strip = Image.new("RGB", (3 * size[0] + 2 * _GAP, size[1]), "white")

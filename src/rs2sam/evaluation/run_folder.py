@@ -22,8 +22,9 @@ import numpy as np
 from PIL import Image
 
 from rs2sam.datasets.base import Mask
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 from rs2sam.evaluation.results import SampleResult
+from rs2sam.fields import parse_json
 from rs2sam.metrics import Protocol
 
 RUN_FILE, SAMPLES_FILE, MASK_FOLDER = "run.json", "samples.jsonl", "masks"
@@ -180,7 +181,7 @@ def read_results(path: Path, *, cut_short: bool = False) -> list[SampleResult]:
     results = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:
-            results.append(SampleResult.from_record(json.loads(line)))
+            results.append(SampleResult.from_record(parse_json(line)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidInputError(
                 f"{path}:{number} is no result of a sample ({error!r}). Evaluate again with --overwrite."
@@ -200,11 +201,13 @@ def read_object(path: Path, origin: str) -> dict[str, Any]:
         InvalidInputError: it is no JSON object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataNotFoundError(f"{path} is not there; {origin}. Check the folder's name.") from error
     except ValueError as error:
-        raise InvalidInputError(f"{path} is no JSON ({error}); {origin}. Evaluate again with --overwrite.") from error
+        raise InvalidInputError(
+            f"{path} is no JSON ({words_of(error)}); {origin}. Evaluate again with --overwrite."
+        ) from error
     if not isinstance(values, dict):
         raise InvalidInputError(f"{path} must hold a JSON object, received {type(values).__name__}; {origin}.")
     return values
@@ -225,8 +228,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidInputError(
-            f"{path} cannot be written ({error.strerror or error}). Make room or choose another folder; an evaluation "
-            "goes on by --resume."
+            f"{path} cannot be written ({error.strerror or words_of(error)}). Make room or choose another folder; an "
+            "evaluation goes on by --resume."
         ) from error
 
 

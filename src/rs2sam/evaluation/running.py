@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -76,12 +77,23 @@ def evaluate_batches(
     for batch in _read_ahead(batches):
         start = time.perf_counter()
         pairs = [(image.rgb, asked_sentence(one, protocol)) for image, one in batch]
-        answers = segmenter.segment_views(pairs, len(batch), size_hw, segmenter.min_presence)
+        answers = answers_to(segmenter, pairs, len(batch), size_hw)
         seconds = (time.perf_counter() - start) / len(batch)
         yield [
             (count_sample(sample, image.size_hw, answer, size_hw, seconds), answer)
             for (image, sample), answer in zip(batch, map(where_there_is_data, batch, answers), strict=True)
         ]
+
+
+def answers_to(
+    segmenter: Segmenter,
+    pairs: Sequence[tuple[NDArray[np.uint8], str]],
+    batch_size: int,
+    size_hw: tuple[int, int] | None = None,
+) -> list[Segmentation]:
+    """What a model says of views; of one that reads noun phrases alone, what is decided among what it finds."""
+    answer = segmenter.decide_views if segmenter.reads_phrases else segmenter.segment_views
+    return answer(pairs, batch_size, size_hw, segmenter.min_presence)
 
 
 def where_there_is_data(asked: tuple[LoadedImage, Sample], answer: Segmentation) -> Segmentation:
@@ -173,5 +185,9 @@ def _read_ahead(batches: Sequence[Sequence[Sample]]) -> Iterator[list[tuple[Load
 
 
 def _read(batch: Sequence[Sample]) -> list[tuple[LoadedImage, Sample]]:
-    """Pixels and decoded masks of a batch."""
-    return [(sample.loaded_image(), sample.loaded()) for sample in batch]
+    """Pixels and decoded masks of a batch; an image that several in a row are about is one array, encoded once."""
+    read: list[tuple[LoadedImage, Sample]] = []
+    for sample, before in zip(batch, [None, *batch], strict=False):
+        is_same = before is not None and isinstance(sample.image, (str, Path)) and sample.image == before.image
+        read.append((read[-1][0] if is_same else sample.loaded_image(), sample.loaded()))
+    return read

@@ -1,6 +1,7 @@
 """`rs2sam export`: a folder that holds all a program needs, checked against the float32 model when it is loaded.
 
-model.onnx + model.safetensors | model.pt2     the computation
+model.onnx + model.safetensors | model.pt2     the computation; of a model that encodes pictures once
+image.onnx + sentence.onnx + model.safetensors
 tokenizer.model, preprocessor_config.json      from sentence and picture to its inputs
 export.json                                    inputs, outputs, shapes, versions, how exact it is
 check.npz                                      a picture, a sentence and the answer of the float32 model
@@ -19,17 +20,22 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+import torch
 
-from rs2sam.backends import Backend, BackendOutput, Precision
-from rs2sam.backends.onnx import OnnxBackend
-from rs2sam.backends.torch import DTYPES, TorchBackend, load_model
+from rs2sam.backends import AnyBackend, BackendOutput, EncodingBackend, Precision, load_backend
+from rs2sam.backends.torch import DTYPES, TorchBackend, load_model, no_progress_bars
+from rs2sam.backends.torch_once import TorchOnceBackend
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.export.exported import INPUT_NAMES, Shapes, difference, output_names
-from rs2sam.export.onnx_export import FREE, export_onnx
+from rs2sam.export.graphs import FREE, stored_tensors
+from rs2sam.export.onnx_export import export_onnx
+from rs2sam.export.onnx_once import check_free, once_outputs
 from rs2sam.export.programs import PROGRAM_FILE, ProgramBackend, ProgramFormat, write_program
+from rs2sam.fields import parse_json
 from rs2sam.models.staged import FLOAT32_PARTS
 from rs2sam.models.weights.hub import resolve_model
-from rs2sam.models.weights.loading import INDEX_FILE, load_weights, weight_files
+from rs2sam.models.weights.kinds import ENCODE_ONCE_MODEL_TYPE, model_type, refuse_concepts
+from rs2sam.models.weights.loading import INDEX_FILE, load_encode_once, load_weights, weight_files
 from rs2sam.processing import Processor
 from rs2sam.versions import versions
 
@@ -103,6 +109,7 @@ def export_model(
             )
         )
     source = resolve_model(model).folder
+    refuse_concepts(source, "exported")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
         draft = Path(name) / "export"
@@ -116,7 +123,7 @@ def export_model(
     return report
 
 
-def load_export(folder: str | Path, check: bool = True) -> Backend:
+def load_export(folder: str | Path, check: bool = True) -> AnyBackend:
     """Load an exported folder, by default checked against the stored answer of the float32 model.
 
     Args:
@@ -129,7 +136,7 @@ def load_export(folder: str | Path, check: bool = True) -> Backend:
     """
     folder = Path(folder)
     try:
-        report: dict[str, Any] = json.loads((folder / EXPORT_FILE).read_text(encoding="utf-8"))
+        report: dict[str, Any] = parse_json((folder / EXPORT_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataNotFoundError(
             f"{folder} is no export: it has no {EXPORT_FILE}. Write it with `rs2sam export`."
@@ -157,33 +164,18 @@ def _write(source: Path, draft: Path, options: ExportOptions, say: Callable[[str
     for name in (CONFIG_FILE, "README.md"):
         if (source / name).is_file():
             shutil.copyfile(source / name, draft / name)
-    reference = TorchBackend(load_model(source), "cpu")
-    config = reference.model.config
-    options.shapes.check(config)
-    outputs = output_names(config)
+    writes = _write_once if model_type(source) == ENCODE_ONCE_MODEL_TYPE else _write_whole
+    say(f"writing it for {options.to}; this takes a minute or more")
+    reference, report = writes(source, draft, options)
     picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     say("computing an answer to compare with")
     answer = _answer(reference, processor, picture)
-    stored: dict[str, Any] = {name: getattr(answer, name) for name in outputs}
+    stored: dict[str, Any] = {name: getattr(answer, name) for name in report["outputs"]}
     np.savez(draft / CHECK_FILE, picture=picture, sentence=np.array(CHECK_SENTENCE), **stored)
-    say(f"writing it for {options.to}; this takes a minute or more")
-    if options.to == "onnx":
-        for file in [*weight_files(source), source / INDEX_FILE]:
-            if file.is_file():
-                shutil.copyfile(file, draft / file.name)
-        export_onnx(draft, options.shapes, options.standard_operators)
-    else:
-        is_half = options.precision != "float32"
-        dtype = DTYPES[options.precision]
-        model = load_weights(source, dtype, options.device, FLOAT32_PARTS if is_half else ())
-        write_program(model, options.to, options.shapes, draft / PROGRAM_FILE)
     report = {
         "format": options.to,
-        "inputs": list(INPUT_NAMES),
-        "outputs": outputs,
+        **report,
         "shapes": asdict(options.shapes),
-        "image_size": config.image_size,
-        "union_image_size": config.union_image_size,
         "precision": options.precision,
         "device": options.device,
         "tolerance": TOLERANCES[options.precision],
@@ -193,15 +185,66 @@ def _write(source: Path, draft: Path, options: ExportOptions, say: Callable[[str
     return report
 
 
-def _open(folder: Path, report: dict[str, Any]) -> Backend:
+def _write_whole(source: Path, draft: Path, options: ExportOptions) -> tuple[AnyBackend, dict[str, Any]]:
+    """The computation of a model whose trunk reads the sentence; its reference and what `export.json` says of it."""
+    reference = TorchBackend(load_model(source), "cpu")
+    config = reference.model.config
+    options.shapes.check(config)
+    if options.to == "onnx":
+        _copy_weights(source, draft)
+        export_onnx(draft, options.shapes, options.standard_operators)
+    else:
+        is_half = options.precision != "float32"
+        dtype = DTYPES[options.precision]
+        model = load_weights(source, dtype, options.device, FLOAT32_PARTS if is_half else ())
+        write_program(model, options.to, options.shapes, draft / PROGRAM_FILE)
+    sides = {"image_size": config.image_size, "union_image_size": config.union_image_size}
+    return reference, {"inputs": list(INPUT_NAMES), "outputs": output_names(config), **sides}
+
+
+def _write_once(source: Path, draft: Path, options: ExportOptions) -> tuple[AnyBackend, dict[str, Any]]:
+    """The graphs of a model that encodes pictures once, and its weights, folded; returns as `_write_whole`."""
+    if options.to != "onnx":
+        raise InvalidInputError(f"A model that encodes pictures once is exported to onnx, received {options.to}.")
+    check_free(options.shapes)
+    model = load_encode_once(source, torch.float32)
+    if model.config.folded:
+        _copy_weights(source, draft)
+    else:
+        model.fold()
+        is_half = any(tensor.dtype == "F16" for tensor in stored_tensors(source))
+        with no_progress_bars():
+            model.to(torch.float16 if is_half else torch.float32).save_pretrained(draft)
+    export_onnx(draft, options.shapes, options.standard_operators)
+    # Of the folded weights as they are stored: folding rounds half-precision ones once more.
+    reference = TorchOnceBackend(load_encode_once(draft, torch.float32), "cpu")
+    inputs = ["pixel_values", "input_ids", "attention_mask"]
+    return reference, {
+        "inputs": inputs,
+        "outputs": once_outputs(model.config),
+        "image_size": model.config.image_size,
+    }
+
+
+def _copy_weights(source: Path, draft: Path) -> None:
+    """The safetensors files of a folder, with their index where there is one."""
+    for file in [*weight_files(source), source / INDEX_FILE]:
+        if file.is_file():
+            shutil.copyfile(file, draft / file.name)
+
+
+def _open(folder: Path, report: dict[str, Any]) -> AnyBackend:
     """The backend of an export."""
     if report["format"] == "onnx":
-        return OnnxBackend.from_folder(folder)
+        return load_backend(folder, "onnx")
     kind, shapes = cast("ProgramFormat", report["format"]), Shapes(**report["shapes"])
     return ProgramBackend.from_file(folder / PROGRAM_FILE, kind, report["outputs"], shapes, report["device"])
 
 
-def _answer(backend: Backend, processor: Processor, picture: Any) -> BackendOutput:
+def _answer(backend: AnyBackend, processor: Processor, picture: Any) -> BackendOutput:
     """What a backend says about a picture and `CHECK_SENTENCE`."""
-    images, text = processor.images(picture), processor.sentences([CHECK_SENTENCE])
+    text = processor.sentences([CHECK_SENTENCE])
+    if isinstance(backend, EncodingBackend):
+        return backend.answer(backend.encode(processor.picture(picture)[None]), text.input_ids, text.attention_mask)
+    images = processor.images(picture)
     return backend.run(images.pixel_values[None], images.union_pixel_values[None], text.input_ids, text.attention_mask)

@@ -7,6 +7,7 @@
 - The MLP and its adapter are one pair of products: `[W1; A1]`, then `[W2, s A2]`.
 - Attention between cells and a few text tokens multiplies its projections into the text's side, which is small: the
   cells are neither projected nor split into heads.
+- In a model that encodes pictures once, attention of text and union layers is that operator too.
 - A lateral convolution of the neck and the decoder's convolution behind it are one product.
 
 I pictures, B sentences, n cells, L text tokens, d width of a block, h width of a fusion, H heads, e = h / H.
@@ -23,17 +24,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rs2sam.models.attention import CrossAttention
+from rs2sam.models.attention import Attention, CrossAttention
+from rs2sam.models.encode_once.model import EncodeOnceModel
 from rs2sam.models.fusion import BidirectionalFusion, ProductFusion
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.sharing import one_per_sentence
 from rs2sam.models.trunk import Levels, RS2SamBlock, RS2SamNeck, RS2SamTrunk
+from rs2sam.models.weights.classes import AnyModel
 
 _DOMAIN = "com.microsoft"
 
 
 @contextmanager
-def written_for_onnx(model: RS2SamModel) -> Iterator[None]:
+def written_for_onnx(model: AnyModel) -> Iterator[None]:
     """Give a float32 model's parts their forms for ONNX Runtime while the context lasts.
 
     Inside, the model can be exported and not run: the operators of ONNX Runtime compute nothing in torch.
@@ -44,7 +47,11 @@ def written_for_onnx(model: RS2SamModel) -> Iterator[None]:
             changed[module] = partial(_fuse, module)
         elif isinstance(module, ProductFusion):
             changed[module] = partial(_gate, module)
-    if _windows_tile(model):
+    if isinstance(model, EncodeOnceModel):
+        for layer in (*model.text_layers, *model.layers):
+            attention = cast("Attention", layer.attention)
+            changed[attention] = partial(_attend_tokens, attention)
+    elif _windows_tile(model):
         changed[model.trunk] = partial(_run_trunk, model.trunk)
         changed[model.neck] = partial(_run_neck, model)
         # What they do is in the neck's form.
@@ -196,7 +203,7 @@ def _linear(layer: nn.Module, tokens: Tensor) -> Tensor:
     return F.linear(tokens, cast("Tensor", layer.weight), cast("Tensor", layer.bias))
 
 
-def _operator(name: str, inputs: tuple[Tensor, ...], shape: Any, **attributes: Any) -> Tensor:
+def _operator(name: str, inputs: tuple[Tensor | None, ...], shape: Any, **attributes: Any) -> Tensor:
     """An operator of ONNX Runtime on float32; attention's scale is the default, the root of the head's width."""
     return torch.onnx.ops.symbolic(
         f"{_DOMAIN}::{name}", inputs, attributes, dtype=torch.float32, shape=shape, version=1
@@ -240,6 +247,14 @@ def _gate(
     query = tokens if position is None else tokens + position
     attend = _few_attend if position is None and key_mask is None else partial(_attend_to_few, key_mask=key_mask)
     return tokens * attend(fusion.attention, query, source)
+
+
+def _attend_tokens(layer: Attention, query: Tensor, key: Tensor, value: Tensor, key_mask: Tensor | None) -> Tensor:
+    """`Attention.forward` on (B, Q, C), (B, K, C), (B, K, C) and an additive mask (B, 1, 1, K)."""
+    inputs: tuple[Tensor | None, ...] = (query, key, value)
+    if key_mask is not None:
+        inputs = (*inputs, None, (key_mask[:, 0, 0] == 0).to(torch.int32))
+    return _operator("MultiHeadAttention", inputs, query.shape, num_heads=layer.heads)
 
 
 def _attend_to_few(layer: CrossAttention, query: Tensor, source: Tensor, key_mask: Tensor | None) -> Tensor:

@@ -137,7 +137,11 @@ def choose(
 
 
 def remarks(
-    scoped: ScopedSentence, to_map: ToMap | None, num_landmarks: int, num_chosen: int | None = None
+    scoped: ScopedSentence,
+    to_map: ToMap | None,
+    num_landmarks: int,
+    num_chosen: int | None = None,
+    num_found: int = 0,
 ) -> list[str]:
     """What a user should know about how a sentence was decided.
 
@@ -146,6 +150,7 @@ def remarks(
         to_map: as in `choose`.
         num_landmarks: regions found for `scoped.landmark`.
         num_chosen: regions that `choose` gave; None: unknown.
+        num_found: regions that it chose among.
 
     Returns:
         Sentences; none where there is nothing to say.
@@ -160,6 +165,9 @@ def remarks(
             f"The sentence names one, and {num_chosen:,} regions fit it: all of them are in the result. Say which is "
             'meant, as in "the largest" or "the leftmost".'
         )
+    if num_chosen == 0 and num_found:
+        regions = "1 region was" if num_found == 1 else f"{num_found:,} regions were"
+        said.append(f'{regions} found for "{scoped.local}", and what the rest of the sentence says fits none of them.')
     return said
 
 

@@ -197,6 +197,11 @@ class ScopedSentence:
         return next((anchor.sentence for anchor in anchors if anchor.sentence is not None), None)
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """What a model is asked: `local`, and the other object of a relation where there is one."""
+        return (self.local,) if self.landmark is None else (self.local, self.landmark)
+
+    @property
     def by_compass(self) -> bool:
         """Whether a point of the compass is named, so that it matters where north is."""
         return any(not isinstance(claim, Count) and claim.by_compass for claim in self.claims)

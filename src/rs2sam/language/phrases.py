@@ -31,22 +31,27 @@ def _compiled(*patterns: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], 
 
 # Words that only lead to a phrase and go with it.
 GLUE = (
-    r"(?:[\s,]+(?:and|also|both|that|which|is|are|that['’]s|which['’]s|it['’]s|located|situated|positioned|found|placed"
-    r"|set|lying|lies|sits|sitting|standing|stands|seen|visible|parked|specifically|just|slightly|directly|the\s+one"
-    r"|being|one|over|tucked|runs?(?=\s+along)|running(?=\s+along)|up(?=\s+(?:in|at|on))|down(?=\s+(?:in|at|on))))*"
+    r"(?:[\s,]+(?:and|also|both|that|which|is|are|that['’]s|which['’]s|it['’]s|(?:(?:to|can|could)\s+be\s+)?(?:found|seen)"
+    r"|(?:you|we|i)\s+(?:can\s+)?(?:see|find)|located|situated|positioned|placed|set|lying|lies?|sits?|sitting|standing|stands?|appears?"
+    r"|appearing|visible|parked|specifically|just|slightly|directly|immediately|straight|exactly|somewhere|mostly|roughly|well|way"
+    r"|the\s+ones?|all|those|there|comes?|coming|being|one|over|tucked|runs?(?=\s+along)|running(?=\s+along)|up(?=\s+(?:in|at|on))|down(?=\s+(?:in|at|on))))*"
 )
 _LEAD = rf"{GLUE}(?:^|[\s,]+)"
-_OF_THE = rf"(?:\s+(?:of|in|within)\s+{IMAGE})?"
+_OF_THE = rf"(?:\s+(?:of|in|within|on)\s+{IMAGE})?"
 _SIZE = rf"(?:(?P<ordinal>{ORDINAL})[-\s]+)?(?P<size>{SIZE}|{COMPARATIVE})"
+_GROUND = r"(?:amount\s+of\s+)?(?:room|ground|space|area|land|surface|pixels)"
 _EXTREME = rf"(?P<extreme>{EXTREME}|{HEIGHT})"
-_THAN_OTHERS = r"than\s+(?:(?:any|all)(?:\s+(?:of\s+)?the)?\s+others?|the\s+(?:others?|rest)|any\s+other)"
-_TO_THE = r"(?:away\s+)?(?:(?:to|towards?|from|at|in|on)\s+)?(?:the\s+)?"
+_THAN_OTHERS = (
+    r"than\s+(?:(?:any|all|every|each)(?:\s+(?:of\s+)?(?:the|those|these))?\s+others?|the\s+(?:others?|rest)|any\s+other)"
+    r"(?:\s+ones?|\s+(?!in\b|on\b|at\b)(?P<kind>\w+(?:\s+\w+)?))?"
+)
+_TO_THE = r"(?:(?:away|out|over|across|off)\s+)?(?:(?:to|towards?|from|at|in|on)\s+)?(?:the\s+)?"
 _NOT_OF = r"(?!\s+(?:of|from|relative)\b)"
 
 PLACE = re.compile(
     rf"{_LEAD}(?:(?:right\s+|close\s+)?(?:in|at|on|to|near|along|towards?|around|within|inside|from|by|of|occupying|into"
-    r"|(?:that\s+)?fills?|bordering)\s+)"
-    rf"(?:(?:the|its|a)\s+)?(?:{IMAGE}['’]s\s+)?(?:very\s+)?(?P<cell>{CELL}(?:\s+{DIRECTION})?)"
+    rf"|(?:that\s+)?fills?|bordering|hugging|(?:next\s+to|touching|against|adjacent\s+to|beside)(?=\s+(?:the\s+)?{CELL}\s+(?:edge|border"
+    rf"|margin|boundary)\b))\s+)(?:(?:the|a)\s+)?(?:{IMAGE}(?:['’]s)?\s+)?(?:very\s+)?(?P<cell>{CELL}(?:\s+{DIRECTION})?)"
     rf"(?:[-\s]+{PART})?(?:\s+{PART})?{_OF_THE}{END}{_NOT_OF}",
     re.IGNORECASE,
 )
@@ -54,38 +59,38 @@ PLACE = re.compile(
 
 HEAD_PHRASES = _compiled(
     (rf"\b(?P<ordinal>{ORDINAL})[-\s]+(?=\w)", "ordinal"),
-    (rf"\b(?P<size>{SIZE}|{COMPARATIVE})\b(?:\s+visible\b)?(?=\W+\w)", "size"),
+    (rf"\b(?P<size>{SIZE}|{COMPARATIVE})\b(?:[-\s]+(?:sized?|area)\b|\s+visible\b)?(?=\W+\w)", "size"),
     (rf"\b{_EXTREME}\b(?:\s+visible\b)?(?=\W+\w)", "extreme"),
     (r"\b(?P<cell>centrally)[-\s]+(?:located|placed|situated)\b(?=\W+\w)", "cell"),
-    (rf"\b(?P<cell>{CELL})\b(?=\W+\w)", "cell"),
+    (rf"\b(?P<cell>{CELL})\b(?:[-\s]+(?:side|half|corner|part|edge|quadrant|third|section)\b)?(?=\W+\w)", "cell"),
     (rf"(?P<before>^(?:(?:all|the|those|these)\s+)*|{HOLE}\s*)(?P<number>{NUMBER}|both)\b(?=\s+[\w{HOLE}])", "number"),
 )
 """What may stand before the noun."""
 
 REST_PHRASES = _compiled(
     (
-        rf"{_LEAD}(?:the\s+)?(?:(?P<ordinal>{ORDINAL})\s+(?:one\s+)?)?(?:counting\s+)?from\s+(?:the\s+)?(?P<cell>{DIRECTION})"
+        rf"{_LEAD}(?:the\s+)?(?:(?P<ordinal>{ORDINAL})\s+(?:one\s+)?)?from\s+(?:the\s+)?(?P<cell>{DIRECTION})"
         rf"(?:\s+{PART})?{_OF_THE}{END}",
         "order",
     ),
     (
-        rf"{_LEAD}(?:on|at|in|to)\s+the\s+(?:very|far|extreme|utmost)\s+(?P<extreme>{CELL})(?:\s+{PART})?{_OF_THE}{END}"
+        rf"{_LEAD}(?:on|at|in|to|towards?)\s+(?:the\s+)?(?:very|far|extreme|utmost|outermost)\s+(?P<extreme>{CELL})(?:\s+{PART})?{_OF_THE}{END}"
         rf"{_NOT_OF}",
         "extreme",
     ),
     (
-        rf"{_LEAD}(?:lies\s+|bordering\s+)?(?:the\s+)?(?:most|farthest|furthest)\s+{_TO_THE}"
+        rf"{_LEAD}(?:lies\s+|bordering\s+)?(?:the\s+)?(?:most|farthest|furthest|outermost|utmost)\s+{_TO_THE}"
         rf"(?P<extreme>(?:{CELL}|up|down))(?:\s+{PART})?{_OF_THE}{END}{_NOT_OF}",
         "extreme",
     ),
     (
-        rf"{_LEAD}(?:the\s+)?(?:closest|nearest)\s+(?:to\s+)?(?:the\s+)?(?P<extreme>{CELL})(?:\s+{PART})?{_OF_THE}{END}"
+        rf"{_LEAD}(?:the\s+)?(?:closest|nearest|most\s+near|most\s+close)\s+(?:to\s+)?(?:the\s+)?(?:{IMAGE}(?:['’]s)?\s+)?(?P<extreme>{CELL})(?:\s+{PART})?{_OF_THE}{END}"
         rf"{_NOT_OF}",
         "extreme",
     ),
     (rf"{_LEAD}bordering\s+(?:the\s+)?(?P<extreme>{DIRECTION})\s+most\s+closely{END}", "extreme"),
     (
-        rf"{_LEAD}(?:(?:at|in|on)\s+)?(?:the\s+)?{_EXTREME}(?:\s+(?:one|up|down|{PART}|point))?{_OF_THE}{END}{_NOT_OF}",
+        rf"{_LEAD}(?:(?:at|in|on)\s+)?(?:the\s+)?{_EXTREME}(?:\s+(?:one|up|down|placed|located|situated|lying|{PART}|point))?{_OF_THE}{END}{_NOT_OF}",
         "extreme",
     ),
     (rf"{_LEAD}(?:further|farther)\s+{_TO_THE}(?P<extreme>(?:{DIRECTION}|up|down))\s+{_THAN_OTHERS}{END}", "extreme"),
@@ -99,20 +104,21 @@ REST_PHRASES = _compiled(
         "extreme",
     ),
     (
-        rf"{_LEAD}(?:with\s+|of\s+)?(?:the\s+)?(?:(?P<ordinal>{ORDINAL})[-\s]+)?(?P<size>{SIZE}|least|most\s+modest)\s+"
-        rf"(?:(?:surface\s+)?area|size|extent|footprint|length|surface){END}",
+        rf"{_LEAD}(?:cover(?:ing|s)?|occup(?:ying|ies|y)|tak(?:ing|es|e)(?:\s+up)?|us(?:ing|es)|fill(?:ing|s)|with|having|has|have)\s+"
+        rf"(?:the\s+)?(?P<size>most|least|{SIZE})\s+{_GROUND}{END}",
+        "size",
+    ),
+    (
+        rf"{_LEAD}(?:(?:with|of|having|has|have|in)\s+)?(?:the\s+)?(?:(?P<ordinal>{ORDINAL})[-\s]+)?(?P<size>{SIZE}|least|most\s+modest"
+        rf"|max(?:imum|imal)?|min(?:imum|imal)?)\s+(?:(?:surface|ground)\s+)?(?:area|size|extent|footprint|length|surface|dimensions?){END}",
         "size",
     ),
     (rf"{_LEAD}{_SIZE}\s+{_THAN_OTHERS}{END}", "size"),
     (rf"{_LEAD}of\s+(?:the\s+)?(?P<size>(?:more|less)\s+size?able)\s+sort{END}", "size"),
+    (rf"{_LEAD}whose\s+(?:surface\s+)?(?:area|size|footprint|extent|length)\s+is\s+(?:the\s+)?{_SIZE}{END}", "size"),
     (
-        rf"{_LEAD}(?:covering|occupying|taking\s+up|with)\s+(?:the\s+)?(?P<size>most|least)\s+(?:room|ground|space|area)"
-        rf"{END}",
-        "size",
-    ),
-    (
-        rf"(?:{GLUE}[\s,]+(?:is|are|that['’]s|the)|,|{HOLE}|\bboth|\band)\s+(?:the\s+)?{_SIZE}(?:\s+ones?|\s+of\s+all"
-        rf"|\s+in\s+(?:size|area))?{END}",
+        rf"(?:{GLUE}[\s,]+(?:is|are|that['’]s|being|the)|,|^(?=\s+{SIZE}\W*$)|{HOLE}|\bboth|\band)\s+(?:the\s+)?{_SIZE}(?:\s+ones?)?(?:\s+of\s+(?:them\s+)?all"
+        rf"|\s+of\s+(?:them|these|those)|\s+in\s+(?:size|area))?{END}",
         "size",
     ),
     (
@@ -135,17 +141,33 @@ _NO_COVER = r"(?!(?:the\s+)?(?:\w+\s+)?(?:bridge|overpass|viaduct|canopy|roof|tr
 RELATIONS: tuple[tuple[re.Pattern[str], Measure | None], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), measure)  # type: ignore[misc]
     for pattern, measure in (
-        (rf"{_LEAD}(?:the\s+)?(?:nearest|closest|least\s+distant)\s+(?:to\s+|from\s+)?{_NO_IMAGE}", "nearest"),
-        (rf"{_LEAD}(?:with|at)\s+(?:the\s+)?(?:smallest|shortest|least)\s+distance\s+(?:to|from)\s+", "nearest"),
-        (rf"{_LEAD}(?:farthest|furthest|most\s+distant|most\s+remote)\s+(?:away\s+)?from\s+{_NO_IMAGE}", "farthest"),
         (
-            rf"{_LEAD}(?:with|at)\s+(?:the\s+)?(?:greatest|largest|longest)\s+(?:distance|remove)\s+(?:to|from)\s+",
+            rf"{_LEAD}(?:the\s+)?(?:nearest|closest|least\s+(?:distant|far)|most\s+(?:near|close))\s+(?:to\s+|from\s+|by\s+)?{_NO_IMAGE}",
+            "nearest",
+        ),
+        (
+            rf"{_LEAD}(?:with|at|having)\s+(?:the\s+)?(?:smallest|shortest|least|minimum|minimal)\s+distance\s+(?:to|from)\s+",
+            "nearest",
+        ),
+        (
+            rf"{_LEAD}(?:farthest|furthest|most\s+(?:distant|remote|far)|least\s+(?:near|close))\s+(?:away\s+|off\s+|apart\s+)?(?:from|to)\s+{_NO_IMAGE}",
             "farthest",
         ),
-        (rf"{_LEAD}(?P<own>having)\s+(?P<landmark>.{{3,40}}?)\s+on\s+its\s+(?P<cell>{DIRECTION})\s+side", None),
-        (rf"{_LEAD}to\s+(?P<landmark>the\s+[\w\s-]{{3,30}}?)['’]s\s+(?P<cell>{DIRECTION})\b", None),
         (
-            rf"{_LEAD}(?:further\s+|farther\s+|higher\s+|lower\s+)?(?P<cell>higher|lower|down|up)(?:\s+(?:up|down))?"
+            rf"{_LEAD}(?:with|at|having)\s+(?:the\s+)?(?:greatest|largest|longest|biggest|maximum|maximal)\s+(?:distance|remove)\s+(?:to|from)\s+",
+            "farthest",
+        ),
+        (
+            rf"{_LEAD}(?P<own>having|has|have)\s+(?P<landmark>.{{3,40}}?)\s+(?:on|to|at)\s+(?:its|their)\s+(?P<cell>{DIRECTION})"
+            rf"(?:\s+(?:side|edge))?{END}",
+            None,
+        ),
+        (
+            rf"{_LEAD}(?:to|on|at)\s+{_NO_IMAGE}(?P<landmark>the\s+[\w\s-]{{3,30}}?)['’]s\s+(?P<cell>{DIRECTION})\b(?:\s+side\b)?{END}",
+            None,
+        ),
+        (
+            rf"{_LEAD}(?:(?:further|farther|more|higher|lower)\s+(?:to\s+the\s+)?)?(?P<cell>higher|lower|down|up|{DIRECTION})(?:\s+(?:up|down))?"
             rf"(?:\s+(?:in\s+)?{IMAGE})?\s+than\s+",
             None,
         ),

@@ -13,25 +13,23 @@ from dataclasses import replace
 
 from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
-from rs2sam.language.order import usual_order
+from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
+from rs2sam.language.order import after_names, usual_order
 from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
 from rs2sam.language.spelling import put_right
 from rs2sam.language.words import (
-    CELL,
     COMPARATIVE,
-    DIRECTION,
+    DETERMINER,
     EXTREME,
-    FRAME,
+    HEIGHT,
     HOLE,
     LEFT_OVER,
     MASS_NOUNS,
     NUMBER,
     ORDINAL,
-    PART,
     PROTECTED,
     SIZE,
     STOP,
-    TAIL,
     UNREADABLE,
     cell_of,
     is_plural,
@@ -42,44 +40,24 @@ from rs2sam.language.words import (
 
 _FLAGS = re.IGNORECASE
 _MAX_LANDMARK_WORDS = 7
-_MAX_WORDS, _MAX_LETTERS = 64, 640  # of a sentence that is read; longer ones are no phrase, and cost time
 _ALONE = frozenset({"only", "lone", "single", "solitary", "sole"})
 _EACH = frozenset({"every", "each", "every single", "each and every"})
+_NO_NOUN = re.compile(r"(?:far|well|way|mostly|slightly|almost|nearly|just|very|quite|seen|all|\w+['’]s)$", _FLAGS)
+_TORN = re.compile(
+    r"^(?:the|an?|it|them)\b|\b(?:else|far|extreme|very)$", _FLAGS
+)  # what is left of a phrase that was read in part
 _OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 _PLURAL_VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
 _HEADWORDS = r"\b(?:building|tower|house|tree|roof|mountain|hill|chimney|structure|skyscraper)s?\b"
 
 _AGREEING = re.compile(r"\b(that|which)\s+(\w*[^s\W]s)\b", _FLAGS)
-_DETERMINER = re.compile(
-    r"^(?:(?:all\s+of|each\s+and\s+every|every\s+single|(?:the\s+)?whole\s+set\s+of|which|what|all|every|each|any|some|the"
-    r"|an?|that|those|this|these)\b\s*)+",
-    _FLAGS,
-)
 # "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
 _OF_THEM = re.compile(
-    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:of|among)\s+"
-    rf"(?:all\s+(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+)(?:{NUMBER}\s+)?",
+    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
+    rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
     _FLAGS,
 )
-_REWORDED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, _FLAGS), replacement)
-    for pattern, replacement in (
-        # "on the far right side of the center right area"
-        (
-            rf"\b({PART}|{DIRECTION})\s+of\s+(the\s+(?:{CELL}[-\s]+{PART}|cent(?:er|re)|middle)\b)(?!\s+of\b)",
-            r"\1 in \2",
-        ),
-        (rf"^(all\s+{NUMBER}|both)\s+of\s+(?:these|those|the|them)\b", r"\1"),
-        # "storage tank, upper right corner"
-        (rf",\s*(?:the\s+)?({CELL}(?:[-\s]+{PART})?)$", r" in the \1"),
-        # "the nearest ship to the bridge"
-        (
-            rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?)(nearest|closest|farthest|furthest)\s+"
-            rf"((?!(?:to|from|{DIRECTION})\b)[\w\s-]+?)\s+(to|from)\s+",
-            r"\1\3 \2 \4 ",
-        ),
-    )
-)
+_ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
 _OTHERS = re.compile(
     r"^(?:(?P<any>another|an?\s+(?:other|different|similar|second|smaller|larger|bigger|like)\b)|(?:(?:the|its|their)\s+)?"
     r"(?:other|fellow|twin|neighbou?r|counterpart|sibling)s?\b)",
@@ -88,7 +66,7 @@ _OTHERS = re.compile(
 # Whoever asks, and what a clause says, lie at no place in the picture that could be looked for.
 _NO_LANDMARK = re.compile(
     r"^(?:(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
-    r"|anything|nothing|each\s+other|one\s+another)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
+    r"|anything|nothing|each\s+other|one\s+another|to|from|by|of)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
     _FLAGS,
 )
 _LANDMARK_END = re.compile(
@@ -105,11 +83,11 @@ def read_sentence(sentence: str) -> ScopedSentence:
         sentence: an English referring expression.
 
     Returns:
-        The reading. Without claims, where it has none or where it cannot be read to its last word, `local` is the
-        sentence itself.
+        The reading. Where it has no claims, `local` is the sentence without its frame ("the pools" of "please find the
+        pools in this image"); where it cannot be read to its last word, the sentence itself.
     """
     a_text("sentence", sentence)
-    if len(sentence) > _MAX_LETTERS or len(sentence.split()) > _MAX_WORDS or HOLE in sentence:
+    if len(sentence) > MAX_LETTERS or len(sentence.split()) > MAX_WORDS or HOLE in sentence:
         return ScopedSentence(sentence, sentence)
     try:
         reader = _Reader(sentence, with_relations=True)
@@ -118,8 +96,16 @@ def read_sentence(sentence: str) -> ScopedSentence:
     return (
         ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
         if reader.claims
-        else ScopedSentence(sentence, sentence)
+        else ScopedSentence(sentence, _bare(sentence))
     )
+
+
+def _bare(sentence: str) -> str:
+    """A sentence without its frame; the sentence itself where it has none, or is nothing else."""
+    words = " ".join(sentence.split())
+    bare = unframed(words).strip(" ,")
+    names_something = DETERMINER.sub("", f"{bare} ").strip()
+    return bare if bare != words and names_something else sentence
 
 
 class _UnreadableError(Exception):
@@ -140,14 +126,13 @@ class _Reader:
         self._ordinal: int | None = None
         self._kept: list[str] = []
         sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
-        text = PROTECTED.sub(self._keep, usual_order(_unframed(sentence)))
+        text = PROTECTED.sub(self._keep, usual_order(unframed(sentence)))
         if UNREADABLE.search(text):
             raise _UnreadableError
-        for pattern, replacement in _REWORDED:
-            text = pattern.sub(replacement, text)
-        is_one_of_them = bool(_OF_THEM.match(text))
+        text = after_names(text)
+        is_one_of_them = bool(_OF_THEM.match(text) or _ONE.search(text))
         text = self._without_front(_OF_THEM.sub(r"\1", text))
-        determiner = _DETERMINER.match(text)
+        determiner = DETERMINER.match(text)
         stop = STOP.search(text, determiner.end() if determiner else 0)
         self._head, self._rest = (text, "") if stop is None else (text[: stop.start()], text[stop.start() :])
         self._is_plural = is_plural(self._head) and not is_one_of_them
@@ -170,7 +155,7 @@ class _Reader:
         if front is None:
             return text
         self._claims.append(_place(front))
-        return text[front.end() - 1 :]
+        return unframed(text[front.end() - 1 :])
 
     def _read_head(self) -> None:
         """Read the words before the noun."""
@@ -207,23 +192,35 @@ class _Reader:
             self._read_ordinal(match)
         if re.match(COMPARATIVE, word) and self._is_plural:
             raise _UnreadableError
-        is_least = re.match(r"small|tin|litt|least|less|most modest|short", word) is not None
-        if word.startswith(("long", "short")) or re.search(r"\blength$", match[0], _FLAGS):
+        if kind := match.groupdict().get("kind"):
+            self._check_is_kind(kind)
+        is_least = (
+            re.match(r"small|tin|litt|least|less|min|teen|pun|most (?:modest|tiny|small|little|minute)|short", word)
+            is not None
+        )
+        if word.startswith("short") and re.search(_HEADWORDS, self._head, _FLAGS):
+            raise _UnreadableError  # that is a height above the ground
+        if word.startswith(("long", "length", "short")) or re.search(r"\blength$", match[0], _FLAGS):
             self._rank("shortest" if is_least else "longest")
         else:
             self._rank("smallest" if is_least else "largest")
 
+    def _check_is_kind(self, words: str) -> None:
+        """Raise where "larger than all other ..." compares with something else."""
+        own, other = self._head.split()[-1:], words.split()[-1:]
+        if not own or plural_of(own[0]).lower() != plural_of(other[0]).lower():
+            raise _UnreadableError
+
     def _read_extreme(self, match: re.Match[str]) -> None:
         """Leftmost, farthest up, closest to the top."""
         word = match["extreme"].lower()
-        if word in ("highest", "lowest") and re.search(_HEADWORDS, self._head, _FLAGS):
+        if word.startswith(("highest", "lowest")) and re.search(_HEADWORDS, self._head, _FLAGS):
             raise _UnreadableError  # that is a height above the ground
-        self._rank("toward", _cell(re.sub(r"\b(?:most|far|extreme|very)\b", "", match["extreme"])))
+        self._rank("toward", _cell(re.sub(r"\b(?:most|far|extreme|very|utmost|outermost)\b", "", match["extreme"])))
 
     def _read_cell(self, match: re.Match[str]) -> None:
         """A place before the noun: "the upper left tank"."""
-        cell, by_compass = _cell(match["cell"])
-        self._claims.append(Place(cell, by_compass=by_compass))
+        self._claims.append(_place(match))
 
     def _read_number(self, match: re.Match[str]) -> None:
         """How many: "the three", "both"."""
@@ -288,16 +285,16 @@ class _Reader:
         others = _OTHERS.match(text)
         if others is not None:
             return Anchor(None, is_any=others["any"] is not None)
-        words = _DETERMINER.sub("", text).split()
-        if not words or len(words) >= _MAX_LANDMARK_WORDS or _NO_LANDMARK.match(text):
+        words = DETERMINER.sub("", text).split()
+        if not words or len(words) >= _MAX_LANDMARK_WORDS or _NO_LANDMARK.match(text) or words[-1] in ("one", "ones"):
             raise _UnreadableError
-        own, other = _DETERMINER.sub("", self._head).lower().split()[-2:], [word.lower() for word in words[-2:]]
+        own, other = DETERMINER.sub("", self._head).lower().split()[-2:], [word.lower() for word in words[-2:]]
         shared = min(len(own), len(other))
         is_of_kind = shared and [*own[-shared:-1], plural_of(own[-1])] == [*other[-shared:-1], plural_of(other[-1])]
         if is_of_kind and len(words) == shared:
             return Anchor(None, is_any=True)
         reader = _Reader(text, with_relations=False)
-        if is_of_kind and _DETERMINER.sub("", reader.local).lower().split() == [*own[:-1], plural_of(own[-1])]:
+        if is_of_kind and DETERMINER.sub("", reader.local).lower().split() == [*own[:-1], plural_of(own[-1])]:
             # "left of the largest tank": one of the tanks themselves; "of the two tanks": the other of them.
             claims = tuple(claim for claim in reader.claims if not isinstance(claim, Count))
             return Anchor(None, claims, is_any=not claims)
@@ -320,7 +317,7 @@ class _Reader:
 
     def _means_one(self) -> bool:
         """Whether the sentence names a single thing at a place, which more than one found there may fit."""
-        determiner = _DETERMINER.match(self._head)
+        determiner = DETERMINER.match(self._head)
         is_several = determiner is not None and re.search(r"\b(?:all|every|each|any|some)\b", determiner[0], _FLAGS)
         words = self._head.lower().split()
         is_countable = bool(words) and words[-1] not in MASS_NOUNS
@@ -329,11 +326,17 @@ class _Reader:
 
     def _localised(self) -> str:
         """Put together what remains, for several objects unless it says "every"; raise where a claim may be in it."""
-        determiner = _DETERMINER.match(self._head)
+        determiner = DETERMINER.match(self._head)
         first = determiner[0].strip().lower() if determiner else "the"
         words = [w for w in self._head[determiner.end() if determiner else 0 :].split() if w.lower() not in _ALONE]
         rest = self._rest.strip(" ,")
-        if not words or words[-1].lower() in ("one", "ones") or LEFT_OVER.search(" ".join([*words, rest])):
+        if (
+            not words
+            or words[-1].lower() in ("one", "ones")
+            or LEFT_OVER.search(" ".join([*words, rest]))
+            or _NO_NOUN.match(words[-1])
+            or _TORN.search(rest)
+        ):
             raise _UnreadableError
         if first not in _EACH:
             first = first if first.startswith(("all", "any", "the whole", "whole")) else "the"
@@ -350,14 +353,6 @@ class _Reader:
             return self._kept[number] if number < len(self._kept) else match[0]
 
         return re.sub(r"(?:at )?kept(\d+)k", kept, text)
-
-
-def _unframed(text: str) -> str:
-    """Without "please find ...", "... in this image", "?"."""
-    before = None
-    while before != text:
-        before, text = text, FRAME.sub("", text, count=1)
-    return TAIL.sub("", text)
 
 
 def _close_holes(text: str) -> str:

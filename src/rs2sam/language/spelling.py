@@ -15,7 +15,8 @@ _WORDS = frozenset(
         "largest biggest greatest smallest tiniest longest shortest nearest closest farthest furthest"
         " leftmost rightmost topmost bottommost uppermost lowermost northernmost southernmost easternmost westernmost"
         " northern southern eastern western northeast northwest southeast southwest northeastern northwestern"
-        " southeastern southwestern upper bottom middle corner second fourth larger bigger smaller",
+        " southeastern southwestern upper bottom middle corner second fourth larger bigger smaller highest lowest"
+        " upmost third center centre central image picture visible",
     )
 )
 """Words that the reader knows and that few others resemble; "lower", "left" and "right" are near too many."""
@@ -24,10 +25,14 @@ _OTHER_WORDS = frozenset(
     re.findall(
         r"\w+",
         "large lager larder larges largess bagger bugger closes closet neatest upped uppers bottoms middles middled"
-        " meddle muddle corners corned cornet corer coroner seconds forth fourths easter westerns",
+        " meddle muddle corners corned cornet corer coroner seconds forth fourths easter westerns thirds centers"
+        " centres centred canter images imaged imager pictures pictured utmost lowes",
     )
 )
 """Words of their own that are as near as a misspelling."""
+
+_COMMON = {"teh": "the", "hte": "the", "rigth": "right", "rihgt": "right", "letf": "left", "lfet": "left"}
+"""Swaps in words too short, or too near others, for the rule."""
 
 _LETTERS = string.ascii_lowercase
 
@@ -41,8 +46,8 @@ def put_right(text: str) -> str:
     Returns:
         The sentence; other words, blanks and marks stay as they are.
     """
-    near = _nearest()
-    return re.sub(r"[A-Za-z]{4,}", lambda match: near.get(match[0].lower(), match[0]), text)
+    near = _nearest() | _COMMON
+    return re.sub(r"[A-Za-z]{3,}", lambda match: near.get(match[0].lower(), match[0]), text)
 
 
 def _misspelled(word: str) -> set[str]:

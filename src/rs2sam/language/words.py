@@ -16,23 +16,23 @@ _FLAGS = re.IGNORECASE
 HOLE = "\0"  # where a phrase was read and taken out
 
 DIRECTION = (
-    r"(?:(?:north|south)[-\s]?(?:east|west)(?:ern|erly)?|(?:north|south|east|west)(?:ern|erly)?|(?-i:NE|NW|SE|SW)"
-    r"|upper|lower|top|bottom|(?:left|right)(?:[-\s]hand)?|cent(?:er|re|ral)|middle|mid)"
+    r"(?:(?:north|south)[-\s]?(?:east|west)(?:ern|erly)?|(?:north|south|east|west)(?:ern|erly|wards?)?|(?-i:NE|NW|SE|SW)"
+    r"|upper|lower|top|bottom|(?:left|right)(?:[-\s]?hand)?|cent(?:er|re|ral)|middle|mid)"
 )
 CELL = rf"{DIRECTION}(?:[-\s]+(?:and[-\s]+)?(?:the[-\s]+)?{DIRECTION})?"
 IMAGE = (
-    r"(?:(?:the|this|that)\s+)?(?:(?:whole|entire|full|aerial|satellite|current)\s+)?(?:image|picture|photo|photograph"
-    r"|scene|frame|map|view|raster|area|tile)\b(?!\s+of\b)"
+    r"(?:(?:the|this|that|my|your)\s+)?(?:(?:whole|entire|full|aerial|satellite|current|given|air|drone|google|overhead)\s+){0,2}"
+    r"(?:image|picture|photo|photograph|scene|frame|map|view|raster|area|tile|shot|orthophoto|imagery|pic|screenshot)\b(?!\s+of\b)"
 )
 PART = (
     r"(?:side|part|portion|section|corner|area|region|zone|quadrant|quarter|half|third|edge|margin|border|end|place"
-    r"|position)s?"
+    r"|position|sector|segment|strip|bit|boundary|fringe|rim|corner\s+area)s?"
 )
 # What may follow a finished phrase; anything else ("the left *bank*") makes the direction a part of a name.
 END = (
     r"(?=\s*(?:$|[,.;:?!\0]|['’]s\b)|\s+(?:and|that|which|who|with|in|on|at|near|next|close|closest|nearest|beside|by"
     r"|located|situated|positioned|found|placed|is|are|to|towards?|within|furthest|farthest|having|sitting|lying|under"
-    r"|underneath|below|beneath|above|from|but|whose|painted|looking|of)\b)"
+    r"|underneath|below|beneath|above|from|but|whose|painted|looking|of|among|for|as|than|standing|seen)\b)"
 )
 NUMBERS: dict[str, int] = {
     word: number
@@ -44,16 +44,23 @@ NUMBERS: dict[str, int] = {
 NUMBER = rf"(?:{'|'.join(NUMBERS)}|[2-9]|[1-9]\d)"
 ORDINAL = rf"(?:{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-9]th|10th)"
 
-_LARGEST = r"largest|biggest|greatest|hugest|most\s+(?:expansive|extensive|size?able|spacious)"
-_SMALLEST = r"smallest|tiniest|littlest|least\s+(?:extensive|size?able)"
-SIZE = rf"(?:{_LARGEST}|{_SMALLEST}|longest|shortest)"
-COMPARATIVE = r"(?:larger|bigger|smaller|(?:more|less)\s+size?able)"
+_LARGEST = (
+    r"largest|biggest|greatest|hugest|bulkiest|heftiest|max(?:imum|imal)?[-\s]+sized?"
+    r"|most\s+(?:expansive|extensive|size?able|spacious|large|big|huge|massive)"
+)
+_SMALLEST = (
+    r"smallest|tiniest|littlest|minutest|teeniest|puniest|least\s+(?:extensive|size?able|large|big)"
+    r"|most\s+(?:tiny|small|little|minute)|min(?:imum|imal)?[-\s]+sized?"
+)
+SIZE = rf"(?:{_LARGEST}|{_SMALLEST}|longest|lengthiest|shortest)"
+COMPARATIVE = r"(?:larger|bigger|smaller|longer|shorter|(?:more|less)\s+size?able)"
 EXTREME = (
     r"(?:(?:(?:north|south)[-\s]?(?:east|west)|north|south|east|west)(?:ern)?[-\s]?most"
-    r"|(?:left|right|top|bottom|upper|lower)[-\s]?most|(?:most|very)\s+(?:north|south|east|west)\w*"
-    rf"|(?:far|extreme|farthest|furthest)[-\s](?!away|from){DIRECTION}(?:[-\s]{DIRECTION})?)"
+    r"|(?:left|right|top|bottom|upper|lower|up|down|under)[-\s]?most|very\s+(?:north|south|east|west)\w*"
+    r"|most\s+(?:(?:north|south|east|west)\w*|(?:left|right)(?:[-\s]?hand)?|top|bottom|upper|lower|central)"
+    rf"|(?:far|extreme|farthest|furthest|utmost|outermost)[-\s](?!away|from){DIRECTION}(?:[-\s]{DIRECTION})?)"
 )
-HEIGHT = r"(?:highest|lowest)"
+HEIGHT = r"(?:highest|lowest)(?:[-\s](?:up|lying|placed|positioned))?"
 
 _STEMS = {
     "upper": "up",
@@ -135,21 +142,23 @@ PROTECTED = re.compile(
     rf"\b(?:left|right|upper|lower|top|bottom|central|middle|center|centre)[-\s]{_ALONE}\b(?!\s+of\s+{IMAGE})"
     r"|\bright[-\s](?:angled?|of[-\s]way|next|beside|behind|by|near)\b|\bleft\s+(?:behind|open|empty|fallow|over)\b"
     r"|\b(?:north|south)[-–/\s](?:to[-\s])?(?:south|north)\b|\b(?:east|west)[-–/\s](?:to[-\s])?(?:west|east)\b"
-    r"|\b(?:facing|pointing|heading|headed|oriented|moving)(?:\s+(?:to|towards?))?(?:\s+the)?\s+"
+    r"|\b(?:facing|point(?:s|ing|ed)?|head(?:s|ing|ed)?|oriented|moving|lead(?:s|ing)?|turn(?:s|ed|ing)?|bend(?:s|ing)?|curv(?:es?|ing)|going"
+    r"|goes)(?:\s+(?:to|towards?))?(?:\s+the)?\s+"
     rf"{DIRECTION}(?:wards?|bound)?\b|\b(?:north|south|east|west)bound\b"
     r"|\b(?:north|south|east|west)(?:ern)?\s+(?:bank|wing|lane|pole|sea|shoulder)s?\b"
     r"|(?-i:\b(?:North|South|East|West)(?:ern)? (?=[A-Z][a-z]))"
     r"|\b(?:shopping|sports?|city|town|village|visitors?|recreation|data|community|medical|logistics|convention)"
-    r"[-\s]cent(?:er|re)s?\b|\bcent(?:er|re)[-\s]pivots?\b|\bon\s+top\s+of\b"
-    rf"|\b{_OTHERS_PART}|\b(?:{NUMBER})[-\s](?:lane|stor(?:e?y|ied)|engined?|sided|way|wheel|part|bay|track)\w*\b",
+    r"[-\s]cent(?:er|re)s?\b|\bcent(?:er|re)[-\s]pivots?\b|\bon\s+top\s+of\b(?!\s+(?:the|this)\s+(?:image|picture|photo|scene|map|frame))"
+    rf"|\b(?:mid|middle)[-\s]?siz\w+\b|\b{_OTHERS_PART}|\b(?:{NUMBER})[-\s](?:lane|stor(?:e?y|ied)|engined?|sided|way|wheel|part|bay|track)\w*\b",
     _FLAGS,
 )
 # Sentences whose logic is beyond claims that all hold together.
 UNREADABLE = re.compile(
-    r"\b(?:not|no|never|except|excluding|without|besides|but|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor"
-    r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|most\s+of|any\s+two|pair\s+of|groups?\s+of\s+(?!"
+    r"\b(?:not|no|never|except|excluding|(?:apart|aside)\s+from|other\s+than|save\s+for|leaving\s+out|without|besides|but|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor|how\s+many"
+    r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|(?<!-)(?<!left\s)(?<!right\s)(?<!top\s)(?<!bottom\s)most\s+of|any\s+two|(?:pair|couple|numbers?)\s+of|groups?\s+of\s+(?!"
     rf"{NUMBER}\b)|clusters?|rows?|columns?|fleet|set\s+of|bunch|line\s+of|last|penultimate|respectively|while|if"
-    rf"|whose\s+\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE})|(?:ranked|sorted|ordered)\b"
+    rf"|whose\s+(?!(?:surface\s+)?(?:area|size|footprint|extent|length)\b)\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE})|(?:ranked|sorted|ordered)\b"
+    rf"|(?:{SIZE}|{EXTREME}|{COMPARATIVE})(?:\s+ones?)?\s+of\s+(?:the|these|those)\s+(?:{NUMBER}\s+)?(?:{SIZE}|{EXTREME})"
     r"|(?:by|in\s+terms\s+of)\s+(?:size|area|length|width|height|distance|number|count))\b"
     r"|[<>=≤≥≈%]|\b\d+(?:[.,]\d+)?\s*(?:m2|m²|sq\w*|square|ha|hectares?|acres?|km2?|km²|px|pixels?|m|met(?:er|re)s?|feet|ft)\b",
     _FLAGS,
@@ -158,37 +167,30 @@ UNREADABLE = re.compile(
 LEFT_OVER = re.compile(
     rf"\b(?:{DIRECTION}|{SIZE}|{HEIGHT}|{COMPARATIVE}|{NUMBER}|{ORDINAL}|\w+most|most|least|nearest|closest|farthest"
     r"|furthest|farther|further|widest|narrowest|tallest|longer|shorter|wider|taller|than|centrally|others?|another"
-    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own)\b"
+    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own|halfway|slightly|(?:up|down)(?=\s*$)|whose\s+\w+(?=\s*$)|i|we|you|me|us)\b"
+    rf"|^(?:of|in|at(?!\s+kept)|on|for|from|by|to)\b|(?:^|\s)-|\bof\s+them$"
     rf"|\band\s+(?:the|an?|all|every|those)\b|\b(?:edge|border|margin)s?\s*(?:of\s+{IMAGE})?$",
     _FLAGS,
 )
 
-# Ways to ask, before and after what is asked for.
-FRAME = re.compile(
-    r"^\s*(?:(?:please|kindly)\b[\s,]*|(?:could|can|would)\s+you\s+|(?:segment|find(?:\s+me)?|show(?:\s+me)?|highlight|outline|mark"
-    r"|select(?:\s+only)?|(?:only|just)(?=\s+(?:the|those|these|all)\s)|locate|extract|delineate|detect|identify|pick\s+out|point\s+(?:out|to)|map|get(?:\s+me)?|return|mask|look\s+for"
-    r"|search\s+for|draw(?:\s+the\s+(?:shape|outline)\s+of)?|give\s+me|return\s+the\s+pixels\s+of|(?:the|a)\s+mask\s+of|i\s+need|i\s+want"
-    r"|i(?:['’]m|\s+am)\s+looking\s+for|(?:where|what|which)\s+(?:is|are)|there\s+(?:is|are)"
-    r"|which\s+pixels\s+belong\s+to)\s+(?=\w)|in\s+this\s+(?:view|image|scene|picture)\s*,\s*)",
-    _FLAGS,
-)
-TAIL = re.compile(
-    r"(?:[\s,]*\b(?:please|and\s+nothing\s+else|masked|(?:in|on|of|within|from)\s+(?:the|this)\s+(?:\w+\s+)?(?:image"
-    r"|picture|photo|photograph|scene|map|view|frame)|(?:that\s+(?:is|are)\s+)?visible(?:\s+here)?|to\s+be\s+seen"
-    r"|that\s+can\s+be\s+seen|in\s+view|of\s+all|(?:seen|viewed)\s+from\s+above)\b)*[\s.?!,]*$",
+DETERMINER = re.compile(
+    r"^(?:(?:(?:all|each|any)\s+of|all\s+kinds?\s+of|each\s+and\s+every|every\s+single|(?:the\s+)?whole\s+set\s+of|whichever|which|what|all|every|each|any|some|the"
+    r"|an?|that|those|this|these)\b\s*)+",
     _FLAGS,
 )
 
 # Where the words before the noun and the noun end, and what follows begins.
 STOP = re.compile(
-    r"[\s,]+(?:that|which|who|whose|where|with|without|in|on|at|near|next|close|closest|nearest|farthest|furthest|most"
-    r"\s+distant|least\s+distant|of|for|from|to|towards?|by|beside|besides|around|along|alongside|under|underneath|below"
+    r"[\s,]+(?:that|which|who|whose|where|with|without|in|on|at|near|next|close|closest|nearest|farthest|furthest"
+    r"|(?:most|least)\s+(?:distant|far|near|close|remote)|of|for|from|to|towards?|by|beside|besides|around|along|alongside|under|underneath|below"
     r"|beneath|above|over|inside|within|outside|behind|beyond|across|through|between|against|adjacent|is|are|it['’]s"
     r"|located|situated|positioned|found|placed|set|lying|sitting|standing|facing|having|taking|covering|occupying"
     r"|bordering|neighbou?ring|flanking|surrounded|painted|looking|tucked|halfway|centrally(?!-)|up|down|right\s+"
-    rf"(?:at|of|next)|left\s+of|higher|lower\s+(?:down|in)|further|farther|upper\s+(?={PART}\b)"
-    rf"|(?:north|south)(?:[-\s]?(?:east|west))?\s+of|(?:east|west)\s+of|(?:the|an?)\s+(?:{SIZE}|{HEIGHT}|{EXTREME})"
-    rf"|{ORDINAL}\s+from"
+    rf"(?:at|of|next)|(?:left|right)\s+from|left\s+of|(?:has|have)\s|higher|lower\s+(?:down|in)|(?:{SIZE}|{EXTREME}|{HEIGHT})(?=\W*$)|most\s+(?=(?:to|in|on|at|towards?)\s)|further|farther|more\s+to|upper\s+(?={PART}\b)"
+    rf"|(?:(?:north|south)(?:[-\s]?(?:east|west))?|east|west)(?:wards?)?\s+(?:of|from)|(?:the|an?)\s+(?:{SIZE}|{HEIGHT}|{EXTREME})"
+    rf"|{ORDINAL}\s+(?:in\s+)?from|(?:{COMPARATIVE})\s+than|as|among|the\s+one"
+    rf"|(?:all|both|far|well|way|slightly|just|directly|immediately|roughly|somewhere|mostly|exactly|straight)\s+"
+    rf"(?=(?:to|on|in|at|up|down|over|the\s+way|near|next|beside|above|below|{DIRECTION}\s+(?:of|from))\b)"
     r"|(?!building|crossing|mooring|dwelling|landing|parking|clearing|opening|swimming)\w{3,}(?:ing|ed)"
     r"(?=\s+(?:in|on|at|near|of|along|by|to|towards?|from|with|over|under|above|below|beside|the)\b))\b",
     _FLAGS,

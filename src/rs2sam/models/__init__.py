@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rs2sam.models.configuration import RS2SamConfig
+    from rs2sam.models.encode_once.configuration import EncodeOnceConfig
+    from rs2sam.models.encode_once.model import EncodeOnceModel, EncodeOnceOutput
     from rs2sam.models.processor import RS2SamProcessor
     from rs2sam.models.rs2sam import RS2SamModel, RS2SamOutput
 
-__all__ = ["RS2SamConfig", "RS2SamModel", "RS2SamOutput", "RS2SamProcessor"]
+__all__ = [
+    "EncodeOnceConfig",
+    "EncodeOnceModel",
+    "EncodeOnceOutput",
+    "RS2SamConfig",
+    "RS2SamModel",
+    "RS2SamOutput",
+    "RS2SamProcessor",
+]
 
 _HOME = {
+    "EncodeOnceConfig": "rs2sam.models.encode_once.configuration",
+    "EncodeOnceModel": "rs2sam.models.encode_once.model",
+    "EncodeOnceOutput": "rs2sam.models.encode_once.model",
     "RS2SamConfig": "rs2sam.models.configuration",
     "RS2SamModel": "rs2sam.models.rs2sam",
     "RS2SamOutput": "rs2sam.models.rs2sam",

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention, do_pool, eager_attention_forward
 
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.configuration import SharedSizes
 
 
 def additive_key_mask(padding_mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -40,7 +40,7 @@ class Attention(nn.Module):
 
     is_causal = False  # read by transformers' attention functions
 
-    def __init__(self, config: RS2SamConfig, heads: int) -> None:
+    def __init__(self, config: SharedSizes, heads: int) -> None:
         super().__init__()
         self.config = config
         self.heads = heads
@@ -101,7 +101,7 @@ class CrossAttention(nn.Module):
         heads: number of heads.
     """
 
-    def __init__(self, config: RS2SamConfig, width: int, heads: int) -> None:
+    def __init__(self, config: SharedSizes, width: int, heads: int) -> None:
         super().__init__()
         # One packed matrix, as published checkpoints hold it, so that parameters map one to one.
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))

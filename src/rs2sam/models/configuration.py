@@ -21,9 +21,9 @@ from transformers.models.sam2.configuration_sam2 import (
 )
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.models.field_ranges import check_attention, check_ranges
+from rs2sam.models.field_ranges import check_attention, check_ranges, entries_of_transformers
 
-PresetName = Literal["large", "compact", "tiny"]
+PresetName = Literal["large", "hiera-compact", "tiny"]
 FusionName = Literal["bidirectional", "one-directional", "linear", "none"]
 MaskPromptName = Literal["cls-attention", "plain", "none"]
 
@@ -39,8 +39,8 @@ POSITION_OFFSET = 2
 PRESETS: dict[PresetName, dict[str, Any]] = {
     # The published model. Its heads for presence and score were never trained.
     "large": {"text_pad_id": 3},
-    # Made for two CPU cores; the default model of the package.
-    "compact": {
+    # Made for two CPU cores; what ablations are tried on.
+    "hiera-compact": {
         "image_size": 512,
         "union_image_size": 256,
         "vocab_size": 8192,
@@ -77,7 +77,69 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 }
 
 
-class RS2SamConfig(PreTrainedConfig):
+class SharedSizes:
+    """What the sizes of every model here have: those of text, union layers, fusions, mask prompt and mask decoder.
+
+    Not a configuration itself; `RS2SamConfig` and `EncodeOnceConfig` document and set the fields.
+    """
+
+    image_size: int
+    vocab_size: int
+    max_text_positions: int
+    union_width: int
+    union_heads: int
+    union_ffn_width: int
+    adapter_ratio: float
+    adapter_heads: int
+    adapter_init_std: float
+    text_update_rate: float
+    decoder_width: int
+    decoder_heads: int
+    decoder_mlp_width: int
+    mask_prompt_heads: int
+    mask_prompt_channels: int
+    text_pad_id: int
+    fusion: FusionName
+    initializer_gain: float
+    has_presence: bool
+    has_score: bool
+    _attn_implementation: Any
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Longest sentence in tokens, special tokens included."""
+        return self.max_text_positions - POSITION_OFFSET
+
+    def prompt_config(self) -> Sam2PromptEncoderConfig:
+        """What the SAM 2 mask downscaling and position encoding need to know."""
+        return self._derived(
+            Sam2PromptEncoderConfig,
+            hidden_size=self.decoder_width,
+            image_size=self.image_size,
+            patch_size=DECODER_STRIDE,
+            mask_input_channels=self.mask_prompt_channels,
+        )
+
+    def mask_decoder_config(self) -> Sam2MaskDecoderConfig:
+        """What the SAM 2 mask decoder needs to know; the stability fallback is off, as in the published model."""
+        return self._derived(
+            Sam2MaskDecoderConfig,
+            hidden_size=self.decoder_width,
+            mlp_dim=self.decoder_mlp_width,
+            num_attention_heads=self.decoder_heads,
+            iou_head_hidden_dim=self.decoder_width,
+            dynamic_multimask_via_stability=False,
+        )
+
+    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:
+        """A SAM 2 configuration that uses the same attention implementation as this one."""
+        config = config_class(**sizes)
+        # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.
+        config._attn_implementation = self._attn_implementation
+        return config
+
+
+class RS2SamConfig(SharedSizes, PreTrainedConfig):
     """Configuration of `RS2SamModel`.
 
     Args:
@@ -171,12 +233,8 @@ class RS2SamConfig(PreTrainedConfig):
         """Turn JSON's lists into tuples and reject other types, values out of range and sizes that do not fit."""
         self._check_switches()
         check_ranges(self, inspect.get_annotations(RS2SamConfig, eval_str=True))
-        try:
+        with entries_of_transformers():
             super().__post_init__(**kwargs)
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
-            raise InvalidInputError(
-                f"Configuration: an entry that every model of transformers has is wrong ({error}). Remove it."
-            ) from error
         check_attention(self._attn_implementation)
         self._check()
 
@@ -195,11 +253,6 @@ class RS2SamConfig(PreTrainedConfig):
     def union_grid(self) -> int:
         """Patches along one side of the union encoder's image."""
         return self.union_image_size // self.union_patch_size
-
-    @property
-    def max_text_tokens(self) -> int:
-        """Longest sentence in tokens, special tokens included."""
-        return self.max_text_positions - POSITION_OFFSET
 
     @property
     def image_side_multiple(self) -> int:
@@ -234,34 +287,6 @@ class RS2SamConfig(PreTrainedConfig):
             backbone_channel_list=list(reversed(self.trunk_widths)),
             fpn_hidden_size=self.decoder_width,
         )
-
-    def prompt_config(self) -> Sam2PromptEncoderConfig:
-        """What the SAM 2 mask downscaling and position encoding need to know."""
-        return self._derived(
-            Sam2PromptEncoderConfig,
-            hidden_size=self.decoder_width,
-            image_size=self.image_size,
-            patch_size=DECODER_STRIDE,
-            mask_input_channels=self.mask_prompt_channels,
-        )
-
-    def mask_decoder_config(self) -> Sam2MaskDecoderConfig:
-        """What the SAM 2 mask decoder needs to know; the stability fallback is off, as in the published model."""
-        return self._derived(
-            Sam2MaskDecoderConfig,
-            hidden_size=self.decoder_width,
-            mlp_dim=self.decoder_mlp_width,
-            num_attention_heads=self.decoder_heads,
-            iou_head_hidden_dim=self.decoder_width,
-            dynamic_multimask_via_stability=False,
-        )
-
-    def _derived(self, config_class: type[Any], **sizes: Any) -> Any:
-        """A SAM 2 configuration that uses the same attention implementation as this one."""
-        config = config_class(**sizes)
-        # Modules that are no PreTrainedModel read it from their own configuration and nobody else sets it there.
-        config._attn_implementation = self._attn_implementation
-        return config
 
     def _check_switches(self) -> None:
         """Raise for the first switch that is set to nothing known, or that another one makes meaningless."""

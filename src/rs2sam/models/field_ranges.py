@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.fields import checked, require, require_within
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -15,6 +16,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "union_patch_size": (4, 128),
     "vocab_size": (5, 2_000_000),
     "max_text_positions": (0, 65_536),
+    "text_layers": (1, 128),
     "union_width": (8, 8192),
     "union_layers": (1, 128),
     "union_heads": (1, 256),
@@ -74,3 +76,14 @@ def check_attention(name: object) -> None:
             f"Configuration: `_attn_implementation` is one of {', '.join(ATTENTION)}; got {name!r}. Code from the hub "
             "is not fetched: remove the entry from config.json."
         )
+
+
+@contextmanager
+def entries_of_transformers() -> Iterator[None]:
+    """Turn what transformers raises over entries that it reads itself (`dtype`, ...) into an error of ours."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise InvalidInputError(
+            f"Configuration: an entry that every model of transformers has is wrong ({words_of(error)}). Remove it."
+        ) from error

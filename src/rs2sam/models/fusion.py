@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rs2sam.models.attention import CrossAttention
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.configuration import RS2SamConfig, SharedSizes
 from rs2sam.models.initialization import start_at
 from rs2sam.models.sharing import one_per_sentence
 
@@ -40,7 +40,7 @@ class BidirectionalFusion(nn.Module):
         is_last: of the last block, whose text nobody reads: it is not updated there.
     """
 
-    def __init__(self, config: RS2SamConfig, width: int, is_last: bool) -> None:
+    def __init__(self, config: SharedSizes, width: int, is_last: bool) -> None:
         super().__init__()
         hidden = int(width * config.adapter_ratio)
         self.rate = config.text_update_rate
@@ -110,7 +110,7 @@ class ProductFusion(nn.Module):
         heads: number of heads.
     """
 
-    def __init__(self, config: RS2SamConfig, width: int, heads: int) -> None:
+    def __init__(self, config: SharedSizes, width: int, heads: int) -> None:
         super().__init__()
         self.attention = CrossAttention(config, width, heads)
         start_at(self.attention.out_proj, std=PRODUCT_STD, bias=1.0)

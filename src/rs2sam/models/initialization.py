@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 from transformers.models.sam2.modeling_sam2 import Sam2PositionalEmbedding
 
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.configuration import SharedSizes
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -52,7 +52,7 @@ def start_at(layer: Layer, std: float, bias: float = 0.0, bias_std: float = 0.0)
     return layer
 
 
-def initialize(module: nn.Module, config: RS2SamConfig) -> None:
+def initialize(module: nn.Module, config: SharedSizes) -> None:
     """Start the weights that `module` itself holds.
 
     Args:

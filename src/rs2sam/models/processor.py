@@ -18,10 +18,10 @@ from transformers import BatchFeature
 from transformers.utils import PushToHubMixin
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.imaging import ImageSource, read_image
+from rs2sam.imaging import RGB, ImageSource, read_image
 from rs2sam.models.rs2sam import RS2SamOutput
 from rs2sam.models.weights.hub import resolve_model
-from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits
+from rs2sam.processing import Processor, logits_to_mask, logits_to_probability, resize_logits, without_specks
 
 TensorType = Literal["pt", "np"]
 
@@ -85,10 +85,12 @@ class RS2SamProcessor(PushToHubMixin):
 
         Returns:
             `pixel_values` (B, 3, S, S) and `union_pixel_values` (B, 3, s, s) float32, `input_ids` and `attention_mask`
-            (B, L) int64, 1 = attend; for `RS2SamModel.forward`.
+            (B, L) int64, 1 = attend; for `RS2SamModel.forward`. For `EncodeOnceModel.forward` `pixel_values`
+            (I, 3, h, w) of the I images alone, in their own aspect.
 
         Raises:
-            InvalidInputError: the numbers of images and sentences do not go together.
+            InvalidInputError: the numbers of images and sentences do not go together, or images in their own aspect
+                are not of one size.
             InvalidImageError: an image cannot be read.
         """
         if return_tensors not in ("pt", "np"):
@@ -105,15 +107,32 @@ class RS2SamProcessor(PushToHubMixin):
                 f"{len(sentences)} sentences."
             )
         batch = max(len(pictures), len(sentences))
-        prepared = [self.processor.images(read_image(picture)) for picture in pictures] * (batch // len(pictures))
+        arrays = [read_image(picture) for picture in pictures]
         tokens = self.processor.sentences(sentences * (batch // len(sentences)))
         data = {
-            "pixel_values": np.stack([one.pixel_values for one in prepared]),  # (B, 3, S, S)
-            "union_pixel_values": np.stack([one.union_pixel_values for one in prepared]),  # (B, 3, s, s)
+            **(self._once(arrays) if self.processor.config.keeps_aspect else self._twice(arrays, batch)),
             "input_ids": tokens.input_ids,
             "attention_mask": tokens.attention_mask,
         }
         return BatchFeature(data, tensor_type=return_tensors)
+
+    def _twice(self, pictures: Sequence[RGB], batch: int) -> dict[str, npt.NDArray[np.float32]]:
+        """Both inputs made of each of I pictures, for each of B sentences."""
+        prepared = [self.processor.images(picture) for picture in pictures] * (batch // len(pictures))
+        return {
+            "pixel_values": np.stack([one.pixel_values for one in prepared]),  # (B, 3, S, S)
+            "union_pixel_values": np.stack([one.union_pixel_values for one in prepared]),  # (B, 3, s, s)
+        }
+
+    def _once(self, pictures: Sequence[RGB]) -> dict[str, npt.NDArray[np.float32]]:
+        """I pictures in their own aspect, which must be one."""
+        prepared = [self.processor.picture(picture) for picture in pictures]
+        sizes = {one.shape[1:] for one in prepared}
+        if len(sizes) > 1:
+            raise InvalidInputError(
+                f"Images of one batch must be seen at one size, received {sorted(sizes)}. Give them one after another."
+            )
+        return {"pixel_values": np.stack(prepared)}  # (I, 3, h, w)
 
     def post_process(
         self, output: RS2SamOutput, sizes_hw: Sequence[tuple[int, int]], *, probabilities: bool = False
@@ -136,7 +155,9 @@ class RS2SamProcessor(PushToHubMixin):
             count = 0 if logits is None else logits.shape[0]
             raise InvalidInputError(f"`sizes_hw` must have one size for each of {count} samples, received {sizes_hw}.")
         arrays = logits[:, 0].detach().to("cpu", torch.float32).numpy()  # (B, S/4, S/4)
-        resized = [resize_logits(one, size) for one, size in zip(arrays, sizes_hw, strict=True)]
+        least = self.processor.config.min_evidence
+        cleaned = [without_specks(one, least) for one in arrays]
+        resized = [resize_logits(one, size) for one, size in zip(cleaned, sizes_hw, strict=True)]
         return (
             [logits_to_probability(one) for one in resized]
             if probabilities

@@ -27,6 +27,7 @@ from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import ProductFusion
 from rs2sam.models.initialization import initialize, start_at
 from rs2sam.models.mask_prompt import MaskPromptGenerator
+from rs2sam.models.positions import position_encoding
 from rs2sam.models.trunk import Levels, RS2SamNeck, RS2SamTrunk
 from rs2sam.models.union_encoder import UnionEncoder, UnionFeatures
 from rs2sam.models.weights.writing import follow_umask
@@ -257,12 +258,7 @@ class RS2SamModel(PreTrainedModel):
 
     def image_position_encoding(self, height: int, width: int) -> Tensor:
         """Random Fourier features of the cell centres in [0, 1]^2: (1, C, height, width)."""
-        frequencies = self.image_positions.positional_embedding
-        rows = (torch.arange(height, device=frequencies.device, dtype=frequencies.dtype) + 0.5) / height
-        columns = (torch.arange(width, device=frequencies.device, dtype=frequencies.dtype) + 0.5) / width
-        y, x = torch.meshgrid(rows, columns, indexing="ij")
-        encoding: Tensor = self.image_positions(torch.stack([x, y], dim=-1))  # (height, width, C)
-        return encoding.permute(2, 0, 1)[None]
+        return position_encoding(self.image_positions, height, width)
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write a model folder, as transformers does, with files that others can read where the umask lets them."""

@@ -9,7 +9,7 @@ I pictures, B sentences, H W cells of the map, L text tokens, d width of the blo
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,23 @@ from rs2sam.models.attention import CellAttention
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.fusion import BidirectionalFusion, MlpAdapter
 from rs2sam.models.sharing import one_per_sentence
+
+
+class Trunk(Protocol):
+    """What makes four maps of a picture; `RS2SamTrunk` and `EfficientNetTrunk` are the two.
+
+    Called with `pixel_values` (I, 3, S, S'), sides multiples of `side_multiple`, it returns maps (I, S/k, S'/k, d) at
+    strides k of 4, 8, 16 and 32, finest first. A trunk that reads the text is given `text` (B, L, C) and
+    `text_key_mask` (B, 1, 1, L) or None behind it and returns B maps: those of another sentence are others. Maps of one
+    that does not are the picture's own, so they are made once for any number of sentences.
+    """
+
+    reads_text: ClassVar[bool]
+    """Whether the maps depend on the sentence."""
+    side_multiple: int
+    """What a side of the picture must be a multiple of [px]."""
+    level_channels: tuple[int, int, int, int]
+    """Channels d of the four maps."""
 
 
 class RS2SamBlock(Sam2MultiScaleBlock):
@@ -97,10 +114,14 @@ class RS2SamTrunk(nn.Module):
         config: sizes.
     """
 
+    reads_text: ClassVar[bool] = True
+
     def __init__(self, config: RS2SamConfig) -> None:
         super().__init__()
         sam2_config = config.trunk_config()
         self.side_multiple = config.image_side_multiple
+        first, second, third, fourth = config.trunk_widths
+        self.level_channels = (first, second, third, fourth)
         width, window, background = config.trunk_widths[0], config.trunk_windows[0], config.trunk_position_size
         self.patch_embed = Sam2PatchEmbeddings(sam2_config)
         self.pos_embed = nn.Parameter(torch.empty(1, width, background, background))

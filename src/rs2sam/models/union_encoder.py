@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rs2sam.models.attention import Attention, additive_key_mask
-from rs2sam.models.configuration import POSITION_OFFSET, RS2SamConfig
+from rs2sam.models.configuration import POSITION_OFFSET, RS2SamConfig, SharedSizes
 from rs2sam.models.sharing import one_per_sentence
 
 NORM_EPS = 1e-5
@@ -40,7 +40,7 @@ class Expert(nn.Module):
         config: sizes.
     """
 
-    def __init__(self, config: RS2SamConfig) -> None:
+    def __init__(self, config: SharedSizes) -> None:
         super().__init__()
         width, hidden = config.union_width, config.union_ffn_width
         self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
@@ -73,7 +73,7 @@ class UnionLayer(GradientCheckpointingLayer):
         config: sizes.
     """
 
-    def __init__(self, config: RS2SamConfig) -> None:
+    def __init__(self, config: SharedSizes) -> None:
         super().__init__()
         self.image = Expert(config)
         self.text = Expert(config)

@@ -15,6 +15,7 @@ from rs2sam.raster.opening import Pixels
 
 # A palette's index beyond this is no colour: the largest tables are those of 16 bits.
 _MOST_COLOURS = 65536
+_INKS = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black)
 
 
 def choose_bands(
@@ -36,8 +37,8 @@ def choose_bands(
             )
         return asked if len(asked) == 3 else asked * 3
     meaning = dataset.colorinterp
-    if ColorInterp.cyan in meaning and dataset.count >= 4:
-        return (1, 2, 3, 4)
+    if is_cmyk(dataset):
+        return tuple(meaning.index(ink) + 1 for ink in _INKS)
     colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(colour in meaning for colour in colours):
         return tuple(meaning.index(colour) + 1 for colour in colours)
@@ -58,7 +59,8 @@ def pixel_type(dataset: DatasetReader, bands: tuple[int, ...]) -> np.dtype[np.ge
     Raises:
         InvalidImageError: they are no real numbers.
     """
-    names = [dataset.dtypes[band - 1] for band in dict.fromkeys(bands)]
+    of_all = dataset.dtypes  # asked for once: there may be thousands
+    names = [of_all[band - 1] for band in dict.fromkeys(bands)]
     for name in names:
         # GDAL's complex integers have no type in numpy.
         if name.startswith("complex") or np.dtype(name).kind not in "uif":
@@ -66,6 +68,14 @@ def pixel_type(dataset: DatasetReader, bands: tuple[int, ...]) -> np.dtype[np.ge
                 f"Pixels must be real numbers, but those of {dataset.name} are {name}. Convert them first."
             )
     return np.result_type(*map(np.dtype, names))
+
+
+def is_cmyk(dataset: DatasetReader) -> bool:
+    """Whether a file has all four inks, in values whose range says how much of each."""
+    meaning = dataset.colorinterp
+    if not set(_INKS) <= set(meaning):
+        return False
+    return all(dataset.dtypes[meaning.index(ink)] in ("uint8", "uint16", "uint32") for ink in _INKS)
 
 
 def palette_of(dataset: DatasetReader, say: Callable[[str], None] = lambda _: None) -> NDArray[np.uint8] | None:
@@ -102,6 +112,7 @@ def look_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> tuple[Pixels, ND
 
 
 def cmyk_to_rgb(inks: Pixels) -> Pixels:
-    """(4, h, w) inks in [0, 255] to (3, h, w) light."""
-    light = 255 - inks.astype(np.uint16)
+    """(4, h, w) inks over the range of their unsigned type to (3, h, w) uint8 light."""
+    step = (2 ** (8 * inks.itemsize) - 1) // 255
+    light = 255 - (inks if step == 1 else inks.astype(np.float64) / step).astype(np.uint16)
     return (light[:3] * light[3:] // 255).astype(np.uint8)

@@ -126,13 +126,15 @@ class Georeference:
         return areas
 
     def pixel_size_m(self, size_hw: tuple[int, int]) -> tuple[float, float] | None:
-        """Width and height of the centre pixel in metres, or None where the CRS does not say."""
+        """Width and height of the centre pixel in metres, above 0; None where the CRS does not say."""
         x, y = size_hw[1] / 2, size_hw[0] / 2
         cross = np.array([[x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]])
         metres = self._to_equal_area_m(cross, cross.mean(axis=0))
         if metres is None:
             return None
-        return float(np.hypot(*(metres[1] - metres[0]))), float(np.hypot(*(metres[3] - metres[2])))
+        width, height = float(np.hypot(*(metres[1] - metres[0]))), float(np.hypot(*(metres[3] - metres[2])))
+        # Pixels that are smaller than what a projection tells apart have no size.
+        return (width, height) if width > 0 and height > 0 else None
 
     def _to_equal_area_m(self, pixel_xy: Points, centre: Points) -> Points | None:
         """Pixel coordinates in a local equal-area projection [m], or None where there is none.

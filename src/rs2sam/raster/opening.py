@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import rasterio
@@ -18,8 +21,8 @@ from PIL import Image, UnidentifiedImageError
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
-from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError
-from rs2sam.files import refuse_special_file
+from rs2sam.errors import DataNotFoundError, InvalidImageError
+from rs2sam.files import check_utf8, refuse_special_file
 from rs2sam.raster.faults import GDAL_FAULTS, damaged, fault, header_of
 from rs2sam.raster.scene import is_local
 
@@ -31,10 +34,20 @@ GDAL_OPTIONS = {"GDAL_ERROR_ON_LIBJPEG_WARNING": True}
 OPENING_CACHE = 64_000_000
 """GDAL's cache of blocks before a run has planned its own [bytes]; by default it would be 5 % of the machine."""
 
+SEALED_DRIVERS = ("GTiff", "PNG", "JPEG", "WEBP")
+"""What a sealed file may be: formats whose pixels are all in the file. Others (VRT, WMS, ...) name files and URLs."""
+
+_SEALED_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+"""No neighbour of a file (.aux.xml, .ovr, .msk, world files) is looked for."""
+
 MOST_BLOCK_BYTES = 2_000_000_000
 """A file whose blocks are larger is not read: GDAL holds one of them whole."""
 
 _EXIF_ORIENTATION = 0x0112
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_PIECE = 2**20
+# First row and column of each pass of an interlaced PNG, and the steps down and across.
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 Pixels = NDArray[np.generic]
 
@@ -46,11 +59,13 @@ class Handle:
 
     Args:
         name: the path, URL or `/vsi` path.
+        sealed: see `open_handle`.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, sealed: bool = False) -> None:
         self.name = name
-        self.dataset = _opened(name)
+        self._sealed = sealed
+        self.dataset = _opened(name, sealed=sealed)
 
     def read(self, bands: Sequence[int], **how: Any) -> Pixels:
         """(bands, h, w) pixels, as `DatasetReader.read` gives them.
@@ -83,13 +98,18 @@ class Handle:
     def _after(self, error: BaseException) -> InvalidImageError:
         """Open the file again; returns what is to be raised."""
         self.dataset.close()
-        self.dataset = _opened(self.name)
+        self.dataset = _opened(self.name, sealed=self._sealed)
         return damaged(self.name, error)
 
 
 @contextmanager
-def open_handle(path: str | Path) -> Iterator[Handle]:
+def open_handle(path: str | Path, *, sealed: bool = False) -> Iterator[Handle]:
     """Open a raster; what goes wrong in GDAL becomes an error of ours.
+
+    Args:
+        path: a file, a URL or a `/vsi` path.
+        sealed: the file comes from somebody who is not trusted: it must be a local file of `SEALED_DRIVERS`, and
+            nothing but the file itself is read.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -97,13 +117,15 @@ def open_handle(path: str | Path) -> Iterator[Handle]:
     """
     name = str(path)
     check_utf8("name of an image", name)
-    if is_local(name):
+    if is_local(name) or sealed:
         _check_file(name)
     with rasterio.Env(**GDAL_OPTIONS, GDAL_CACHEMAX=OPENING_CACHE):
-        handle = Handle(name)
+        handle = Handle(name, sealed=sealed)
         try:
             with header_of(name):
                 _check_header(handle.dataset, name)
+            if handle.dataset.driver == "PNG" and os.path.isfile(name):
+                _check_png(name)
             yield handle
         finally:
             handle.close()
@@ -122,13 +144,17 @@ def _check_file(name: str) -> None:
         raise InvalidImageError(f"The image {name!r} is empty (0 bytes). Fetch it again.")
 
 
-def _opened(name: str) -> DatasetReader:
+def _opened(name: str, *, sealed: bool) -> DatasetReader:
     """Open a file; any exception becomes ours, since broken headers cause exceptions of nearly any kind."""
     try:
         # Only around the opening: filters of warnings belong to all threads.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name)
+            if not sealed:
+                return rasterio.open(name)
+            with rasterio.Env(**_SEALED_OPTIONS):
+                # `rasterio.open` takes one driver, what it calls takes several.
+                return DatasetReader(name, driver=list(SEALED_DRIVERS))
     except Exception as error:
         if os.path.isdir(name):
             raise InvalidImageError(
@@ -150,6 +176,8 @@ def _check_header(dataset: DatasetReader, name: str) -> None:
         raise InvalidImageError(
             f"{name!r} is a container without bands of its own. Name one of its parts instead: {parts}."
         )
+    if dataset.driver == "VRT":
+        _check_sources(dataset, name)
     height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
     num_bytes = (
         height * width * 8 if _is_odd(dataset.dtypes[0]) else height * width * np.dtype(dataset.dtypes[0]).itemsize
@@ -162,23 +190,81 @@ def _check_header(dataset: DatasetReader, name: str) -> None:
         )
 
 
+def _check_sources(dataset: DatasetReader, name: str) -> None:
+    """Refuse a VRT whose sources GDAL cannot be trusted with.
+
+    It ends the process over a filter by a kernel of no size, and gives memory that nobody has set for a `SrcRect` of
+    which a size is -1.
+    """
+    for said in dataset.tags(ns="xml:VRT").values():
+        sources = re.findall(r"<KernelFilteredSource>.*?</KernelFilteredSource>", said, re.DOTALL)
+        if any("<Coefs>" not in source for source in sources):
+            raise InvalidImageError(
+                f"A filtered source of a VRT needs a kernel, but one of {name!r} has none. Add <Kernel> with <Size> "
+                "and <Coefs>, or make it a SimpleSource."
+            )
+        for rectangle in re.findall(r"<SrcRect\b[^>]*>", said):
+            if re.search(r"[xy]Size\s*=\s*[\"']\s*-", rectangle):
+                raise InvalidImageError(
+                    f"The part of a source that a VRT shows has a size above 0, but one of {name!r} is {rectangle}. "
+                    "Correct it, or leave <SrcRect> out to show the whole source."
+                )
+
+
+def _check_png(name: str) -> None:
+    """Refuse a PNG that is not whole: what GDAL gives for it is memory that nobody has set, and no error.
+
+    Raises:
+        InvalidImageError: a chunk is damaged, the last is missing, or the pixels end too early.
+    """
+    try:
+        with open(name, "rb") as file:
+            num_missing = _num_missing_bytes(file)
+    except (OSError, ValueError, struct.error, zlib.error) as error:
+        raise damaged(name, error) from error
+    if num_missing > 0:
+        raise damaged(name, ValueError(f"its pixels end {num_missing:,} bytes too early"))
+
+
+def _num_missing_bytes(file: BinaryIO) -> int:
+    """Bytes of pixels that a PNG lacks.
+
+    Raises:
+        ValueError: a chunk is damaged or missing; or another kind of error, of damaged bytes.
+    """
+    file.seek(len(_PNG_SIGNATURE))
+    inflate, missing, kind = zlib.decompressobj(), 0, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if not kind.isalpha():
+            raise ValueError(f"there is no kind {kind!r} of chunks")
+        content, sum_ = b"", zlib.crc32(kind)
+        for _ in range(-(-length // _PNG_PIECE)):
+            content = file.read(min(_PNG_PIECE, length))
+            length -= len(content)
+            sum_ = zlib.crc32(content, sum_)
+            while kind == b"IDAT" and content and missing > 0:
+                missing -= len(inflate.decompress(content, _PNG_PIECE))
+                content = inflate.unconsumed_tail
+        # Chunks that may be left out, whose names begin with a small letter, may be damaged too.
+        if length or (struct.unpack(">I", file.read(4))[0] != sum_ and kind[:1].isupper()):
+            raise ValueError(f"its chunk {kind.decode('ascii')} is damaged")
+        if kind == b"IHDR":
+            missing = _png_bytes(*struct.unpack(">IIBBBBB", content))
+    return missing
+
+
+def _png_bytes(width: int, height: int, depth: int, colour: int, _method: int, _filter: int, is_interlaced: int) -> int:
+    """Bytes of a PNG's pixels before they are compressed; a row begins with one that says how it is filtered."""
+    bits = depth * {2: 3, 4: 2, 6: 4}.get(colour, 1)
+    passes = _ADAM7 if is_interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(height - row) // down), -(-(width - col) // across)) for row, col, down, across in passes]
+    return sum(rows * (1 + -(-cols * bits // 8)) for rows, cols in sizes if rows > 0 and cols > 0)
+
+
 def _is_odd(dtype: str) -> bool:
     """Whether numpy has no such type; GDAL's complex integers."""
     return dtype.startswith("complex_")
-
-
-def check_utf8(what: str, text: str) -> None:
-    """Refuse text that no result could hold: Python reads bytes of a name that are not UTF-8 as lone surrogates.
-
-    Raises:
-        InvalidInputError: when the text cannot be written as UTF-8, or has a NUL, which ends names for GDAL.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(f"The {what} must be UTF-8, but it is {text!a}. Give it another.") from error
-    if "\0" in text:
-        raise InvalidInputError(f"The {what} must not hold a NUL, but it is {text!a}. Give it another.")
 
 
 def exif_orientation(path: str | Path) -> int:

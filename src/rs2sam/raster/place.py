@@ -84,6 +84,9 @@ def _by_transform(transform: Affine, size_hw: tuple[int, int], crs: CRS | None, 
     """The georeferencing by a transform, if it gives one."""
     reason = _without_plane(crs) or degenerate(transform, size_hw)
     if reason is None:
+        # Broken GeoKeys look just so: GDAL leaves them out and says nothing that rasterio passes on.
+        if crs is None and not said:
+            said.append("its transform has no CRS that can be read: coordinates are the transform's, areas are unknown")
         return Georeference(transform, crs)
     said.append(f"its transform places no pixels ({reason}): {_IN_PIXELS}")
     return None

@@ -17,9 +17,10 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from rs2sam.errors import InvalidImageError, InvalidInputError
+from rs2sam.errors import InvalidImageError, InvalidInputError, words_of
 from rs2sam.fields import a_text, brief, checked
 from rs2sam.raster.arrays import ImageSource, show_array, show_picture
+from rs2sam.raster.faults import unreadable
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.scene import NOTHING_VALID, Scene
 from rs2sam.raster.source import ReadOptions, Source, open_source
@@ -41,7 +42,7 @@ def read_scene(
     """Read an image whole, four bytes a pixel.
 
     EXIF orientation is applied to images without georeferencing; invalid pixels (nodata value, alpha 0, mask band,
-    not-a-number) become 0 and take no part in the stretch.
+    not-a-number, blocks that cannot be read) become 0 and take no part in the stretch.
 
     Args:
         path: a file, a URL (`https://`, `s3://`, ...) or a GDAL `/vsi` path.
@@ -51,22 +52,36 @@ def read_scene(
 
     Raises:
         DataNotFoundError: when there is no such file.
-        InvalidImageError: when it is no image, is damaged, or has more than `MOST_PIXELS` pixels.
+        InvalidImageError: when it is no image, none of its pixels can be read, a pixel of a photo cannot, or it has
+            more than `MOST_PIXELS` pixels.
         InvalidInputError: when an option does not fit the image.
     """
     with open_source(path, options, upright=upright, quiet=quiet, before_sampling=_check_size) as source:
         height, width = source.info.size_hw
         rgb = np.zeros((height, width, 3), dtype=np.uint8)
         valid = np.zeros((height, width), dtype=np.bool_)
+        lost: dict[Window, None] = {}
         for row in range(0, height, _STRIP_ROWS):
             window = Window(row, 0, min(_STRIP_ROWS, height - row), width)
-            rgb[window.slices], valid[window.slices] = source.read(window)
+            rgb[window.slices], valid[window.slices], missing = source.read_what_can_be(window)
+            lost.update(dict.fromkeys(missing))
+    said = _about_pixels(str(path), len(lost), has_data=bool(valid.any()))
     scene = Scene.of(source.info, rgb, valid)
-    if not valid.any():
-        scene = replace(scene, warnings=(*scene.warnings, NOTHING_VALID))
-        if not quiet:
-            _LOGGER.warning("%s: %s.", path, NOTHING_VALID)
-    return scene
+    for line in () if quiet else said:
+        _LOGGER.warning("%s: %s.", path, line)
+    return replace(scene, warnings=(*scene.warnings, *said))
+
+
+def _about_pixels(name: str, num_lost: int, *, has_data: bool) -> tuple[str, ...]:
+    """What is said of blocks that cannot be read, and of an image without data; refuses one that is without for these.
+
+    Raises:
+        InvalidImageError: no pixel of it can be read.
+    """
+    if num_lost and not has_data:
+        raise unreadable(name)
+    lost = (f"{num_lost} blocks of it cannot be read and have no data in the results",) if num_lost else ()
+    return lost if has_data else (NOTHING_VALID,)
 
 
 def _check_size(source: Source) -> None:
@@ -119,7 +134,7 @@ def place_of(place: Place | None) -> Georeference | None:
         return Georeference(transform, None if crs is None else CRS.from_user_input(crs))
     except (CRSError, ValueError, TypeError) as error:
         raise InvalidInputError(
-            f"The CRS of `georeference` cannot be read ({error}). Give for example 'EPSG:32631'."
+            f"The CRS of `georeference` cannot be read ({words_of(error)}). Give for example 'EPSG:32631'."
         ) from error
 
 

@@ -22,6 +22,7 @@ NOTHING_VALID = "it has no valid pixel: nothing can be found in it"
 """What is said of an image without data."""
 
 # One letter before a colon is a drive; before `://` stands the scheme of a URL.
+_REMOTE = re.compile(r"(?<!file)://|/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)[/_]")
 _PART = re.compile(r"[A-Za-z][A-Za-z0-9_]+:(?!//)")
 
 
@@ -106,6 +107,11 @@ class Scene(SceneFacts):
 def is_local(source: str) -> bool:
     """Whether a source is a path of the file system, not a URL, a `/vsi` path or a part of a container."""
     return "://" not in source and not source.startswith("/vsi") and not is_part(source)
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source, or the file that it is a part of, is reached over a network: there another attempt may help."""
+    return _REMOTE.search(source) is not None and not is_local(source)
 
 
 def is_part(source: str) -> bool:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Interleaving, Resampling
+from rasterio.enums import Interleaving, Resampling
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.errors import InvalidImageError, InvalidInputError
 from rs2sam.raster.arrays import alpha_lines
-from rs2sam.raster.bands import choose_bands, cmyk_to_rgb, look_up, palette_of, pixel_type
+from rs2sam.raster.bands import choose_bands, cmyk_to_rgb, is_cmyk, look_up, palette_of, pixel_type
 from rs2sam.raster.faults import header_of
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.opening import Handle, Pixels, exif_orientation, open_handle
@@ -32,6 +32,10 @@ from rs2sam.raster.tiling import Window
 from rs2sam.raster.validity import Alpha, BoolArray, Validity, is_lossy
 
 _LOGGER = logging.getLogger(__name__)
+
+# Grids in text, whose rows are found by reading all above them.
+_FROM_TOP = frozenset({"AAIGrid", "GRASSASCIIGrid", "ISG"})
+_ROWS_AT_ONCE = 64
 
 PHOTO_DRIVERS = frozenset({"BMP", "GIF", "JPEG", "PNG", "WEBP"})
 
@@ -54,6 +58,8 @@ class ReadOptions:
         gsd_m: ground resolution to read at [m/px] where the file's own is finer: overviews where it has them, means of
             its pixels elsewhere. Palettes, and files with a `nodata` or tolerance given here, are read at the nearest
             pixel.
+        sealed: read the file alone, as TIFF, PNG, JPEG or WebP and nothing else: for files of strangers, see
+            `rs2sam.raster.opening.open_handle`.
     """
 
     bands: tuple[int, ...] | None = None
@@ -62,6 +68,7 @@ class ReadOptions:
     nodata_tolerance: float = 0.0
     alpha: Alpha = "use"
     gsd_m: float | None = None
+    sealed: bool = False
 
     def __post_init__(self) -> None:
         if self.bands is not None and len(self.bands) not in (1, 3):
@@ -106,9 +113,10 @@ def open_source(
         InvalidImageError: when it is no image or none of its pixels can be read.
         InvalidInputError: when an option does not fit the image.
     """
-    with open_handle(path) as handle:
+    options = options or ReadOptions()
+    with open_handle(path, sealed=options.sealed) as handle:
         with header_of(handle.name):
-            source = Source(handle, options or ReadOptions(), upright=upright)
+            source = Source(handle, options, upright=upright)
         if before_sampling is not None:
             before_sampling(source)
         source.settle(limits)
@@ -135,7 +143,7 @@ class Source:
         self._bands = choose_bands(dataset, options.bands, said.append)
         self._dtype = pixel_type(dataset, self._bands)
         self._palette = palette_of(dataset, said.append) if options.bands is None else None
-        self._is_cmyk = options.bands is None and ColorInterp.cyan in dataset.colorinterp
+        self._is_cmyk = options.bands is None and is_cmyk(dataset)
         self._validity = Validity.of(dataset, self._bands, options.nodata, options.nodata_tolerance, options.alpha)
         nodata = dataset.nodata if options.nodata is None else options.nodata
         if nodata is not None and not options.nodata_tolerance and is_lossy(dataset):
@@ -171,6 +179,8 @@ class Source:
             self.info = replace(self.info, limits=limits)
             return
         said: tuple[str, ...] = ()
+        if self._handle.dataset.driver in _FROM_TOP:
+            self._read_from_top()
         stretch = self.info.stretch
         eight_bit = self._dtype == np.uint8 or self._palette is not None or self._is_cmyk
         is_known = stretch.kind == "fixed" or (stretch.kind == "none" and eight_bit)
@@ -252,6 +262,16 @@ class Source:
         num_bands = dataset.count if interleaved else len(set(self._bands))
         has_masks = self._validity.has_masks or self._dtype.kind == "f"
         return int(height * width * (num_bands * self._dtype.itemsize + has_masks))
+
+    def _read_from_top(self) -> None:
+        """Read the first band whole, once.
+
+        Raises:
+            InvalidImageError: a row of it is missing: GDAL would look for every row below it for ever.
+        """
+        height, width = self._handle.dataset.shape
+        for row in range(0, height, _ROWS_AT_ONCE):
+            self._handle.read([1], window=FileWindow(0, row, width, min(_ROWS_AT_ONCE, height - row)))
 
     def _default_stretch(self) -> Stretch:
         """None for what is 8 bit already, see `Stretch.default_for`."""

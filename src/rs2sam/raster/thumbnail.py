@@ -6,6 +6,8 @@ scene was cut; up to `SIDE` pixels the picture is the scene itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,12 @@ class ThumbnailGrid:
         found: NDArray[np.uint16] = pairs[:, :, ::2] + pairs[:, :, 1::2]
         return found
 
+    def picture(self, sums: NDArray[np.uint32]) -> Thumbnail:
+        """The picture of (4, Y, X) `sums` over the whole scene."""
+        count = np.maximum(sums[3], 1)
+        rgb = ((sums[:3] + count // 2) // count).astype(np.uint8)
+        return Thumbnail(self, np.ascontiguousarray(rgb.transpose(1, 2, 0)), sums[3] > 0)
+
     def covered(self, window: Window, mask: BoolArray) -> NDArray[np.uint32]:
         """(y, x) number of True pixels in each cell that a window of the scene touches; mask is (h, w) bool."""
         # Whole rows are added in bytes, many at a time; then there is little left to add along them.
@@ -76,3 +84,18 @@ class ThumbnailGrid:
         """First pixels of the cells that a range touches, from its start."""
         edges = np.arange(start // self.factor + 1, -(-(start + length) // self.factor)) * self.factor - start
         return np.concatenate([[0], edges]).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Thumbnail:
+    """A small picture of a scene.
+
+    Args:
+        grid: how the scene shrinks.
+        rgb: (Y, X, 3) uint8.
+        valid: (Y, X) bool, cells with data.
+    """
+
+    grid: ThumbnailGrid
+    rgb: NDArray[np.uint8]
+    valid: BoolArray

@@ -107,11 +107,15 @@ class TileGrid:
 
     def weights(self, window: Window, out: FloatArray | None = None) -> FloatArray:
         """Blend weights of one tile, (height, width) float32 in (0, 1]; over all tiles they sum to one everywhere."""
-        (height, width), (rows, cols) = self.size_hw, self.offsets_hw
-        by_row = _normalised_weights(min(height, self.tile), rows, window.row)
-        by_col = _normalised_weights(min(width, self.tile), cols, window.col)
+        by_row, by_col = self.axis_weights(window)
         weights: FloatArray = np.multiply.outer(by_row, by_col, out=out)
         return weights
+
+    def axis_weights(self, window: Window) -> tuple[FloatArray, FloatArray]:
+        """Weights of one tile's rows and columns; their product at a pixel is its blend weight."""
+        (height, width), (rows, cols) = self.size_hw, self.offsets_hw
+        by_row = _normalised_weights(min(height, self.tile), rows, window.row)
+        return by_row, _normalised_weights(min(width, self.tile), cols, window.col)
 
 
 class Blend:

@@ -47,8 +47,9 @@ class Validity:
         """The rule for an open file; see the module's text."""
         if nodata is not None:
             return cls((nodata,) * len(bands), tolerance)
-        flags = [dataset.mask_flag_enums[band - 1] for band in bands]
-        declared = [dataset.nodatavals[band - 1] for band in bands]
+        # Asked of all bands at once, of which there may be thousands.
+        of_all, values = dataset.mask_flag_enums, dataset.nodatavals
+        flags, declared = [of_all[band - 1] for band in bands], [values[band - 1] for band in bands]
         if tolerance and all([MaskFlags.nodata] == one for one in flags) and None not in declared:
             return cls(tuple(float(value) for value in declared), tolerance)
         is_alpha = any(MaskFlags.alpha in one for one in flags)

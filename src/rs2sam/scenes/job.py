@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.errors import BusyError, InvalidInputError
+from rs2sam.errors import BusyError, InvalidInputError, words_of
 
 try:
     import fcntl
@@ -119,7 +119,7 @@ class Job:
         except Exception as error:  # damaged bytes raise whatever they happen to say
             raise InvalidInputError(
                 f"What an interrupted run left behind must be whole to be continued, but {str(self.folder / _STATE)!r} "
-                f"is not ({error}). Run again without --resume, or remove {str(self.folder)!r}."
+                f"is not ({words_of(error)}). Run again without --resume, or remove {str(self.folder)!r}."
             ) from error
 
     def save(self, plain: Mapping[str, Any], sums: NDArray[np.float32]) -> None:

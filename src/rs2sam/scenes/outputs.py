@@ -10,17 +10,22 @@ import json
 import math
 import os
 import re
+import sqlite3
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, RS2SAMError, words_of
+from rs2sam.raster.faults import GDAL_FAULTS
 from rs2sam.raster.scene import SceneInfo
-from rs2sam.vector.polygon_files import PolygonFormat
+from rs2sam.vector.copied_formats import SIDECARS
+from rs2sam.vector.polygon_files import PolygonFormat, check_format
 
 _NAME_BYTES, _PATH_BYTES = 255, 512  # of one name in common file systems, of a database for SQLite
+_MOST_CLASSES = 254
 _DEEPER_BYTES = 70  # of names below the hidden folder
 
 
@@ -36,6 +41,8 @@ class OutputOptions:
         class_map: write the number of the most probable sentence per pixel, too.
         simplify_m: outlines may move by this much [m, or the unit of a scene without metres]; 0: exact pixel edges.
         orthogonal: square up the outlines, as buildings are.
+        keep_probabilities: write the probability of every pixel too, and decide on what is written, so that `rs2sam
+            refine` decides alike.
     """
 
     polygon_format: PolygonFormat = "gpkg"
@@ -45,10 +52,24 @@ class OutputOptions:
     class_map: bool = False
     simplify_m: float = 0.0
     orthogonal: bool = False
+    keep_probabilities: bool = False
 
     def __post_init__(self) -> None:
         if not self.simplify_m >= 0:
             raise InvalidInputError(f"`simplify_m` is a length of at least 0, but it is {self.simplify_m:g}.")
+
+    def check(self, num_sentences: int) -> None:
+        """Refuse now what cannot be written of so many sentences.
+
+        Raises:
+            InvalidInputError: there is no such format, or a class map does not hold them.
+            MissingDependencyError: the format of the polygons needs a library that is not installed.
+        """
+        check_format(self.polygon_format)
+        if self.class_map and num_sentences > _MOST_CLASSES:
+            raise InvalidInputError(
+                f"A class map holds up to {_MOST_CLASSES} sentences, but there are {num_sentences}. Leave the map out."
+            )
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,13 @@ class OutputPaths:
         """Name of the polygon file."""
         return f"{self.stem}_polygons.{self.polygon_format}"
 
+    def sidecars(self, made: Path) -> list[str]:
+        """Names of the files beside the polygon file that belong to it, of those in the folder where all are made."""
+        if self.polygon_format != "shp":
+            return []
+        names = (f"{self.stem}_polygons{suffix}" for suffix in SIDECARS)
+        return [name for name in names if (made / name).exists()]
+
     @property
     def preview(self) -> str:
         """Name of the preview picture."""
@@ -90,17 +118,25 @@ class OutputPaths:
         """Name of the machine-readable result."""
         return f"{self.stem}_result.json"
 
+    def probabilities(self, num_asked: int) -> list[str]:
+        """Names of the probability GeoTIFFs: `_probability.tif`, or `_probability_1.tif` ... for several."""
+        return self._numbered("probability", ".tif", num_asked)
+
     def mask_pngs(self, num_sentences: int) -> list[str]:
         """Names of the mask pictures of a photo: `_mask.png`, or `_mask_1.png` ... for several sentences."""
-        if num_sentences == 1:
-            return [f"{self.stem}_mask.png"]
-        return [f"{self.stem}_mask_{number}.png" for number in range(1, num_sentences + 1)]
+        return self._numbered("mask", ".png", num_sentences)
+
+    def _numbered(self, kind: str, suffix: str, count: int) -> list[str]:
+        """Names of files of a kind; of several they have numbers."""
+        if count == 1:
+            return [f"{self.stem}_{kind}{suffix}"]
+        return [f"{self.stem}_{kind}_{number}{suffix}" for number in range(1, count + 1)]
 
     def existing(self) -> list[Path]:
         """Files of an earlier run on this scene, in any polygon format and for any number of sentences."""
         ours = re.compile(
-            re.escape(self.stem) + r"_(mask\.tif|mask(_\d+)?\.png|classes\.tif|"
-            r"polygons\.(gpkg|geojson|fgb|parquet)|preview\.png|result\.json)"
+            re.escape(self.stem) + r"_(mask\.tif|mask(_\d+)?\.png|classes\.tif|probability(_\d+)?\.tif|"
+            r"polygons\.(gpkg|geojson|fgb|parquet|shp|shx|dbf|prj|cpg)|preview\.png|result\.json)"
         )
         if not self.folder.is_dir():
             return []
@@ -121,8 +157,8 @@ class OutputPaths:
                 pass
         except OSError as error:
             raise InvalidInputError(
-                f"The output folder must be writable, but {str(self.folder)!r} is not ({error.strerror or error}). "
-                "Choose another with -o."
+                f"The output folder must be writable, but {str(self.folder)!r} is not "
+                f"({error.strerror or words_of(error)}). Choose another with -o."
             ) from error
         hidden = f".rs2sam-{self.stem}-123456789012"
         length = len(os.fsencode(hidden))
@@ -147,16 +183,31 @@ class OutputPaths:
             )
 
 
-def publish(made: Path, paths: OutputPaths, names: Sequence[str]) -> None:
+@contextmanager
+def writing_results(folder: Path) -> Iterator[None]:
+    """What goes wrong on the disk, in SQLite or in GDAL while results are written to a folder is an error of ours."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, *GDAL_FAULTS) as error:
+        if isinstance(error, RS2SAMError):
+            raise
+        raise InvalidInputError(
+            f"The results could not be written to {str(folder)!r} ({words_of(error)}). Nothing was left behind; free "
+            "space or choose another folder with -o."
+        ) from error
+
+
+def publish(made: Path, paths: OutputPaths, names: Sequence[str], kept: Sequence[str] = ()) -> None:
     """Move whole files to their places, the last name last, and remove those of an earlier run that have no successor.
 
     Args:
         made: folder in which they were made, on the same file system.
         paths: where they go.
         names: of the files.
+        kept: names of files of the earlier run that stay.
     """
     for stale in paths.existing():
-        if stale.name not in names:
+        if stale.name not in (*names, *kept):
             stale.unlink()
     for name in names:
         os.replace(made / name, paths.folder / name)

@@ -30,44 +30,48 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A scene at any scale, with what was found in it.
+class Panel:
+    """What one sentence found, at any scale.
+
+    Args:
+        sentence: as it was given.
+        words: what it found.
+        mask: (h, w) bool, or None where it is empty.
+        rgb: (h, w, 3) uint8, what the mask is drawn over: the scene or a smaller picture of it.
+        valid: (h, w) bool, False where there is no data.
+    """
+
+    sentence: str
+    words: str
+    mask: BoolArray | None
+    rgb: NDArray[np.uint8]
+    valid: BoolArray
+
+
+def draw_preview(info: SceneInfo, panels: Sequence[Panel]) -> Image.Image:
+    """Draw what the sentences about a scene found, each in a panel of its own.
 
     Args:
         info: of the scene.
-        rgb: (h, w, 3) uint8, the scene or a smaller picture of it.
-        valid: (h, w) bool, False where there is no data.
-        found: per sentence, the sentence, what it found in words, and its (h, w) bool mask or None where that is empty.
-    """
-
-    info: SceneInfo
-    rgb: NDArray[np.uint8]
-    valid: BoolArray
-    found: Sequence[tuple[str, str, BoolArray | None]]
-
-
-def draw_preview(picture: Picture) -> Image.Image:
-    """Draw a scene with the masks of its sentences, each in a panel of its own.
-
-    Args:
-        picture: the scene and the masks; the first 12 sentences have a panel.
+        panels: one per sentence; the first 12 are drawn.
 
     Returns:
         An RGB picture of at most `MAX_SIDE` pixels a side.
     """
-    shown, hidden = picture.found[:_MAX_PANELS], len(picture.found) - _MAX_PANELS
+    shown, hidden = panels[:_MAX_PANELS], len(panels) - _MAX_PANELS
     foot = _ROW + _MARGIN // 2
-    num_columns, size = _layout(picture.info.size_hw, len(shown), MAX_SIDE - foot)
-    panels = [_panel(picture, one, size) for one in shown]
-    width, height = max(panel.width for panel in panels), max(panel.height for panel in panels)
-    num_rows = math.ceil(len(panels) / num_columns)
+    num_columns, size = _layout(info.size_hw, len(shown), MAX_SIDE - foot)
+    least_width = min(_MIN_WIDTH, MAX_SIDE // len(panels))
+    drawn = [_draw_panel(info, one, size, least_width) for one in shown]
+    width, height = max(each.width for each in drawn), max(each.height for each in drawn)
+    num_rows = math.ceil(len(drawn) / num_columns)
     all_columns = width * num_columns + _GAP * (num_columns - 1)
     canvas = Image.new("RGB", (max(all_columns, _MIN_WIDTH), height * num_rows + foot), PAPER)
-    for number, panel in enumerate(panels):
+    for number, each in enumerate(drawn):
         row, column = divmod(number, num_columns)
         left = (canvas.width - all_columns) // 2 + (width + _GAP) * column
-        canvas.paste(panel, (left, height * row))
-    headline = _headline(picture.info) + (f"  ·  and {hidden} more sentences" if hidden > 0 else "")
+        canvas.paste(each, (left, height * row))
+    headline = _headline(info) + (f"  ·  and {hidden} more sentences" if hidden > 0 else "")
     font = font_for(headline, 16)
     text = shorten(headline, font, canvas.width - 2 * _MARGIN)
     ImageDraw.Draw(canvas).text((_MARGIN, canvas.height - foot + 4), text, font=font, fill=FAINT)
@@ -90,25 +94,23 @@ def _column_width(num_columns: int) -> int:
     return max(1, (MAX_SIDE - _GAP * (num_columns - 1)) // num_columns)
 
 
-def _panel(picture: Picture, found: tuple[str, str, BoolArray | None], size: tuple[int, int]) -> Image.Image:
+def _draw_panel(info: SceneInfo, panel: Panel, size: tuple[int, int], least_width: int) -> Image.Image:
     """The scene with one mask, and below what was asked and found."""
-    sentence, words, mask = found
-    drawn, colour = _overlay(picture, mask, size)
-    _draw_scale_bar(drawn, picture.info)
-    panel = Image.new(
-        "RGB", (max(drawn.width, min(_MIN_WIDTH, MAX_SIDE // len(picture.found))), size[1] + _CAPTION), PAPER
-    )
-    panel.paste(drawn, ((panel.width - drawn.width) // 2, 0))
-    _draw_caption(panel, colour, sentence, words, top=size[1] + _MARGIN // 2)
-    return panel
+    drawn, colour = _overlay(panel, size)
+    _draw_scale_bar(drawn, info)
+    canvas = Image.new("RGB", (max(drawn.width, least_width), size[1] + _CAPTION), PAPER)
+    canvas.paste(drawn, ((canvas.width - drawn.width) // 2, 0))
+    _draw_caption(canvas, colour, panel.sentence, panel.words, top=size[1] + _MARGIN // 2)
+    return canvas
 
 
-def summarise(num_regions: int, num_pixels: int, area_m2: float | None) -> str:
-    """What a sentence found, in words: `3 regions · 1,240 m²` or `nothing found`."""
+def summarise(num_regions: int, num_pixels: int, area_m2: float | None, num_objects: int | None = None) -> str:
+    """What a sentence found, in words: `3 regions · 1,240 m²`, `2 objects · 1,240 m²` or `nothing found`."""
     if num_regions == 0:
         return "nothing found"
     size = f"{num_pixels:,} px" if area_m2 is None else format_area(area_m2)
-    return f"{num_regions:,} {'region' if num_regions == 1 else 'regions'} · {size}"
+    count, noun = (num_regions, "region") if num_objects is None else (num_objects, "object")
+    return f"{count:,} {noun}{'' if count == 1 else 's'} · {size}"
 
 
 def format_area(area_m2: float) -> str:
@@ -136,12 +138,12 @@ def _picture_size(size_hw: tuple[int, int], max_width: int, max_height: int) -> 
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _overlay(picture: Picture, mask: BoolArray | None, size: tuple[int, int]) -> tuple[Image.Image, Colour]:
+def _overlay(panel: Panel, size: tuple[int, int]) -> tuple[Image.Image, Colour]:
     """The scene at `size` (width, height) with a tinted and outlined mask, and the colour of the mask."""
-    resample = Image.Resampling.LANCZOS if size[0] < picture.rgb.shape[1] else Image.Resampling.BICUBIC
-    pixels = np.asarray(Image.fromarray(picture.rgb).resize(size, resample)).astype(np.float32)
-    pixels[~mask_at(picture.valid, size)] = _NO_DATA
-    marked = None if mask is None else mask_at(mask, size)
+    resample = Image.Resampling.LANCZOS if size[0] < panel.rgb.shape[1] else Image.Resampling.BICUBIC
+    pixels = np.asarray(Image.fromarray(panel.rgb).resize(size, resample)).astype(np.float32)
+    pixels[~mask_at(panel.valid, size)] = _NO_DATA
+    marked = None if panel.mask is None else mask_at(panel.mask, size)
     colour = colour_against(pixels, marked)
     return overlay(pixels, [] if marked is None else [(marked, colour)]), colour
 

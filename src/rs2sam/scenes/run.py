@@ -6,9 +6,7 @@ neither the height of the scene nor on what is found in it.
 
 from __future__ import annotations
 
-import json
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -17,11 +15,11 @@ from typing import Any, Protocol
 
 import rasterio
 
-from rs2sam.errors import InvalidImageError, InvalidInputError, RS2SAMError
-from rs2sam.fields import a_path, texts
+from rs2sam.errors import InvalidInputError
+from rs2sam.fields import a_path, parse_json, texts
+from rs2sam.files import check_utf8
 from rs2sam.processing import FirstPass
-from rs2sam.raster.faults import GDAL_FAULTS
-from rs2sam.raster.opening import check_utf8
+from rs2sam.raster.faults import unreadable
 from rs2sam.raster.scene import NOTHING_VALID, SceneInfo, scene_stem
 from rs2sam.raster.source import ReadOptions, Source, open_source
 from rs2sam.raster.thumbnail import ThumbnailGrid
@@ -29,16 +27,17 @@ from rs2sam.scenes.budget import Budget, budget
 from rs2sam.scenes.finding import Finder, Plan
 from rs2sam.scenes.first_pass import OverviewGrid, Screening
 from rs2sam.scenes.job import Job, key_of
-from rs2sam.scenes.outputs import OutputOptions, OutputPaths
+from rs2sam.scenes.outputs import OutputOptions, OutputPaths, writing_results
 from rs2sam.scenes.resolution import resolution_lines
 from rs2sam.scenes.scanning import Answers, Scan, TileJob, local_answers, scan
+from rs2sam.scenes.store import Decided, check_threshold
 from rs2sam.scenes.writing import SceneFiles
 from rs2sam.segmenter import Segmenter
 from rs2sam.vector.geojson import check_crs
-from rs2sam.vector.polygon_files import check_format
 from rs2sam.versions import versions
 from rs2sam.views.in_memory import check_min_area
 from rs2sam.views.options import SceneOptions, check_sentences
+from rs2sam.views.segmentation import unknown_remark
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,12 +50,20 @@ class ModelOptions(Protocol):
         """Presence below which its answer is "nothing"."""
 
     @property
+    def min_known(self) -> float:
+        """Probability that a sentence names something taught below which its answer is "nothing"."""
+
+    @property
     def batch_size(self) -> int:
         """Views that it best reads at once."""
 
     @property
     def choose_in_view(self) -> bool:
         """Whether words that compare are chosen among the regions it finds in one view."""
+
+    @property
+    def reads_phrases(self) -> bool:
+        """Whether it reads noun phrases alone."""
 
     @property
     def first_pass(self) -> FirstPass | None:
@@ -102,7 +109,8 @@ class SceneRequest:
 
         Raises:
             InvalidInputError: a name or sentence is not UTF-8; a sentence is blank; there are too many for a class map;
-                the folder cannot be written, or holds results of this scene and may not be overwritten.
+                probabilities are kept and the threshold is none of their steps; the folder cannot be written, or holds
+                results of this scene and may not be overwritten.
             MissingDependencyError: the format of the polygons needs a library that is not installed.
         """
         check_utf8("name of an image", self.image)
@@ -110,11 +118,9 @@ class SceneRequest:
         check_sentences(self.sentences)
         for sentence in self.sentences:
             check_utf8("text of a sentence", sentence)
-        check_format(self.outputs.polygon_format)
-        if self.outputs.class_map and len(self.sentences) > 254:
-            raise InvalidInputError(
-                f"A class map holds up to 254 sentences, but there are {len(self.sentences)}. Leave the map out."
-            )
+        self.outputs.check(len(self.sentences))
+        if self.outputs.keep_probabilities:
+            check_threshold(self.options.threshold)
         # What a resumed run finds there may be its own: that is known when the scene is open.
         self.paths().prepare(overwrite=self.outputs.overwrite or self.outputs.resume)
 
@@ -152,15 +158,8 @@ def run_scene(
         finished = run.finished_before()
         if finished is not None:
             return finished
-        try:
+        with writing_results(request.folder):
             return run.execute(answers or local_answers(source, segmenter), progress)
-        except (OSError, sqlite3.Error, *GDAL_FAULTS) as error:
-            if isinstance(error, RS2SAMError):
-                raise
-            raise InvalidInputError(
-                f"The results could not be written to {str(request.folder)!r} ({error}). Nothing was left behind; free "
-                "space or choose another folder with -o."
-            ) from error
 
 
 def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneRequest:
@@ -182,7 +181,7 @@ def with_model_options(request: SceneRequest, model: ModelOptions) -> SceneReque
     if not options.exhaustive and first_pass is None:
         raise InvalidInputError(
             f"A first pass needs a threshold that was measured for the model, but {request.model!r} has none. Measure "
-            "it (`python -m benchmarks.first_pass --help`), or ask about every tile with --exhaustive."
+            "it (`python -m benchmarks.scale.first_pass --help`), or ask about every tile with --exhaustive."
         )
     return replace(request, options=replace(options, first_pass=None if options.exhaustive else first_pass))
 
@@ -259,7 +258,7 @@ class _Run:
         if not outputs.resume:
             return None
         try:
-            report = json.loads((self._paths.folder / self._paths.result).read_text(encoding="utf-8"))
+            report = parse_json((self._paths.folder / self._paths.result).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             report = {}
         if isinstance(report, dict) and report.get("key") == self._key:
@@ -270,7 +269,7 @@ class _Run:
 
     def execute(self, answers: Answers, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
         """Scan, choose, write."""
-        options = self._request.options
+        options, keep = self._request.options, self._request.outputs.keep_probabilities
         plan = memory_of(self._request, self._source, self._task)
         self._tell(plan)
         with self._job() as job, rasterio.Env(GDAL_CACHEMAX=plan.cache):
@@ -278,16 +277,18 @@ class _Run:
                 # Another run may have come to its end since the request was checked.
                 self._paths.prepare(overwrite=self._request.outputs.overwrite)
             opened_at = time.perf_counter()
-            scanned = scan(self._task, options, job, answers, progress)
+            scanned = scan(self._task, options, job, answers, progress, keep=keep)
             self._check_pixels(scanned)
             self._source.close()
             scanned_at = time.perf_counter()
-            info = replace(self._source.info, warnings=(*self._source.info.warnings, *self._resolution))
+            said = (*self._source.info.warnings, *self._resolution, *self._unknown(scanned))
+            sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
+            pixels = Decided(scanned.stored, options.threshold) if keep else scanned.stored
+            finder = Finder(pixels, self._source.info, sentences, options, job.folder, scanned.objects)
+            found = [finder.find(number) for number in range(len(self._request.sentences))]
+            info = replace(self._source.info, warnings=(*said, *(line for one in found for line in one.doubts)))
             if not scanned.num_valid:
                 info = replace(info, limits=(), warnings=(*info.warnings, NOTHING_VALID))
-            sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
-            finder = Finder(scanned.stored, info, sentences, options, job.folder)
-            found = [finder.find(number) for number in range(len(self._request.sentences))]
             seconds = {
                 "open": round(opened_at - self._start, 3),
                 "segment": round(scanned_at - opened_at, 3),
@@ -298,10 +299,19 @@ class _Run:
             for one in found:
                 _LOGGER.info('"%s": %d regions, %d px', one.scoped.sentence, one.num_regions, one.num_pixels)
             _LOGGER.info("seconds: %s", seconds)
-            files = SceneFiles(
-                info, scanned, finder, self._paths, self._request.outputs, self._request.model, job.folder
-            )
-            return files.write(found, self._details(seconds))
+            return SceneFiles(
+                info,
+                [scanned.thumbnail] * len(scanned.tallies),
+                scanned.tallies,
+                finder,
+                self._paths,
+                self._request.outputs,
+                self._request.model,
+                job.folder,
+                reads_phrases=self._segmenter.reads_phrases,
+                calibration=self._segmenter.calibration,
+                kept=scanned.stored if keep else None,
+            ).write(found, scanned.describe(info), self._details(seconds))
 
     def _tell(self, plan: Budget) -> None:
         """Say what is doubtful about the scale, and with -v what is going to be done."""
@@ -320,20 +330,25 @@ class _Run:
     def _check_pixels(self, scanned: Scan) -> None:
         """Refuse a scene of which nothing could be read, and say what is missing from others."""
         if scanned.lost and not scanned.num_valid:
-            raise InvalidImageError(
-                f"{self._request.image!r} is damaged or cut short: its header can be read, its pixels cannot. "
-                "Fetch or write it again."
-            )
+            raise unreadable(self._request.image)
         if not scanned.num_valid:
             _LOGGER.warning("%s: %s.", self._request.image, NOTHING_VALID)
+
+    def _unknown(self, scanned: Scan) -> list[str]:
+        """What of that which was asked names nothing that the model was taught, said in words."""
+        asked, least = zip(self._task.sentences, scanned.tallies, strict=True), self._segmenter.min_known
+        remarks = [unknown_remark(sentence, tally.known, least) for sentence, tally in asked]
+        said = [remark for remark in remarks if remark is not None]
+        for remark in said:
+            _LOGGER.warning("%s: %s.", self._request.image, remark)
+        return said
 
     def _identity(self) -> dict[str, Any]:
         """Everything that the results depend on."""
         request, segmenter = self._request, self._segmenter
         options = {name: value for name, value in asdict(request.options).items() if name != "memory"}
-        outputs = {
-            name: value for name, value in asdict(request.outputs).items() if name not in ("overwrite", "resume")
-        }
+        how = ("overwrite", "resume")
+        outputs = {name: value for name, value in asdict(request.outputs).items() if name not in how}
         return {
             "image": _identity_of(request.image),
             "size_hw": self._source.info.size_hw,
@@ -343,7 +358,7 @@ class _Run:
             "outputs": outputs,
             "model": [request.model, segmenter.backend_name, segmenter.image_size, _identity_of(request.model)],
             "rs2sam": versions().get("rs2sam"),
-            "state": 2,  # the form of what an interrupted run leaves
+            "state": 3,  # the form of what an interrupted run leaves
         }
 
     def _details(self, seconds: dict[str, float]) -> dict[str, Any]:
@@ -357,6 +372,8 @@ class _Run:
                 "name": self._request.model,
                 "backend": segmenter.backend_name,
                 "image_size": segmenter.image_size,
+                "reads_phrases": segmenter.reads_phrases,
+                "calibration": None if segmenter.calibration is None else asdict(segmenter.calibration),
             },
             "options": {
                 "tile": grid.tile if is_tiled else None,
@@ -368,6 +385,8 @@ class _Run:
                 "choose_in_view": options.choose_in_view,
                 "gsd_m": options.gsd_m,
                 "first_pass": None if first_pass is None else asdict(first_pass),
+                "simplify_m": self._request.outputs.simplify_m,
+                "orthogonal": self._request.outputs.orthogonal,
             },
             "seconds": seconds,
             "versions": versions(),

@@ -14,25 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.raster.source import ReadOptions
-from rs2sam.raster.thumbnail import ThumbnailGrid
+from rs2sam.raster.thumbnail import Thumbnail, ThumbnailGrid
 from rs2sam.raster.tiling import TileGrid, Window
 from rs2sam.scenes.blocks import BlockReader, BlockWriter, check_whole
 from rs2sam.scenes.first_pass import Screening
 from rs2sam.scenes.job import Job
+from rs2sam.scenes.objects import ObjectSink, StoredObjects
+from rs2sam.scenes.outputs import describe_scene
 from rs2sam.scenes.pipeline import read_ahead, write_behind
-from rs2sam.scenes.store import StoredScene, StoreSink, strip_rows
+from rs2sam.scenes.store import StoredScene, StoreSink, StripReader, strip_rows
 from rs2sam.views.assembly import AnsweredTile, Assembler, Carry, Tally
-from rs2sam.views.options import SceneOptions, ViewSegmenter
+from rs2sam.views.options import SceneOptions, ViewSegmenter, objects_in
 from rs2sam.views.streaming import Tile, WindowReader, answer_tiles, read_tiles
 
 # Seconds between two saved states, so that saving costs little beside free models too.
 _SAVE_EVERY_S = 1.0
 
 _PIXELS = "pixels.blocks"
+_OBJECTS = "objects.blocks"
 _PREVIEW = "preview.blocks"
 
 
@@ -74,7 +76,8 @@ class Scan:
     """What the pass over the pixels left.
 
     Args:
-        stored: the finished pixels.
+        stored: the finished pixels, of the foreground or, where they are kept, the steps of all.
+        objects: what tiles told apart in them.
         tallies: what is known of each asked sentence.
         num_valid: pixels with data.
         num_tiles: tiles of the grid, all of which were read.
@@ -82,12 +85,11 @@ class Scan:
         num_run: tiles that the model was asked about.
         first_pass_seconds: in the model, to find out about which.
         lost: windows of the scene that could not be read, from top to bottom.
-        thumbnail: its grid.
-        rgb: (y, x, 3) uint8 picture of the scene.
-        valid: (y, x) bool, cells with data.
+        thumbnail: a picture of the scene.
     """
 
-    stored: StoredScene
+    stored: StripReader
+    objects: StoredObjects
     tallies: list[Tally]
     num_valid: int
     num_tiles: int
@@ -95,9 +97,20 @@ class Scan:
     num_run: int
     first_pass_seconds: float
     lost: list[Window]
-    thumbnail: ThumbnailGrid
-    rgb: NDArray[np.uint8]
-    valid: NDArray[np.bool_]
+    thumbnail: Thumbnail
+
+    def describe(self, info: SceneInfo) -> dict[str, Any]:
+        """The scene and what was read of it, as plain values for `result.json`."""
+        return {
+            "source": describe_scene(info, self.num_valid),
+            "tiles": {
+                "read": self.num_tiles,
+                "skipped_empty": self.num_empty,
+                "skipped_first_pass": self.num_tiles - self.num_empty - self.num_run,
+                "run": self.num_run,
+            },
+            "lost": [[lost.row, lost.col, lost.height, lost.width] for lost in self.lost],
+        }
 
 
 def local_answers(source: WindowReader, segmenter: ViewSegmenter) -> Answers:
@@ -133,6 +146,8 @@ def scan(
     job: Job,
     answers: Answers,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    keep: bool = False,
 ) -> Scan:
     """Answer every tile of a scene and store what is finished, from where an interrupted run stopped.
 
@@ -142,8 +157,9 @@ def scan(
         job: the run's folder.
         answers: who asks the model.
         progress: called with the number of views done and of all views.
+        keep: store the probability of every pixel in steps, not that of the foreground alone.
     """
-    writer = _Writer(task, options, job, progress)
+    writer = _Writer(task, options, job, progress, keep=keep)
     with closing(writer):
         if writer.next_number < len(task.grid):
             started = replace(task, start=writer.next_number)
@@ -158,24 +174,35 @@ class _Writer:
     """Takes answered tiles; the writing thread's part."""
 
     def __init__(
-        self, task: TileJob, options: SceneOptions, job: Job, progress: Callable[[int, int], None] | None
+        self,
+        task: TileJob,
+        options: SceneOptions,
+        job: Job,
+        progress: Callable[[int, int], None] | None,
+        *,
+        keep: bool,
     ) -> None:
         self._task = task
         self._job = job
         self._progress = progress
         found = job.load()
-        plain: dict[str, Any] = {"pixels": (0, 0), "preview": (0, 0), "row_offsets": []} if found is None else found[0]
+        plain: dict[str, Any] = {"pixels": (0, 0), "objects": (0, 0), "preview": (0, 0), "row_offsets": []}
+        if found is not None:
+            plain = found[0]
         carried = Carry(job.folder)
         if found is not None:
             check_whole(job.folder / _PIXELS, *plain["pixels"])
+            check_whole(job.folder / _OBJECTS, *plain["objects"])
             check_whole(job.folder / _PREVIEW, *plain["preview"])
             for row, end, checksum in plain["assembler"]["carried"]:
                 check_whole(carried.path(row), end, checksum)
         self._pixels = BlockWriter(job.folder / _PIXELS, *plain["pixels"])
+        self._objects = BlockWriter(job.folder / _OBJECTS, *plain["objects"])
         self._preview = BlockWriter(job.folder / _PREVIEW, *plain["preview"])
-        self._sink = StoreSink(
-            self._pixels, options.threshold, strip_rows(task.grid.size_hw[1]), list(plain["row_offsets"])
-        )
+        self._object_sink = ObjectSink(self._objects, strip_rows(task.grid.size_hw[1]))
+        self._threshold = options.threshold
+        threshold = None if keep else options.threshold
+        self._sink = StoreSink(self._pixels, threshold, strip_rows(task.grid.size_hw[1]), list(plain["row_offsets"]))
         self._assembler = Assembler(
             task.grid,
             len(task.sentences),
@@ -196,6 +223,10 @@ class _Writer:
     def take(self, tile: AnsweredTile) -> None:
         """Blend a tile, store what it finishes, and save the state now and then."""
         self._assembler.add(tile)
+        for band, view in enumerate(tile.views or ()):
+            told = objects_in(view, self._threshold) if view is not None and self._assembler.says[band] else None
+            if told is not None:
+                self._object_sink.put(band, tile.number, told)
         if tile.sample is not None:
             cells = self._task.thumbnail.cells(self._task.grid.owned(tile.number))
             for band, sums in enumerate(tile.sample):
@@ -210,14 +241,15 @@ class _Writer:
         """Close the files."""
         self._assembler.close()
         self._pixels.close()
+        self._objects.close()
         self._preview.close()
 
     def result(self) -> Scan:
         """What is there when every tile has been taken; the files are closed."""
-        rgb, valid = _picture(self._job.folder / _PREVIEW, self._preview.offset, self._task.thumbnail)
         offsets = [*self._sink.row_offsets, self._pixels.offset]
         return Scan(
             stored=StoredScene(self._job.folder / _PIXELS, self._task.grid, offsets),
+            objects=StoredObjects(self._job.folder / _OBJECTS, self._objects.offset, self._task.grid),
             tallies=self._assembler.tallies,
             num_valid=self._assembler.num_valid,
             num_tiles=len(self._task.grid),
@@ -225,19 +257,19 @@ class _Writer:
             num_run=self._assembler.num_run,
             first_pass_seconds=self._assembler.first_pass_seconds,
             lost=sorted(self._assembler.lost, key=lambda window: (window.row, window.col)),
-            thumbnail=self._task.thumbnail,
-            rgb=rgb,
-            valid=valid,
+            thumbnail=_picture(self._job.folder / _PREVIEW, self._preview.offset, self._task.thumbnail),
         )
 
     def save(self) -> None:
         """Make what is finished safe against a kill."""
         plain, sums = self._assembler.state()
         self._pixels.flush()
+        self._objects.flush()
         self._preview.flush()
         state = {
             "assembler": plain,
             "pixels": (self._pixels.offset, self._pixels.checksum),
+            "objects": (self._objects.offset, self._objects.checksum),
             "preview": (self._preview.offset, self._preview.checksum),
             "row_offsets": self._sink.row_offsets,
         }
@@ -246,13 +278,11 @@ class _Writer:
         self._saved_at = time.monotonic()
 
 
-def _picture(path: Path, end: int, thumbnail: ThumbnailGrid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The means of all samples, and where there are any."""
-    sums = np.zeros((4, *thumbnail.size_hw), dtype=np.uint32)
+def _picture(path: Path, end: int, grid: ThumbnailGrid) -> Thumbnail:
+    """The means of all samples."""
+    sums = np.zeros((4, *grid.size_hw), dtype=np.uint32)
     with BlockReader(path) as reader:
         for block in reader.index(0, end):
             rows, cols = slice(block.row, block.row + block.height), slice(block.col, block.col + block.width)
             sums[block.band, rows, cols] += reader.values(block)
-    count = np.maximum(sums[3], 1)
-    rgb = ((sums[:3] + count // 2) // count).astype(np.uint8)
-    return np.ascontiguousarray(rgb.transpose(1, 2, 0)), sums[3] > 0
+    return grid.picture(sums)

@@ -16,22 +16,24 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.drawing import COLOURS
-from rs2sam.raster.mask_files import BLOCK, MASK_NODATA, copy_as, mask_file, plain_file
+from rs2sam.processing_config import Calibration
+from rs2sam.raster.mask_files import BLOCK, MASK_NODATA, copy_as, mask_file, plain_file, probability_file
 from rs2sam.raster.scene import SceneInfo
+from rs2sam.raster.thumbnail import Thumbnail
 from rs2sam.raster.tiling import Window
-from rs2sam.scenes.finding import Finder, Found
+from rs2sam.scenes.finding import Finder, Found, regrouped
 from rs2sam.scenes.outputs import (
     OutputOptions,
     OutputPaths,
-    describe_scene,
     json_text,
     plain,
     publish,
 )
-from rs2sam.scenes.preview import Picture, draw_preview, summarise
-from rs2sam.scenes.scanning import Scan
+from rs2sam.scenes.preview import Panel, draw_preview, summarise
+from rs2sam.scenes.store import StripReader
 from rs2sam.vector.polygon_files import PolygonShape, PolygonWriter, RegionLabels, layers_of
 from rs2sam.vector.region_store import RegionStore
+from rs2sam.views.assembly import Tally
 
 BoolArray = NDArray[np.bool_]
 
@@ -45,27 +47,38 @@ class SceneFiles:
 
     Args:
         info: of the scene.
-        scan: what the pass over the pixels left.
+        thumbnails: for each thing that was asked, the picture over which it is drawn.
+        tallies: what is known of each thing that was asked.
         finder: what the sentences found.
         paths: where the files go.
         outputs: which files, and how.
         model: its name, for the records.
         folder: where they are made.
+        reads_phrases: whether the model is asked noun phrases.
+        calibration: of the model, for the confidence of each polygon.
+        kept: the steps of every pixel, to be written; None where nothing is kept.
+        kept_before: names of the probability files of an earlier run that stay where they are.
     """
 
     info: SceneInfo
-    scan: Scan
+    thumbnails: Sequence[Thumbnail]
+    tallies: Sequence[Tally]
     finder: Finder
     paths: OutputPaths
     outputs: OutputOptions
     model: str
     folder: Path
+    reads_phrases: bool = False
+    calibration: Calibration | None = None
+    kept: StripReader | None = None
+    kept_before: tuple[str, ...] = ()
 
-    def write(self, found: Sequence[Found], details: Mapping[str, Any]) -> dict[str, Any]:
+    def write(self, found: Sequence[Found], origin: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
         """Write all files, all or none; returns the content of `result.json`.
 
         Args:
             found: one per sentence.
+            origin: the scene and what was read of it, see `Scan.describe`.
             details: further entries of `result.json`.
         """
         pngs = self.paths.mask_pngs(len(found)) if self.info.is_photo else []
@@ -73,22 +86,18 @@ class SceneFiles:
         classes = [self.paths.classes] if self.outputs.class_map else []
         if self.outputs.class_map:
             self._write_classes(found)
+        probabilities = self._write_probabilities()
         if self.outputs.cog:
             for name in (self.paths.mask, *classes):
                 self._make_cog(name)
         self._write_polygons(found)
+        sidecars = self.paths.sidecars(self.folder)
         self._draw(found, masks)
         report: dict[str, Any] = plain(
             {
-                "source": describe_scene(self.info, self.scan.num_valid),
+                **origin,
                 "sentences": [self._describe(one) for one in found],
-                "tiles": {
-                    "read": self.scan.num_tiles,
-                    "skipped_empty": self.scan.num_empty,
-                    "skipped_first_pass": self.scan.num_tiles - self.scan.num_empty - self.scan.num_run,
-                    "run": self.scan.num_run,
-                },
-                "lost": [[lost.row, lost.col, lost.height, lost.width] for lost in self.scan.lost],
+                "asked": self._describe_asked(probabilities),
                 "warnings": list(self.info.warnings),
                 **details,
                 "outputs": {
@@ -96,7 +105,9 @@ class SceneFiles:
                     "mask": self.paths.mask,
                     "mask_png": pngs,
                     "classes": classes[0] if classes else None,
+                    "probabilities": [*probabilities, *self.kept_before],
                     "polygons": self.paths.polygons,
+                    "sidecars": sidecars,
                     "layers": self._layers(found),
                     "preview": self.paths.preview,
                     "result": self.paths.result,
@@ -104,18 +115,20 @@ class SceneFiles:
             }
         )
         (self.folder / self.paths.result).write_text(json_text(report), encoding="utf-8")
-        names = [self.paths.mask, *pngs, *classes, self.paths.polygons, self.paths.preview, self.paths.result]
-        publish(self.folder, self.paths, names)
+        rasters = [self.paths.mask, *pngs, *classes, *probabilities]
+        names = [*rasters, *sidecars, self.paths.polygons, self.paths.preview, self.paths.result]
+        publish(self.folder, self.paths, names, self.kept_before)
         return report
 
     def _write_masks(self, found: Sequence[Found], pngs: Sequence[str]) -> list[BoolArray | None]:
         """Write the mask bands; returns each as cells of the preview, None where it is empty."""
-        tags = {"RS2SAM_MODEL": self.model, "RS2SAM_SOURCE": Path(self.info.source).name}
         sentences = [one.scoped.sentence for one in found]
         shown: list[BoolArray | None] = []
         with ExitStack() as stack:
             dataset = stack.enter_context(
-                mask_file(self.folder / self.paths.mask, self.info.georeference, self.info.size_hw, sentences, tags)
+                mask_file(
+                    self.folder / self.paths.mask, self.info.georeference, self.info.size_hw, sentences, self._tags()
+                )
             )
             for band, one in enumerate(found, start=1):
                 plain = self._write_mask(dataset, band, one, self.folder / "mask.tif" if pngs else None)
@@ -126,7 +139,8 @@ class SceneFiles:
 
     def _write_mask(self, dataset: DatasetWriter, band: int, found: Found, plain: Path | None) -> BoolArray | None:
         """Write one band, and a plain copy of 0 and 255 for photos; returns the cells of the preview that it marks."""
-        covered = np.zeros(self.scan.thumbnail.size_hw, dtype=np.uint32)
+        grid = self.thumbnails[found.band].grid
+        covered = np.zeros(grid.size_hw, dtype=np.uint32)
         with ExitStack() as stack:
             copy = None if plain is None else stack.enter_context(plain_file(plain, self.info.size_hw))
             for top, mask, is_void in self.finder.mask_rows(found, BLOCK):
@@ -138,10 +152,10 @@ class SceneFiles:
                     copy.write(mask.astype(np.uint8) * 255, 1, window=window)
                 if mask.any():
                     part = Window(top, 0, *mask.shape)
-                    covered[self.scan.thumbnail.cells(part).slices] += self.scan.thumbnail.covered(part, mask)
+                    covered[grid.cells(part).slices] += grid.covered(part, mask)
         if not found.num_regions:
             return None
-        marked: BoolArray = covered > _COVERED * self.scan.thumbnail.factor**2
+        marked: BoolArray = covered > _COVERED * grid.factor**2
         return marked
 
     def _write_classes(self, found: Sequence[Found]) -> None:
@@ -169,14 +183,34 @@ class SceneFiles:
         for parts in zip(*rows, strict=True):
             yield parts[0][0], np.stack([values for _, values in parts])
 
-    def _make_cog(self, name: str) -> None:
+    def _write_probabilities(self) -> list[str]:
+        """Write the steps of what was asked as cloud-optimised GeoTIFFs, a file each; returns their names."""
+        if self.kept is None:
+            return []
+        asked = self.finder.plan.asked
+        names = self.paths.probabilities(len(asked))
+        for band, (one, name) in enumerate(zip(asked, names, strict=True)):
+            with probability_file(
+                self.folder / name, self.info.georeference, self.info.size_hw, one, self._tags()
+            ) as dataset:
+                for top, steps in regrouped(self.kept.strips(band), BLOCK):
+                    window = FileWindow(0, top, steps.shape[1], steps.shape[0])
+                    # The last byte of "no data" is that of the file.
+                    dataset.write(steps.astype(np.uint8), 1, window=window)
+            self._make_cog(name, "AVERAGE")
+        return names
+
+    def _make_cog(self, name: str, resampling: str = "MODE") -> None:
         """Replace a GeoTIFF by a cloud-optimised one with overviews."""
         path, plain = self.folder / name, self.folder / f"plain_{name}"
         path.rename(plain)
-        copy_as(
-            plain, path, "COG", BLOCKSIZE=str(BLOCK), COMPRESS="DEFLATE", OVERVIEW_RESAMPLING="MODE", BIGTIFF="IF_SAFER"
-        )
+        options = {"BLOCKSIZE": str(BLOCK), "COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER"}
+        copy_as(plain, path, "COG", OVERVIEW_RESAMPLING=resampling, **options)
         plain.unlink()
+
+    def _tags(self) -> dict[str, str]:
+        """Tags of the rasters."""
+        return {"RS2SAM_MODEL": self.model, "RS2SAM_SOURCE": Path(self.info.source).name}
 
     def _write_polygons(self, found: Sequence[Found]) -> None:
         """Write the outlines of all sentences."""
@@ -187,7 +221,8 @@ class SceneFiles:
             path, self.outputs.polygon_format, self.info.georeference, self.info.size_hw, shape=shape
         ) as writer:
             for number, (one, layer) in enumerate(zip(found, self._layers(found), strict=True), start=1):
-                labels = RegionLabels(one.scoped.sentence, number, self.model, Path(self.info.source).name, layer)
+                source = Path(self.info.source).name
+                labels = RegionLabels(one.scoped.sentence, number, self.model, source, layer, self.calibration)
                 with RegionStore(one.store) as store:
                     writer.write(store.kept(), labels)
 
@@ -197,17 +232,33 @@ class SceneFiles:
 
     def _draw(self, found: Sequence[Found], masks: Sequence[BoolArray | None]) -> None:
         """Write the preview."""
-        said = [
-            (one.scoped.sentence, summarise(one.num_regions, one.num_pixels, one.area_m2), mask)
-            for one, mask in zip(found, masks, strict=True)
-        ]
-        picture = Picture(self.info, self.scan.rgb, self.scan.valid, said)
+        panels = []
+        for one, mask in zip(found, masks, strict=True):
+            words = summarise(one.num_regions, one.num_pixels, one.area_m2, one.num_objects)
+            below = self.thumbnails[one.band]
+            panels.append(Panel(one.scoped.sentence, words, mask, below.rgb, below.valid))
         # Beside PNG's filters, runs are most of what there is to find: a fifth of the time for 4 % more bytes.
-        draw_preview(picture).save(self.folder / self.paths.preview, compress_type=zlib.Z_RLE)
+        draw_preview(self.info, panels).save(self.folder / self.paths.preview, compress_type=zlib.Z_RLE)
+
+    def _describe_asked(self, probabilities: Sequence[str]) -> list[dict[str, Any]]:
+        """What tiles were asked, and the file of its probability, as plain values."""
+        asked = self.finder.plan.asked
+        files: Sequence[str | None] = probabilities or [None] * len(asked)
+        return [
+            {
+                "sentence": one,
+                "probability": file,
+                "presence": None if tally.presence is None else round(tally.presence, 4),
+                "score": None if tally.score is None else round(tally.score, 4),
+                "known": None if tally.known is None else round(tally.known, 4),
+                "views": tally.num_views,
+            }
+            for one, file, tally in zip(asked, files, self.tallies, strict=True)
+        ]
 
     def _describe(self, found: Found) -> dict[str, Any]:
         """One sentence's result as plain values."""
-        tally = self.scan.tallies[found.band]
+        tally = self.tallies[found.band]
         mean = found.mean_probability
         return {
             "sentence": found.scoped.sentence,
@@ -215,9 +266,13 @@ class SceneFiles:
             "pixels": found.num_pixels,
             "area_m2": None if found.area_m2 is None else round(found.area_m2, 3),
             "polygons": found.num_regions,
+            "objects": found.num_objects,
             "mean_probability": None if mean is None else round(mean, 4),
             "presence": None if tally.presence is None else round(tally.presence, 4),
             "score": None if tally.score is None else round(tally.score, 4),
+            "known": None if tally.known is None else round(tally.known, 4),
+            "asked": found.scoped.local,
+            "words": found.describe_words(reads_phrases=self.reads_phrases),
             "scope": found.describe_scope(),
             "views": tally.num_views,
             "seconds": round(tally.seconds + found.seconds, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,23 +15,25 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rs2sam.errors import DataNotFoundError, InvalidInputError
-from rs2sam.models import RS2SamModel
+from rs2sam.models.weights.classes import AnyModel
 from rs2sam.processing import Processor
-from rs2sam.training.examples.draws import examples_of
-from rs2sam.training.examples.examples import Examples, ReferringDataset
+from rs2sam.training.examples.dataset import Examples
 from rs2sam.training.examples.failures import raise_failure
-from rs2sam.training.initial import check_start, require_present, starting_point
+from rs2sam.training.initial import check_start, require_present
 from rs2sam.training.keeping.checkpoints import checkpoint_step, last_complete_checkpoint
 from rs2sam.training.keeping.locking import only_run_in
 from rs2sam.training.keeping.record import has_begun, require_same_recipe
 from rs2sam.training.keeping.safety import SafeTrainer, begin, clear_stops
-from rs2sam.training.objective.groups import reads_text
-from rs2sam.training.objective.objective import TrainingModel, choose_attention
+from rs2sam.training.keeping.saving import save_company
+from rs2sam.training.kinds import CollatedDataset, kind_of
 from rs2sam.training.objective.optimization import make_optimizer, make_schedule
-from rs2sam.training.objective.teacher import EfficientNetLite0
-from rs2sam.training.recipes.recipe import Recipe, resolved
+from rs2sam.training.objective.trained import TrainedModule
+from rs2sam.training.objective.training_model import choose_attention
+from rs2sam.training.recipes.settings import Recipe, resolved
 from rs2sam.training.reporting.validation import require_best_again
 from rs2sam.training.reporting.watch import save_result, watch_callbacks
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["RS2SamTrainer", "check_run", "run_recipe", "train", "training_arguments"]
 
@@ -42,7 +45,6 @@ class RS2SamTrainer(SafeTrainer):
         recipe: the run, its epochs counted in steps.
         model: what is trained.
         dataset: where examples come from.
-        teacher: EfficientNet-lite0, where `auxiliary.distillation` is above 0.
         arguments: of transformers' Trainer.
     """
 
@@ -52,9 +54,8 @@ class RS2SamTrainer(SafeTrainer):
     def __init__(
         self,
         recipe: Recipe,
-        model: TrainingModel,
-        dataset: ReferringDataset,
-        teacher: EfficientNetLite0 | None,
+        model: TrainedModule,
+        dataset: CollatedDataset,
         arguments: TrainingArguments,
     ) -> None:
         self.recipe = recipe
@@ -68,15 +69,13 @@ class RS2SamTrainer(SafeTrainer):
         )
         for shows_twice in (PrinterCallback, ProgressCallback):  # `watch` has its own
             self.remove_callback(shows_twice)
-        self.teacher = None if teacher is None else teacher.to(self.args.device)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Tensor | tuple[Tensor, Any]:
         """The recipe's loss of one batch."""
         raise_failure(inputs)
-        features = None if self.teacher is None else self.teacher(inputs["rgb"].float())
-        terms: dict[str, Tensor] = model(inputs, features)
+        terms: dict[str, Tensor] = model(inputs)
         total = terms.pop("total")
         self.take_in({"loss": total, **terms}, inputs["ids"])
         return (total, terms) if return_outputs else total
@@ -89,12 +88,12 @@ class RS2SamTrainer(SafeTrainer):
 
     def _get_train_sampler(self, *_: Any) -> Sampler[int]:
         """In order: draws are random by their number already, and the two sentences of a pair stay in one batch."""
-        return SequentialSampler(cast("ReferringDataset", self.train_dataset))
+        return SequentialSampler(cast("CollatedDataset", self.train_dataset))
 
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
         """AdamW as the recipe says."""
         if self.optimizer is None:
-            self.optimizer = make_optimizer(cast("TrainingModel", self.model), self.recipe)
+            self.optimizer = make_optimizer(cast("TrainedModule", self.model), self.recipe)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -103,13 +102,13 @@ class RS2SamTrainer(SafeTrainer):
             self.lr_scheduler = make_schedule(optimizer or self.create_optimizer(), self.recipe, num_training_steps)
         return self.lr_scheduler
 
-    def plain_result(self) -> RS2SamModel | None:
+    def plain_result(self) -> AnyModel | None:
         """The weights to keep as a plain model; every process has to call it.
 
         Returns:
             None where parameters are spread over processes and this is not the first of them.
         """
-        training = cast("TrainingModel", self.model)
+        training = cast("TrainedModule", self.model)
         if not self.is_fsdp_enabled:
             return training.plain_result()
         state = self.accelerator.get_state_dict(self.model_wrapped)
@@ -124,7 +123,7 @@ class _AverageCallback(TrainerCallback):
     ) -> None:
         """Takes in the current parameters."""
         training = keywords["model"]
-        training.average.update(training.rs2sam)
+        training.average.update(training.trained)
 
 
 class _EpochCallback(TrainerCallback):
@@ -147,7 +146,7 @@ class _EpochCallback(TrainerCallback):
         state.epoch = round(seen / self.epoch_size, 4) if self.epoch_size else None
 
 
-def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, *, quiet: bool = False) -> RS2SamModel:
+def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, *, quiet: bool = False) -> AnyModel:
     """Opens the data of a recipe, trains, and saves.
 
     Args:
@@ -162,12 +161,12 @@ def run_recipe(recipe: Recipe, output_dir: Path, resume: bool = False, *, quiet:
         TrainingError: as for `train`.
     """
     check_run(recipe, output_dir, resume)  # before images are read, which takes minutes
-    return train(recipe, examples_of(recipe), output_dir, resume, quiet=quiet)
+    return train(recipe, kind_of(recipe).examples(recipe), output_dir, resume, quiet=quiet)
 
 
 def train(
     recipe: Recipe, examples: Examples, output_dir: Path, resume: bool = False, *, quiet: bool = False
-) -> RS2SamModel:
+) -> AnyModel:
     """Trains and saves a model; every process of a run calls this.
 
     Args:
@@ -219,29 +218,30 @@ def train(
         if trainer.is_world_process_zero():
             assert result is not None
             save_result(recipe, result.eval(), processor, output_dir, examples.counts)
+            save_company(cast("TrainedModule", trainer.model).company(), output_dir)
         trainer.accelerator.wait_for_everyone()
-    return (cast("TrainingModel", trainer.model).result if result is None else result).eval()
+    return (cast("TrainedModule", trainer.model).result if result is None else result).eval()
 
 
 def _prepared(recipe: Recipe, examples: Examples, arguments: TrainingArguments) -> tuple[RS2SamTrainer, Processor]:
     """A trainer that has not begun, and the processor of the model that is kept."""
     torch.manual_seed(recipe.seed)
     with arguments.main_process_first(desc="starting point"):  # published weights are converted once, into a cache
-        model, processor = starting_point(recipe)
+        kind = kind_of(recipe)
+        model, processor = kind.start(recipe)
     if recipe.data.side > model.config.image_size:
         raise InvalidInputError(
             f"`data.side` must be at most the model's own {model.config.image_size} px, received {recipe.data.side}"
         )
     choose_attention(model, recipe.precision, arguments.device)
     # Else all that gets no gradient is known beforehand and frozen, and nobody has to look for it at every step.
-    arguments.ddp_find_unused_parameters = not reads_text(model, recipe.loss)
-    training = TrainingModel(model, recipe, examples.num_classes)
+    arguments.ddp_find_unused_parameters = kind.leaves_out(model, recipe)
+    training = kind.training(model, recipe, examples.num_classes)
     sized = Processor(replace(processor.config, image_size=recipe.data.side), processor.tokenizer)
-    teacher = EfficientNetLite0(Path(str(recipe.teacher))) if recipe.auxiliary.distillation else None
     samples_a_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
     length = recipe.steps * samples_a_step
-    dataset = ReferringDataset(examples.draw, sized, length, with_rgb=teacher is not None)
-    trainer = RS2SamTrainer(recipe, training, dataset, teacher, arguments)
+    dataset = kind.dataset(examples.draw, sized, length)
+    trainer = RS2SamTrainer(recipe, training, dataset, arguments)
     trainer.add_callback(_EpochCallback(samples_a_step, examples.epoch_size))
     return trainer, processor
 
@@ -258,8 +258,6 @@ def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
         raise InvalidInputError(f"the output must be a folder, but `{output_dir}` is a file; choose another name")
     check_start(recipe)
     require_present({"data.dataset": recipe.data.dataset})
-    if recipe.auxiliary.distillation:
-        require_present({"teacher": recipe.teacher})
     begun = has_begun(output_dir) or any(output_dir.glob("checkpoint-*"))
     if resume and not begun:
         raise DataNotFoundError(f"no checkpoint in `{output_dir}` to resume from; start without resuming")
@@ -270,10 +268,20 @@ def check_run(recipe: Recipe, output_dir: Path, resume: bool) -> None:
         require_same_recipe(recipe, output_dir)
 
 
+def computes_bf16_slowly() -> bool:
+    """Whether torch emulates bfloat16 on this processor; of x86 those do it that have AVX2 at most."""
+    return torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
+
+
 def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
     """What Trainer needs to know."""
     if recipe.precision == "bf16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         raise InvalidInputError("`precision` = bf16 needs a GPU that has bf16, which this one has not; set float32")
+    if recipe.precision == "bf16" and not torch.cuda.is_available() and computes_bf16_slowly():
+        logger.warning(
+            "`precision` = bf16 on a processor without AVX-512: products in bfloat16 are some 50 times slower here "
+            "than in float32; set `precision: float32`"
+        )
     return TrainingArguments(
         output_dir=str(output_dir),
         max_steps=recipe.steps or -1,

@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.raster.georeference import crs_name, leads_to_earth
 
 Columns = Mapping[str, NDArray[Any]]
@@ -251,5 +251,5 @@ def _nowhere(crs: CRS) -> InvalidInputError:
 def _refusal(error: OSError) -> InvalidInputError:
     """A full disk is an error of ours."""
     return InvalidInputError(
-        f"The polygons could not be written ({error}). Free space, or choose another folder or format."
+        f"The polygons could not be written ({words_of(error)}). Free space, or choose another folder or format."
     )

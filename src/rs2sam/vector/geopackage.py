@@ -19,7 +19,8 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
+from rs2sam.vector.styles import add_styles
 
 Columns = Mapping[str, NDArray[Any]]
 Shapes = NDArray[np.object_]
@@ -126,10 +127,15 @@ class GeoPackageWriter:
     def __init__(self, path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> None:
         self._fields = {name: _TYPES[np.dtype(kind).name] for name, kind in fields.items()}
         self._layers: dict[str, _Layer] = {}
+        self._styles: dict[str, str] = {}
         with _our_errors():
             self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.executescript(_SCHEMA)
-            self._srs_id = _add_crs(self._database, crs)
+            try:
+                self._database.executescript(_SCHEMA)
+                self._srs_id = _add_crs(self._database, crs)
+            except BaseException:
+                self._database.close()
+                raise
 
     def write(self, polygons: Shapes, columns: Columns, layer: str) -> None:
         """Append polygons; the layer exists afterwards even if there are none.
@@ -157,6 +163,10 @@ class GeoPackageWriter:
             known.bounds[:2] = np.minimum(known.bounds[:2], bounds[:, :2].min(axis=0))
             known.bounds[2:] = np.maximum(known.bounds[2:], bounds[:, 2:].max(axis=0))
 
+    def style(self, layer: str, qml: str) -> None:
+        """Give a layer the style in which QGIS shows it by itself."""
+        self._styles[layer] = qml
+
     def close(self) -> None:
         """Complete the file."""
         with _our_errors(), closing(self._database):
@@ -168,6 +178,8 @@ class GeoPackageWriter:
                 )
                 for statement in _triggers(name):
                     self._database.execute(statement)
+            if self._styles:
+                add_styles(self._database, self._styles, GEOMETRY, _DATE)
             self._database.execute("COMMIT")
 
     def abandon(self) -> None:
@@ -340,7 +352,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     except (sqlite3.Error, KeyError) as error:
         raise InvalidInputError(
             f"A GeoPackage of polygons is an SQLite file with a table `gpkg_geometry_columns` and columns of text and "
-            f"numbers, but {str(path)!r} is none ({error}). Write it with rs2sam."
+            f"numbers, but {str(path)!r} is none ({words_of(error)}). Write it with rs2sam."
         ) from error
 
 
@@ -353,5 +365,5 @@ def _our_errors() -> Iterator[None]:
         # "database or disk is full"; the number of the error is known from Python 3.11 on.
         remedy = "Free space, or choose" if "is full" in str(error) else "Choose"
         raise InvalidInputError(
-            f"The polygons could not be written ({error}). {remedy} another folder or format."
+            f"The polygons could not be written ({words_of(error)}). {remedy} another folder or format."
         ) from error

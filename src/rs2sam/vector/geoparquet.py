@@ -15,7 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from rs2sam.errors import InvalidInputError, require
+from rs2sam.errors import InvalidInputError, require, words_of
 
 Columns = Mapping[str, NDArray[Any]]
 Shapes = NDArray[np.object_]
@@ -151,8 +151,8 @@ def _geometry_column(path: Path) -> tuple[str, dict[str, Any]]:
         column = geo["columns"][name]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"A GeoParquet file has an entry `geo` that describes its geometry, but {str(path)!r} has none ({error}). "
-            "Write it with rs2sam, GDAL or geopandas."
+            f"A GeoParquet file has an entry `geo` that describes its geometry, but {str(path)!r} has none "
+            f"({words_of(error)}). Write it with rs2sam, GDAL or geopandas."
         ) from error
     if column.get("encoding") != "WKB":
         raise InvalidInputError(

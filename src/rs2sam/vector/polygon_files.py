@@ -1,7 +1,7 @@
-"""Polygon files: regions in batches to GeoPackage, GeoJSON, FlatGeobuf or GeoParquet.
+"""Polygon files: regions in batches to GeoPackage, GeoJSON, FlatGeobuf, GeoParquet or Shapefile.
 
-Memory does not grow with the number of regions. GeoPackage and GeoJSON are written here, GeoParquet through pyarrow.
-FlatGeobuf is GDAL's: it sorts by place, so all polygons go to a GeoPackage first.
+Memory does not grow with the number of regions. GeoPackage and GeoJSON are written here, GeoParquet through pyarrow,
+FlatGeobuf and Shapefile by GDAL.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,17 +21,20 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from rs2sam.errors import InvalidInputError, require
+from rs2sam.errors import InvalidInputError, require, words_of
 from rs2sam.fields import a_path
+from rs2sam.processing_config import Calibration
 from rs2sam.raster.georeference import Georeference
+from rs2sam.vector.copied_formats import FLATGEOBUF, SHAPEFILE, SIDECARS, CopiedTable
 from rs2sam.vector.geojson import GeoJSONWriter
-from rs2sam.vector.geopackage import GEOMETRY, GeoPackageWriter
+from rs2sam.vector.geopackage import GeoPackageWriter
 from rs2sam.vector.geoparquet import GeoParquetWriter
 from rs2sam.vector.orthogonal import square_up
 from rs2sam.vector.regions import PixelRegion
+from rs2sam.vector.styles import layer_style
 
 Shapes = NDArray[np.object_]
-PolygonFormat = Literal["gpkg", "geojson", "fgb", "parquet"]
+PolygonFormat = Literal["gpkg", "geojson", "fgb", "parquet", "shp"]
 
 LAYER = "polygons"
 """Layer of the polygons, unless they name another."""
@@ -44,6 +45,7 @@ FIELDS: Mapping[str, Any] = {
     "area_m2": np.dtype(np.float64),
     "area_px": np.dtype(np.int64),
     "mean_probability": np.dtype(np.float64),
+    "confidence": np.dtype(np.float64),
     "model": np.dtype(object),
     "source": np.dtype(object),
 }
@@ -52,6 +54,7 @@ FIELDS: Mapping[str, Any] = {
 _EXTRAS: Mapping[str, tuple[str, str, str]] = {
     "fgb": ("pyogrio", "vector", "Writing FlatGeobuf"),
     "parquet": ("pyarrow", "parquet", "Writing GeoParquet"),
+    "shp": ("pyogrio", "vector", "Writing a Shapefile"),
 }
 _BATCH = 8192
 _PREFIX = 24  # letters of the file's name in that of the folder in which it grows: SQLite takes paths of 512 bytes
@@ -86,6 +89,7 @@ class RegionLabels:
         model: name of the model.
         source: file name of the image.
         layer: where they go in a format that has layers; the others hold all in one table.
+        calibration: of the model, for the confidence of each region; None: it has none.
     """
 
     sentence: str
@@ -93,6 +97,7 @@ class RegionLabels:
     model: str
     source: str
     layer: str = LAYER
+    calibration: Calibration | None = None
 
 
 class PolygonWriter:
@@ -100,19 +105,20 @@ class PolygonWriter:
 
     Use it as a context manager: an error inside leaves no file, and an earlier one as it was.
 
-    A GeoPackage, FlatGeobuf or GeoParquet file keeps the scene's CRS. GeoJSON is RFC 7946: longitude and latitude on
-    WGS 84, outer rings counter-clockwise. Without a CRS all hold the transform's coordinates, or pixel coordinates
-    (x = column, y = row from the upper left corner) where there is no transform either.
+    All formats but GeoJSON keep the scene's CRS; a GeoPackage has a style for QGIS, a Shapefile lies in several files.
+    GeoJSON is RFC 7946: longitude and latitude on WGS 84, outer rings counter-clockwise. Without a CRS all hold the
+    transform's coordinates, or pixel coordinates (x = column, y = row from the upper left corner) where there is no
+    transform either.
 
     Args:
         path: of the file; replaced if it exists.
-        polygon_format: `gpkg`, `geojson`, `fgb` or `parquet`.
+        polygon_format: `gpkg`, `geojson`, `fgb`, `parquet` or `shp`.
         georeference: where the pixels lie.
         size_hw: of the scene.
         shape: how outlines are drawn.
 
     Raises:
-        MissingDependencyError: for `fgb` without pyogrio, for `parquet` without pyarrow.
+        MissingDependencyError: for `fgb` and `shp` without pyogrio, for `parquet` without pyarrow.
     """
 
     def __init__(
@@ -127,6 +133,7 @@ class PolygonWriter:
         self._path = Path(a_path("path", path))
         self._format = polygon_format
         self._table: PolygonTable | None = None
+        self._sentences: dict[str, dict[int, str]] = {}  # of each layer, by number
         self._georeference = georeference
         self._pixel_m = georeference.pixel_size_m(size_hw) or (1.0, 1.0)
         self._shape = shape or PolygonShape()
@@ -139,7 +146,7 @@ class PolygonWriter:
         except OSError as error:
             raise InvalidInputError(
                 f"Polygons are written to a folder that can be written to, but {str(self._path.parent)!r} cannot "
-                f"({error.strerror or error}). Make it, or choose another."
+                f"({error.strerror or words_of(error)}). Make it, or choose another."
             ) from error
         self._made = Path(self._folder.name) / f"finished.{self._format}"
         self._table = polygon_table(self._made, self._georeference.crs, FIELDS)
@@ -151,8 +158,11 @@ class PolygonWriter:
         assert self._table is not None
         with self._folder:
             if kind is None:
+                if isinstance(self._table, GeoPackageWriter):
+                    for layer, sentences in self._sentences.items():
+                        self._table.style(layer, layer_style(sentences))
                 self._table.close()
-                os.replace(self._made, self._path)
+                self._publish()
             else:
                 self._table.abandon()
 
@@ -163,6 +173,7 @@ class PolygonWriter:
                 "A `PolygonWriter` writes inside a `with` block, which completes the file at its end: "
                 "`with PolygonWriter(...) as writer: writer.write(...)`."
             )
+        self._sentences.setdefault(labels.layer, {})[labels.sentence_id] = labels.sentence
         count = 0
         for batch in _batches(regions):
             outlines = np.array([region.outline for region in batch], dtype=object)
@@ -170,6 +181,13 @@ class PolygonWriter:
             self._table.write(polygons, attributes(batch, labels), labels.layer)
             count += len(batch)
         return count
+
+    def _publish(self) -> None:
+        """Move the file to its place, and what lies beside it before."""
+        for suffix in SIDECARS if self._format == "shp" else ():
+            made, place = self._made.with_suffix(suffix), self._path.with_suffix(suffix)
+            os.replace(made, place) if made.exists() else place.unlink(missing_ok=True)
+        os.replace(self._made, self._path)
 
     def _placed(self, outlines: Shapes) -> Shapes:
         """Outlines as they are drawn, in the CRS; where rounding makes one cross itself, the exact outline stands."""
@@ -187,7 +205,7 @@ def check_format(polygon_format: str) -> None:
 
     Raises:
         InvalidInputError: when there is no such format.
-        MissingDependencyError: for `fgb` without pyogrio, for `parquet` without pyarrow.
+        MissingDependencyError: for `fgb` and `shp` without pyogrio, for `parquet` without pyarrow.
     """
     if polygon_format not in get_args(PolygonFormat):
         raise InvalidInputError(
@@ -214,7 +232,7 @@ def polygon_table(path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> Pol
     """Begin a polygon file of the format that its suffix names.
 
     Args:
-        path: of the file, in a folder of its own: it grows there, and what else it takes lies beside it.
+        path: of the file, in a folder of its own: it grows there, and what else it takes or needs lies beside it.
         crs: of the polygons, or None where it is unknown.
         fields: name and numpy dtype of each attribute; `object` is text.
     """
@@ -224,7 +242,7 @@ def polygon_table(path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> Pol
         return _OneTable(GeoJSONWriter(path, crs, LAYER))
     if path.suffix == ".parquet":
         return _OneTable(GeoParquetWriter(path, crs, fields))
-    return _FlatGeobuf(path, crs, fields)
+    return CopiedTable(path, crs, fields, SHAPEFILE if path.suffix == ".shp" else FLATGEOBUF)
 
 
 def layers_of(sentences: Sequence[str], polygon_format: PolygonFormat) -> list[str]:
@@ -241,14 +259,17 @@ def layer_name(sentence: str, number: int) -> str:
 
 
 def attributes(regions: list[PixelRegion], labels: RegionLabels) -> dict[str, NDArray[Any]]:
-    """The (n,) columns of `FIELDS`; an unknown area is not-a-number."""
+    """The (n,) columns of `FIELDS`; an unknown area or confidence is not-a-number."""
     areas = [np.nan if region.area_m2 is None else region.area_m2 for region in regions]
+    means, said = [region.mean_probability for region in regions], labels.calibration
+    sure = [np.nan if said is None else said.share_of(mean) for mean in means]
     values: dict[str, Any] = {
         "sentence": [labels.sentence] * len(regions),
         "sentence_id": [labels.sentence_id] * len(regions),
         "area_m2": np.round(areas, 3),
         "area_px": [region.num_pixels for region in regions],
-        "mean_probability": np.round([region.mean_probability for region in regions], 4),
+        "mean_probability": np.round(means, 4),
+        "confidence": np.round(sure, 4),
         "model": [labels.model] * len(regions),
         "source": [labels.source] * len(regions),
     }
@@ -302,59 +323,3 @@ class _OneTable:
     def write(self, polygons: Shapes, columns: Mapping[str, NDArray[Any]], layer: str) -> None:
         """Append polygons of any layer."""
         self._writer.write(polygons, columns)
-
-
-class _FlatGeobuf:
-    """A FlatGeobuf file, copied from a GeoPackage beside it when all is known."""
-
-    def __init__(self, path: Path, crs: CRS | None, fields: Mapping[str, Any]) -> None:
-        self._path = path
-        self._crs = crs
-        self._spool = path.with_suffix(".gpkg")
-        self._table = GeoPackageWriter(self._spool, crs, fields)
-        self._table.write(np.zeros(0, dtype=object), {}, LAYER)
-        self.abandon = self._table.abandon
-
-    def write(self, polygons: Shapes, columns: Mapping[str, NDArray[Any]], layer: str) -> None:
-        """Append polygons of any layer."""
-        self._table.write(polygons, columns, LAYER)
-
-    def close(self) -> None:
-        """Complete the file."""
-        import pyogrio.raw
-        from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
-
-        self._table.close()
-        try:
-            with (
-                _for_pyogrio(self._path.parent) as folder,
-                pyogrio.raw.open_arrow(folder / self._spool.name, use_pyarrow=False) as (_, stream),
-                warnings.catch_warnings(),
-            ):
-                # That polygons have no CRS is no news to those who have a scene without one.
-                warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
-                pyogrio.raw.write_arrow(
-                    stream,
-                    folder / self._path.name,
-                    layer=LAYER,
-                    driver="FlatGeobuf",
-                    geometry_name=GEOMETRY,
-                    geometry_type="Polygon",
-                    crs=None if self._crs is None else self._crs.to_wkt(),
-                )
-        except (DataSourceError, DataLayerError, FeatureError, FieldError, OSError) as error:
-            raise InvalidInputError(
-                f"The polygons could not be written ({error}). Free space, or choose another folder or format."
-            ) from error
-
-
-@contextmanager
-def _for_pyogrio(folder: Path) -> Iterator[Path]:
-    """A folder under a name that pyogrio takes as it is: it splits names at `!`, as those of files in an archive."""
-    if "!" not in str(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as other:
-        link = Path(other) / "folder"
-        link.symlink_to(folder.resolve(), target_is_directory=True)
-        yield link

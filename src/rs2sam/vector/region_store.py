@@ -17,7 +17,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.vector.boundary import BoolArray
 from rs2sam.vector.regions import PixelRegion
 from rs2sam.vector.vectorize import fill
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS region (
     left INTEGER, top INTEGER, right INTEGER, bottom INTEGER,
     centroid_x REAL, centroid_y REAL,
     num_pixels INTEGER, area_m2 REAL, mean_probability REAL,
+    object INTEGER,
     kept INTEGER
 );
 CREATE TABLE IF NOT EXISTS outline (first_pixel INTEGER PRIMARY KEY, wkb BLOB);
@@ -37,13 +38,16 @@ CREATE INDEX IF NOT EXISTS region_rows ON region (kept, bottom, top);
 CREATE INDEX IF NOT EXISTS region_size ON region (kept, num_pixels DESC, first_pixel);
 """
 
+# Pieces of one object share its number; a region of none stands for itself.
+_OBJECT = "CASE WHEN object > 0 THEN object ELSE -1 - first_pixel END"
+
 
 @dataclass(frozen=True)
 class RegionSummary:
-    """What is known of a region without its outline.
+    """What is known of an object, or of a region that is one, without its outline.
 
     Args:
-        first_pixel: which region: row * width + column of its first pixel in raster order.
+        first_pixel: which one: row * width + column of its first pixel in raster order.
         centroid_xy: in pixel coordinates.
         area_px: pixels inside.
         area_m2: on the ellipsoid, or None where the CRS does not say.
@@ -65,12 +69,14 @@ class Totals:
 
     Args:
         num_regions: how many there are.
+        num_objects: things that they are: several pieces of one object count once.
         num_pixels: pixels in all of them.
         area_m2: on the ellipsoid, 0 without regions; None where the area of one is unknown.
         mean_probability: over their pixels, in [0, 1]; None without regions.
     """
 
     num_regions: int
+    num_objects: int
     num_pixels: int
     area_m2: float | None
     mean_probability: float | None
@@ -88,13 +94,16 @@ class RegionStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
+        opened: sqlite3.Connection | None = None
         try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.executescript("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;" + _SCHEMA)
+            self._database = opened = sqlite3.connect(path, isolation_level=None)
+            opened.executescript("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;" + _SCHEMA)
         except sqlite3.Error as error:
+            if opened is not None:
+                opened.close()
             raise InvalidInputError(
-                f"A region store must be a new file or one written by rs2sam, but {str(path)!r} is neither ({error}). "
-                "Remove it or choose another place."
+                f"A region store must be a new file or one written by rs2sam, but {str(path)!r} is neither "
+                f"({words_of(error)}). Remove it or choose another place."
             ) from error
 
     def __enter__(self) -> RegionStore:
@@ -109,8 +118,12 @@ class RegionStore:
         """Close the file; it stays where it is."""
         self._database.close()
 
-    def add(self, regions: Sequence[PixelRegion]) -> None:
+    def add(self, regions: Sequence[PixelRegion], objects: Sequence[int] | None = None) -> None:
         """Add regions, all or none.
+
+        Args:
+            regions: of the mask.
+            objects: for each the number of the object that it is a piece of, from 1; 0 for one by itself. None: 0.
 
         Raises:
             InvalidInputError: when one is there already.
@@ -120,14 +133,15 @@ class RegionStore:
         outlines = np.array([region.outline for region in regions], dtype=object)
         bounds = shapely.bounds(outlines).astype(np.int64).tolist()
         centroids = shapely.get_coordinates(shapely.centroid(outlines)).tolist()
+        numbers = [0] * len(regions) if objects is None else objects
         rows = [
-            (r.first_pixel, *box, *centroid, r.num_pixels, r.area_m2, r.mean_probability)
-            for r, box, centroid in zip(regions, bounds, centroids, strict=True)
+            (r.first_pixel, *box, *centroid, r.num_pixels, r.area_m2, r.mean_probability, number)
+            for r, box, centroid, number in zip(regions, bounds, centroids, numbers, strict=True)
         ]
         shapes = [(r.first_pixel, wkb) for r, wkb in zip(regions, shapely.to_wkb(outlines).tolist(), strict=True)]
         try:
             with self._transaction():
-                self._database.executemany("INSERT INTO region VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)", rows)
+                self._database.executemany("INSERT INTO region VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)", rows)
                 self._database.executemany("INSERT INTO outline VALUES (?, ?)", shapes)
         except sqlite3.IntegrityError as error:
             raise InvalidInputError(
@@ -136,34 +150,45 @@ class RegionStore:
             ) from error
 
     def candidates(self) -> list[RegionSummary]:
-        """The kept regions by their first pixel."""
+        """What is kept, pieces of an object together, by the first pixel."""
         rows = self._database.execute(
-            "SELECT first_pixel, centroid_x, centroid_y, num_pixels, area_m2, left, top, right, bottom, "
-            "mean_probability FROM region WHERE kept = 1 ORDER BY first_pixel"
+            "SELECT MIN(first_pixel), SUM(centroid_x * num_pixels) / SUM(num_pixels), "
+            "SUM(centroid_y * num_pixels) / SUM(num_pixels), SUM(num_pixels), "
+            "CASE WHEN COUNT(area_m2) = COUNT(*) THEN SUM(area_m2) END, MIN(left), MIN(top), MAX(right), MAX(bottom), "
+            "SUM(mean_probability * num_pixels) / SUM(num_pixels) "
+            f"FROM region WHERE kept = 1 GROUP BY {_OBJECT} ORDER BY MIN(first_pixel)"
         )
         return [RegionSummary(row[0], row[1:3], row[3], row[4], row[5:9], row[9]) for row in rows]
 
     def keep(self, first_pixels: Iterable[int]) -> None:
-        """Drop every region but these."""
+        """Drop every region that is no piece of what has one of these first pixels in `candidates`."""
         with self._transaction():
             self._database.execute("CREATE TEMP TABLE chosen (first_pixel INTEGER PRIMARY KEY)")
             rows = ((int(number),) for number in first_pixels)
             self._database.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", rows)
-            self._database.execute("UPDATE region SET kept = 0 WHERE kept = 1 AND first_pixel NOT IN chosen")
+            self._database.execute(
+                f"UPDATE region SET kept = 0 WHERE kept = 1 AND {_OBJECT} NOT IN "
+                f"(SELECT {_OBJECT} FROM region JOIN chosen USING (first_pixel))"
+            )
             self._database.execute("DROP TABLE chosen")
 
     def drop_small(self, least: float, unit: Literal["px", "m2"]) -> None:
-        """Drop regions below a least area; in square metres, those of unknown area stay."""
+        """Drop objects below a least area; in square metres, those of unknown area stay."""
         column = "num_pixels" if unit == "px" else "area_m2"
-        self._database.execute(f"UPDATE region SET kept = 0 WHERE kept = 1 AND {column} < ?", (least,))
+        self._database.execute(
+            f"UPDATE region SET kept = 0 WHERE kept = 1 AND {_OBJECT} IN (SELECT {_OBJECT} FROM region WHERE kept = 1 "
+            f"GROUP BY {_OBJECT} HAVING SUM({column}) < ?)",
+            (least,),
+        )
 
     def totals(self) -> Totals:
         """Sums over the kept regions."""
-        count, known, pixels, area, weighted = self._database.execute(
-            "SELECT COUNT(*), COUNT(area_m2), COALESCE(SUM(num_pixels), 0), COALESCE(SUM(area_m2), 0.0), "
+        count, objects, known, pixels, area, weighted = self._database.execute(
+            f"SELECT COUNT(*), COUNT(DISTINCT {_OBJECT}), COUNT(area_m2), COALESCE(SUM(num_pixels), 0), "
+            "COALESCE(SUM(area_m2), 0.0), "
             "SUM(num_pixels * mean_probability) FROM region WHERE kept = 1"
         ).fetchone()
-        return Totals(count, pixels, area if known == count else None, weighted / pixels if pixels else None)
+        return Totals(count, objects, pixels, area if known == count else None, weighted / pixels if pixels else None)
 
     def kept(self) -> Iterator[PixelRegion]:
         """The kept regions, largest first, then by their first pixel. The store must not change meanwhile."""
@@ -174,6 +199,11 @@ class RegionStore:
         while batch := rows.fetchmany(_BATCH):
             outlines = shapely.from_wkb(np.array([row[0] for row in batch], dtype=object))
             yield from (PixelRegion(outline, *row[1:]) for outline, row in zip(outlines, batch, strict=True))
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether regions are pieces of objects that were told apart, and so may touch each other."""
+        return bool(self._database.execute("SELECT EXISTS (SELECT 1 FROM region WHERE object > 0)").fetchone()[0])
 
     def outlines_in_rows(self, top: int, bottom: int) -> NDArray[np.object_]:
         """Outlines of the kept regions with pixels between rows `top` and `bottom` (outside), in any order."""
@@ -208,4 +238,5 @@ def mask_of_rows(store: RegionStore, top: int, height: int, width: int) -> BoolA
     Returns:
         (height, width) bool.
     """
-    return fill(store.outlines_in_rows(top, top + height), top, height, width)
+    outlines = store.outlines_in_rows(top, top + height)
+    return fill(outlines, top, height, width, may_touch=store.has_objects)

@@ -97,9 +97,14 @@ class RegionCollector:
                 "Cut the last strip at the scene's end."
             )
         self._next_row += len(mask)
-        if not len(mask) or (not self.num_open and not mask.any()):
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(mask) or (not self.num_open and not len(rows)):
             return []
-        return self._advance(top, mask, probability)
+        # Regions do not depend on where strips are cut: rows in which nothing is open and nothing begins are left out.
+        first = 0 if self.num_open else int(rows[0])
+        last = int(rows[-1]) if len(rows) else 0
+        traced = slice(first, last + 2)  # one empty row closes what ends above it
+        return self._advance(top + first, mask[traced], probability[traced])
 
     def finish(self) -> list[PixelRegion]:
         """Regions that touch the last row. The whole mask must have been added."""

@@ -12,12 +12,15 @@ from shapely.geometry import Polygon
 
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.boundary import BoolArray, ranges
+from rs2sam.vector.objects import Labels, object_regions
 from rs2sam.vector.regions import PixelRegion, RegionCollector
 
 
 @dataclass(frozen=True)
 class Region:
-    """One connected piece of a mask; pixels that touch only at a corner belong to different regions.
+    """One connected piece of a mask, of one object where a model told objects apart.
+
+    Pixels that touch only at a corner belong to different regions.
 
     Args:
         geometry: outline in the scene's CRS, or in pixel coordinates (x = column, y = row) for a scene without one.
@@ -44,21 +47,28 @@ def trace(mask: BoolArray) -> list[Polygon]:
     return [region.outline for region in pixel_regions(mask, np.zeros(mask.shape, dtype=np.float32))]
 
 
-def mask_polygons(mask: BoolArray, georeference: Georeference | None = None) -> list[Polygon]:
+def mask_polygons(
+    mask: BoolArray, georeference: Georeference | None = None, labels: Labels | None = None
+) -> list[Polygon]:
     """Polygons of a mask, largest first.
 
     Args:
         mask: (H, W) bool.
         georeference: where the pixels lie; without it polygons are in pixel coordinates.
+        labels: (H, W) numbers of the objects that were told apart; those that touch stay two polygons.
 
     Returns:
         Polygons with holes in the georeference's CRS.
     """
-    return _place(trace(mask), georeference)
+    found = pixel_regions(mask, np.zeros(mask.shape, dtype=np.float32), labels=labels)
+    return _place([region.outline for region in found], georeference)
 
 
 def mask_regions(
-    mask: BoolArray, probability: NDArray[np.float32], georeference: Georeference | None = None
+    mask: BoolArray,
+    probability: NDArray[np.float32],
+    georeference: Georeference | None = None,
+    labels: Labels | None = None,
 ) -> list[Region]:
     """Polygons of a mask with what is known of each, largest first.
 
@@ -66,8 +76,9 @@ def mask_regions(
         mask: (H, W) bool.
         probability: (H, W) float32 in [0, 1].
         georeference: where the pixels lie; without it polygons are in pixel coordinates and areas unknown.
+        labels: as for `mask_polygons`.
     """
-    found = pixel_regions(mask, probability, georeference)
+    found = pixel_regions(mask, probability, georeference, labels)
     polygons = _place([region.outline for region in found], georeference)
     return [
         Region(polygon, region.num_pixels, region.mean_probability, region.area_m2)
@@ -75,14 +86,17 @@ def mask_regions(
     ]
 
 
-def fill(outlines: Sequence[Polygon] | NDArray[np.object_], top: int, height: int, width: int) -> BoolArray:
-    """Draw polygons along pixel edges that share no edge, as the regions of a mask do.
+def fill(
+    outlines: Sequence[Polygon] | NDArray[np.object_], top: int, height: int, width: int, *, may_touch: bool = False
+) -> BoolArray:
+    """Draw polygons along pixel edges that do not overlap, as the regions of a mask do not.
 
     Args:
         outlines: in pixel coordinates.
         top: first row.
         height: number of rows.
         width: number of columns.
+        may_touch: they may share edges, as objects that were told apart do; costs more.
 
     Returns:
         (height, width) bool.
@@ -96,14 +110,23 @@ def fill(outlines: Sequence[Polygon] | NDArray[np.object_], top: int, height: in
     upper = np.clip(np.minimum(y[1:], y[:-1]) - top, 0, height)[is_side]
     lower = np.clip(np.maximum(y[1:], y[:-1]) - top, 0, height)[is_side]
     lengths = lower - upper
-    sides[ranges(upper, lengths), np.repeat(x[1:][is_side], lengths)] = True
+    places = ranges(upper, lengths), np.repeat(x[1:][is_side], lengths)
+    if may_touch:  # what ends where another begins is no side of both together
+        np.logical_xor.at(sides, places, True)
+    else:
+        sides[places] = True
     return np.logical_xor.accumulate(sides[:, :-1], axis=1)
 
 
 def pixel_regions(
-    mask: BoolArray, probability: NDArray[np.float32], georeference: Georeference | None = None
+    mask: BoolArray,
+    probability: NDArray[np.float32],
+    georeference: Georeference | None = None,
+    labels: Labels | None = None,
 ) -> list[PixelRegion]:
     """Regions of a mask in pixel coordinates: largest first, then by their first pixel; arguments as `mask_regions`."""
+    if labels is not None:
+        return [one.region for one in object_regions(mask, labels, probability, georeference)]
     collector = RegionCollector((mask.shape[0], mask.shape[1]), georeference)
     regions = collector.add(0, mask, probability) + collector.finish()
     return sorted(regions, key=lambda region: (-region.num_pixels, region.first_pixel))

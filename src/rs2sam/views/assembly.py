@@ -74,6 +74,8 @@ class Tally:
         score_sum: of their scores.
         weighted_sum: of their scores times their foreground pixels.
         weight: foreground pixels of all.
+        known: whether the model was taught what the sentence names, as a probability, or None where it does not tell;
+            it depends on no view.
     """
 
     num_views: int = 0
@@ -83,6 +85,7 @@ class Tally:
     score_sum: float = 0.0
     weighted_sum: float = 0.0
     weight: int = 0
+    known: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -95,6 +98,7 @@ class Tally:
         """Count a view; returns whether it says anything."""
         self.num_views += 1
         self.seconds += seconds
+        self.known = view.known
         if view.presence is not None:
             self.presence = view.presence if self.presence is None else max(self.presence, view.presence)
             if view.presence < min_presence:
@@ -197,6 +201,8 @@ class Assembler:
         self.num_empty = 0
         self.first_pass_seconds = 0.0
         self.lost: set[Window] = set()
+        self.says: list[bool] = [False] * num_sentences
+        """Whether the last tile says anything, for each sentence."""
 
     def add(self, tile: AnsweredTile) -> None:
         """Take the next tile."""
@@ -289,14 +295,16 @@ class Assembler:
 
     def _blend(self, tile: AnsweredTile) -> None:
         """Fill the sums with the weighted views of a tile."""
+        self.says = [False] * len(self.tallies)
         if tile.views is None:
             self._sums[:] = 0.0
             return
         self.num_run += 1
         weights = self._grid.weights(self._grid.window(tile.number), out=self._weights)
         seconds = tile.seconds / sum(view is not None for view in tile.views)
-        for sums, tally, view in zip(self._sums, self.tallies, tile.views, strict=True):
+        for band, (sums, tally, view) in enumerate(zip(self._sums, self.tallies, tile.views, strict=True)):
             if view is not None and tally.add(view, seconds, self._threshold, self._min_presence):
+                self.says[band] = True
                 np.multiply(weights, view.probability, out=sums)
             else:
                 sums[:] = 0.0

@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 from rs2sam.errors import InvalidInputError
 from rs2sam.raster.georeference import Georeference
 from rs2sam.raster.scene import Scene, SceneInfo
-from rs2sam.raster.tiling import Window
-from rs2sam.vector.vectorize import Region, fill, mask_regions, trace
+from rs2sam.raster.tiling import TileGrid, Window
+from rs2sam.vector.instances import Instances
+from rs2sam.vector.objects import object_regions, objects_of
+from rs2sam.vector.vectorize import Region, fill, mask_regions
 from rs2sam.views.assembly import Assembler, Carry, Tally
-from rs2sam.views.options import MinArea, SceneOptions, SentenceResult, ViewSegmenter, check_sentences
+from rs2sam.views.merging import merge, paint
+from rs2sam.views.options import (
+    MinArea,
+    SceneOptions,
+    SentenceResult,
+    View,
+    ViewSegmenter,
+    check_sentences,
+    objects_in,
+)
 from rs2sam.views.streaming import SceneReader, WindowReader, answer_tiles, read_tiles
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,8 +74,11 @@ def segment_scene(
         min_presence=options.min_presence or 0.0,
     )
     tiles = read_tiles(SceneReader(scene) if isinstance(scene, Scene) else scene, grid)
+    told = [_ToldApart(grid, options) for _ in sentences]
     for tile in answer_tiles(segmenter, tiles, sentences, options.batch_size or 1, side=side):
         assembler.add(tile)
+        for one, view, says in zip(told, tile.views or (), assembler.says, strict=False):
+            one.add(tile.number, view if says else None)
         assembler.forget_finished_rows()
         if progress is not None:
             progress((tile.number + 1) * len(sentences), len(grid) * len(sentences))
@@ -73,8 +87,10 @@ def segment_scene(
             "%s: %d blocks cannot be read and have no data in the results.", info.source, len(assembler.lost)
         )
     return [
-        _result(info, options, sentence, tally, probability, blended.valid)
-        for sentence, tally, probability in zip(sentences, assembler.tallies, blended.take(), strict=True)
+        _result(info, options, sentence, tally, (probability, blended.valid, objects.result()))
+        for sentence, tally, probability, objects in zip(
+            sentences, assembler.tallies, blended.take(), told, strict=True
+        )
     ]
 
 
@@ -109,13 +125,51 @@ class _Blended:
             yield self._maps.pop(0)
 
 
+class _ToldApart:
+    """The objects of tiles, for one sentence."""
+
+    def __init__(self, grid: TileGrid, options: SceneOptions) -> None:
+        self._grid = grid
+        self._options = options
+        self._found: dict[int, Instances] = {}
+
+    def add(self, number: int, view: View | None) -> None:
+        """Keep what a tile told apart."""
+        found = None if view is None else objects_in(view, self._options.threshold)
+        if found is not None:
+            self._found[number] = found
+
+    def result(self) -> Instances | None:
+        """The objects of the scene; None where no tile told any apart."""
+        if not self._found:
+            return None
+        merged = merge(
+            self._grid,
+            lambda number: self._found[number].labels if number in self._found else None,
+            lambda number: self._found[number].scores,
+        )
+        tiles = (
+            (window, numbers[self._found[number].labels], self._grid.weights(window))
+            for number, numbers in enumerate(merged.numbers)
+            if numbers is not None
+            for window in [self._grid.window(number)]
+        )
+        return Instances(paint(tiles, *self._grid.size_hw), merged.scores)
+
+
 def _result(
-    info: SceneInfo, options: SceneOptions, sentence: str, tally: Tally, probability: FloatArray, valid: BoolArray
+    info: SceneInfo,
+    options: SceneOptions,
+    sentence: str,
+    tally: Tally,
+    found: tuple[FloatArray, BoolArray, Instances | None],
 ) -> SentenceResult:
     """Threshold, drop what is small, outline."""
     start = time.perf_counter()
-    mask = drop_small((probability > options.threshold) & valid, options.min_area, info.georeference)
-    regions = mask_regions(mask, probability, info.georeference)
+    probability, valid, instances = found
+    labels = None if instances is None else instances.labels
+    mask = drop_small((probability > options.threshold) & valid, options.min_area, info.georeference, labels)
+    regions = mask_regions(mask, probability, info.georeference, labels)
     return SentenceResult(
         sentence=sentence,
         mask=mask,
@@ -126,17 +180,25 @@ def _result(
         num_views=tally.num_views,
         seconds=tally.seconds + time.perf_counter() - start,
         probability=probability * valid if options.keep_probability else None,
+        known=tally.known,
+        instances=instances,
     )
 
 
-def drop_small(mask: BoolArray, least: MinArea, georeference: Georeference) -> BoolArray:
-    """Remove the regions of an (H, W) bool mask that are smaller than the least area."""
+def drop_small(
+    mask: BoolArray, least: MinArea, georeference: Georeference, labels: NDArray[np.integer] | None = None
+) -> BoolArray:
+    """Remove the objects of an (H, W) bool mask that are smaller than the least area; without `labels`, the regions."""
     if least.value == 0:
         return mask
-    outlines = trace(mask)
-    areas = [outline.area for outline in outlines] if least.unit == "px" else georeference.areas_m2(outlines)
-    kept = [outline for outline, area in zip(outlines, areas, strict=True) if area is None or area >= least.value]
-    return fill(kept, 0, *mask.shape)
+    pieces = object_regions(mask, labels, np.zeros(mask.shape, dtype=np.float32), georeference)
+    kept = []
+    for members in objects_of(pieces)[1]:
+        regions = [pieces[piece].region for piece in members]
+        areas = [region.num_pixels if least.unit == "px" else region.area_m2 for region in regions]
+        if any(area is None for area in areas) or sum(area or 0 for area in areas) >= least.value:
+            kept += [region.outline for region in regions]
+    return fill(kept, 0, *mask.shape, may_touch=labels is not None)
 
 
 def _total_area(regions: Sequence[Region], info: SceneInfo) -> float | None:

@@ -21,6 +21,7 @@ from rs2sam.fields import brief, checked, texts
 from rs2sam.processing import FirstPass
 from rs2sam.raster.scene import shrink_to
 from rs2sam.raster.tiling import TileGrid
+from rs2sam.vector.instances import Instances
 from rs2sam.vector.vectorize import Region
 
 BoolArray = NDArray[np.bool_]
@@ -45,6 +46,23 @@ class View(Protocol):
     @property
     def score(self) -> float | None:
         """Predicted IoU of the mask in [0, 1], or None where the model does not tell."""
+
+    @property
+    def known(self) -> float | None:
+        """Probability that the sentence names something the model was taught, or None where it does not tell."""
+
+
+def objects_in(view: View, threshold: float) -> Instances | None:
+    """The objects that a view tells apart, as far as they are foreground; None where it tells none apart.
+
+    Args:
+        view: a `View` that may have `instances`, as `rs2sam.Segmentation` has.
+        threshold: a pixel is foreground where its probability is above this.
+    """
+    found: Instances | None = getattr(view, "instances", None)
+    if found is None:
+        return None
+    return found.changed(lambda labels: np.where(view.probability > threshold, labels, 0).astype(np.uint16))
 
 
 class ViewSegmenter(Protocol):
@@ -196,6 +214,8 @@ class SentenceResult:
         num_views: views the model was asked about.
         seconds: time in the model and for its polygons.
         probability: (H, W) float32 in [0, 1], 0 where the scene is invalid; None unless `keep_probability` asks for it.
+        known: probability that the sentence names something the model was taught, or None where it does not tell.
+        instances: which pixels of the mask belong to which object; None where the model tells none apart.
     """
 
     sentence: str
@@ -207,6 +227,8 @@ class SentenceResult:
     num_views: int
     seconds: float
     probability: FloatArray | None = None
+    known: float | None = None
+    instances: Instances | None = None
 
 
 def check_sentences(sentences: Sequence[str]) -> None:

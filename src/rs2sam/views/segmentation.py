@@ -16,16 +16,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs2sam.errors import InvalidInputError, require
+from rs2sam.errors import InvalidInputError, require, words_of
 from rs2sam.fields import a_path
 
 if TYPE_CHECKING:
+    from folium import Map
     from geopandas import GeoDataFrame  # type: ignore[import-untyped]
     from rasterio import Affine
     from rasterio.crs import CRS
     from shapely.geometry import Polygon
 
+    from rs2sam.processing_config import Calibration
     from rs2sam.raster.georeference import Georeference
+    from rs2sam.vector.instances import Instances
     from rs2sam.vector.polygon_files import PolygonFormat
     from rs2sam.vector.vectorize import Region
 
@@ -38,6 +41,7 @@ _POLYGON_SUFFIXES: dict[str, PolygonFormat] = {
     ".fgb": "fgb",
     ".parquet": "parquet",
     ".geoparquet": "parquet",
+    ".shp": "shp",
 }
 _MASK_SUFFIXES = (".tif", ".tiff", ".png")
 
@@ -58,6 +62,10 @@ class Segmentation:
         valid: (H, W) bool, False where the image has no data; None for a single view.
         thumbnail: (h, w, 3) uint8, the image at up to `SHOWN_SIDE` pixels; None for a single view.
         source: path or URL of the image; empty for a single view.
+        known: probability that the sentence names something the model was taught; None where the weights have no such
+            head.
+        calibration: how often a region that the model found is right; None where that was not measured.
+        instances: which pixels of the mask belong to which object; None where the model tells none apart.
     """
 
     sentence: str
@@ -70,6 +78,9 @@ class Segmentation:
     valid: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     source: str = ""
+    known: float | None = None
+    calibration: Calibration | None = field(default=None, repr=False)
+    instances: Instances | None = field(default=None, repr=False)
 
     @property
     def crs(self) -> CRS | None:
@@ -90,29 +101,54 @@ class Segmentation:
         """This, or nothing at all where the presence is below `min_presence` (in [0, 1]); the presence itself stays."""
         if self.presence is None or self.presence >= min_presence:
             return self
+        return self._emptied()
+
+    def if_known(self, min_known: float) -> Segmentation:
+        """This, or nothing at all and a warning where `known` is below `min_known` (in [0, 1])."""
+        remark = unknown_remark(self.sentence, self.known, min_known)
+        return self if remark is None else replace(self._emptied(), warnings=(*self.warnings, remark))
+
+    def _emptied(self) -> Segmentation:
+        """This with nothing in it."""
         return replace(self, mask=np.zeros_like(self.mask), probability=np.zeros_like(self.probability))
 
     def polygons(self) -> list[Polygon]:
-        """Outlines of the mask's connected pieces with their holes, largest first.
+        """Outlines of the mask's connected pieces with their holes, largest first; objects told apart stay apart.
 
         In the image's CRS where it has one, else in pixels: x = column, y = row, from the upper left corner.
         """
         from rs2sam.vector.vectorize import mask_polygons
 
-        return mask_polygons(self.mask, self.georeference)
+        return mask_polygons(self.mask, self.georeference, self.labels)
 
     def regions(self) -> list[Region]:
         """The polygons with pixels, area [m2] and mean probability of each, largest first."""
         from rs2sam.vector.vectorize import mask_regions
 
-        return mask_regions(self.mask, self.probability, self.georeference)
+        return mask_regions(self.mask, self.probability, self.georeference, self.labels)
+
+    def confidence_of(self, mean_probability: float) -> float | None:
+        """Share of the model's regions with this mean probability that are right; None where that was not measured."""
+        return None if self.calibration is None else self.calibration.share_of(mean_probability)
+
+    @property
+    def num_objects(self) -> int:
+        """How many things were found: those that the model told apart, else the connected pieces of the mask."""
+        from rs2sam.vector.objects import object_regions, objects_of
+
+        return len(objects_of(object_regions(self.mask, self.labels, self.probability))[0])
+
+    @property
+    def labels(self) -> npt.NDArray[np.integer] | None:
+        """(H, W) numbers of the objects; None where none were told apart."""
+        return None if self.instances is None else self.instances.labels
 
     def save(self, path: str | Path) -> Path:
         """Write the mask or its polygons; the suffix says which.
 
         `.tif`: a GeoTIFF with 1 found, 0 not, 255 no data, where the image lies; `.png`: 255 found, 0 not; `.gpkg`,
-        `.geojson`, `.fgb`, `.parquet`: polygons, see docs/polygons.md. A file of this name is replaced when the new one
-        is whole.
+        `.geojson`, `.fgb`, `.parquet`, `.shp`: polygons, see docs/polygons.md. A file of this name is replaced when the
+        new one is whole.
 
         Args:
             path: of the file, in a folder that is there.
@@ -141,8 +177,8 @@ class Segmentation:
                 _write_whole(path, self._write_tiff)
         except OSError as error:
             raise InvalidInputError(
-                f"{str(path)!r} could not be written ({error.strerror or error}). Make its folder, free space, or "
-                "choose another."
+                f"{str(path)!r} could not be written ({error.strerror or words_of(error)}). Make its folder, free "
+                "space, or choose another."
             ) from error
         return path
 
@@ -161,6 +197,29 @@ class Segmentation:
         crs = None if self.crs is None else self.crs.to_wkt()
         return GeoDataFrame(columns, geometry=geometries, crs=crs)
 
+    def explore(self, tiles: str | None = None, attribution: str = "") -> Map:
+        """A map of the image and the polygons to move, zoom and click in, for notebooks (folium).
+
+        A notebook shows it when it is the last thing of a cell; `.save("map.html")` writes it as a page. What it is
+        drawn with, Leaflet, is loaded from the web by whoever looks at it: offline, the result itself is shown as a
+        picture.
+
+        Args:
+            tiles: what lies under the image: a name that folium knows ("OpenStreetMap") or a URL with {z}, {x}, {y};
+                None: nothing.
+            attribution: what the owner of the tiles at a URL wants to be said.
+
+        Returns:
+            The map, in longitude and latitude where the image has a place on Earth, else in pixels.
+
+        Raises:
+            MissingDependencyError: folium is not installed.
+            InvalidInputError: the tiles are not known to folium, or are asked for an image without a place.
+        """
+        from rs2sam.views.exploring import explore
+
+        return explore(self, tiles, attribution)
+
     def _rows(self) -> list[tuple[Region, dict[str, Any]]]:
         """Regions with their attributes."""
         return [
@@ -171,6 +230,7 @@ class Segmentation:
                     "area_m2": region.area_m2,
                     "area_px": region.num_pixels,
                     "mean_probability": region.mean_probability,
+                    "confidence": self.confidence_of(region.mean_probability),
                     "score": self.score,
                 },
             )
@@ -239,11 +299,28 @@ class Segmentation:
 
         place, size_hw = self._place(), (self.mask.shape[0], self.mask.shape[1])
         with PolygonWriter(path, polygon_format, place, size_hw) as writer:
-            labels = RegionLabels(self.sentence, 1, "", Path(self.source).name)
-            writer.write(pixel_regions(self.mask, self.probability, place), labels)
+            source = Path(self.source).name
+            labels = RegionLabels(self.sentence, 1, "", source, calibration=self.calibration)
+            writer.write(pixel_regions(self.mask, self.probability, place, self.labels), labels)
 
 
-_COLUMNS = ("sentence", "area_m2", "area_px", "mean_probability", "score")
+_COLUMNS = ("sentence", "area_m2", "area_px", "mean_probability", "confidence", "score")
+
+
+def unknown_remark(sentence: str, known: float | None, min_known: float) -> str | None:
+    """What is said of a sentence that names nothing the model was taught; None where it does, or nobody can tell.
+
+    Args:
+        sentence: as the model was asked.
+        known: probability that it names something taught; None where the model does not tell.
+        min_known: below which it does not.
+    """
+    if known is None or known >= min_known:
+        return None
+    return (
+        f'"{sentence}" names nothing that the model was taught, as far as it can tell ({known:.0%}), so nothing is '
+        "marked; `rs2sam models` lists what models find"
+    )
 
 
 def thumbnail_of(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rs2sam.raster.scene import Scene, SceneInfo
 from rs2sam.raster.thumbnail import ThumbnailGrid
 from rs2sam.raster.tiling import TileGrid, Window
+from rs2sam.vector.instances import Instances
 from rs2sam.views.assembly import AnsweredTile
 from rs2sam.views.options import View, ViewSegmenter
 
@@ -198,10 +199,15 @@ class _Part:
     probability: NDArray[np.float32]
     presence: float | None
     score: float | None
+    known: float | None
+    instances: Instances | None
 
     @classmethod
     def of(cls, view: View, size_hw: tuple[int, ...]) -> _Part:
-        return cls(view.probability[: size_hw[0], : size_hw[1]], view.presence, view.score)
+        part = slice(size_hw[0]), slice(size_hw[1])
+        found: Instances | None = getattr(view, "instances", None)
+        instances = found and found.changed(lambda labels: labels[part])
+        return cls(view.probability[part], view.presence, view.score, view.known, instances)
 
 
 def _padded(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

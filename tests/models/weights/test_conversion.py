@@ -195,7 +195,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, state: State) -
 
 def test_a_wrong_preset_is_said_with_both_shapes(tmp_path: Path, state: State) -> None:
     with pytest.raises(CheckpointError, match=r"(?s)another size.*\(512, 64\), in the model .* \(8192, 256\)"):
-        load_published(one_bin(tmp_path, state), RS2SamConfig.preset("compact"))
+        load_published(one_bin(tmp_path, state), RS2SamConfig.preset("hiera-compact"))
 
 
 def test_a_config_that_contradicts_the_weights_is_said(tmp_path: Path, state: State) -> None:
@@ -268,6 +268,18 @@ def test_a_hole_in_a_file_is_said(tmp_path: Path, state: State) -> None:
         load_published(tmp_path)
 
 
+def test_an_archive_with_names_that_are_no_utf8_is_said(tmp_path: Path, state: State) -> None:
+    file = one_bin(tmp_path, state) / "pytorch_model.bin"
+    content = bytearray(file.read_bytes())
+    # The name in the directory at the archive's end, and its flag "this is UTF-8".
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 9] |= 8
+    content[entry + 46] = 0xFF
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="must be whole"):
+        load_published(tmp_path)
+
+
 @pytest.mark.parametrize("write", [shards_of_safetensors, shards_of_bin, shards_without_index])
 def test_a_missing_shard_is_named(write: Callable[[Path, State], Path], tmp_path: Path, state: State) -> None:
     lost = next(write(tmp_path, state).glob("*00001-of-00002*"))
@@ -297,7 +309,7 @@ def test_two_files_without_usual_names_are_ambiguous(tmp_path: Path, state: Stat
         load_published(tmp_path)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "compact", "large"])
+@pytest.mark.parametrize("preset", ["tiny", "hiera-compact", "large"])
 def test_sizes_are_told_from_shapes(preset: str) -> None:
     wanted = RS2SamConfig.preset(preset, text_pad_id=3, has_presence=False, has_score=False)
     with torch.device("meta"):

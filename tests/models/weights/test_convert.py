@@ -227,3 +227,16 @@ def test_the_golden_checkpoint_converts_and_gives_the_golden_logits(golden_dir: 
     convert(golden_dir / "tiny" / "state_dict.safetensors", tmp_path / "out", tokenizer=tmp_path / "tokens.model")
     model = RS2SamModel.from_pretrained(str(tmp_path / "out"))
     assert relative_error_of_golden_logits(model, golden_dir) < 1e-5
+
+
+def test_a_model_that_encodes_pictures_once_changes_its_dtype(tmp_path: Path) -> None:
+    from rs2sam.models.weights.loading import load_encode_once
+    from tests.small_once import write_once_model
+
+    source = write_once_model(tmp_path / "once", dtype="float32")
+    convert(source, tmp_path / "half", dtype="float16", show_progress=False)
+    names = ("config.json", "preprocessor_config.json", "tokenizer.model")
+    assert all((tmp_path / "half" / name).is_file() for name in names)
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["architectures"] == ["EncodeOnceModel"]
+    own, half = (load_encode_once(folder, torch.float32).state_dict() for folder in (source, tmp_path / "half"))
+    assert all(torch.equal(half[name], tensor.half().float()) for name, tensor in own.items())

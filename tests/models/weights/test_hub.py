@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError
+from rs2sam.errors import CheckpointError, MissingDependencyError, RS2SAMError, WeightsNotFoundError
 from rs2sam.models.weights.hub import KNOWN_MODELS, HubAccess, list_models, resolve_model
+from rs2sam.processing import Processor
 from tests.hub_server import HubServer
 
 OURS = {
@@ -124,7 +125,7 @@ def test_an_unknown_revision_is_said(access: HubAccess) -> None:
 
 @pytest.mark.parametrize("name", ["rrsis-d", "", "a b/c", "x.pt"])
 def test_a_word_that_is_no_name_lists_the_names(name: str, access: HubAccess) -> None:
-    with pytest.raises(WeightsNotFoundError, match=r"compact, rrsisd, refsegrs, a folder, or a hub id"):
+    with pytest.raises(WeightsNotFoundError, match=r"compact, rrsisd, refsegrs, sam3, clipseg, a folder, or a hub id"):
         resolve_model(name, access=access)
 
 
@@ -142,7 +143,7 @@ def test_without_the_hubs_client_only_what_is_on_disk_is_there(
     with pytest.raises(MissingDependencyError, match=r"`someone/model`, which is no folder here, .*rs2sam\[hub\]"):
         resolve_model("someone/model", access=access)
     statuses = {listing.name: listing.status for listing in list_models(access)}
-    assert statuses == {"compact": "in the package", "rrsisd": "not downloaded", "refsegrs": "not downloaded"}
+    assert statuses == dict.fromkeys(KNOWN_MODELS, "not downloaded") | {"compact": "in the package"}
     assert resolve_model(write_model(tmp_path / "mine")).source == "folder"
     published = {name.removeprefix("rrsisd/"): content for name, content in PUBLISHED.items() if "rrsisd" in name}
     with pytest.raises(MissingDependencyError, match=r"rs2sam\[hub\]"):
@@ -232,3 +233,13 @@ def test_resolving_loads_no_torch(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "HF_HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors.index.json"])
+def test_json_that_no_reader_can_follow_is_no_model(tmp_path: Path, name: str) -> None:
+    for file in ("config.json", "preprocessor_config.json", "tokenizer.model"):
+        (tmp_path / file).write_text('{"model_type": "rs2sam"}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(RS2SAMError):
+        Processor.from_folder(resolve_model(tmp_path).folder)

@@ -10,7 +10,7 @@ from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.weights.key_map import DROPPED_PREFIXES, KeyMap
 
 
-@pytest.mark.parametrize("preset", ["large", "compact", "tiny"])
+@pytest.mark.parametrize("preset", ["large", "hiera-compact", "tiny"])
 def test_every_tensor_has_one_published_name(preset: PresetName) -> None:
     with torch.device("meta"):
         model = RS2SamModel(RS2SamConfig.preset(preset))

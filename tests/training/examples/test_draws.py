@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from rs2sam.datasets.base import AnnotatedImage, Instance, Sample
 from rs2sam.datasets.english.vocabulary import CATEGORIES
+from rs2sam.datasets.mixing.mosaic import FAR_MOSAICS
 from rs2sam.datasets.mixing.variation import Variation
+from rs2sam.datasets.readers.greenery import UNLABELLED
 from rs2sam.datasets.readers.reading import open_dataset
 from rs2sam.errors import DataNotFoundError, InvalidInputError
 from rs2sam.training.examples import draws
+from rs2sam.training.examples.dataset import TrainingDraw
 from rs2sam.training.examples.draws import NUM_CLASSES, DatasetDraw, examples_of, referring_draw
-from rs2sam.training.examples.examples import TrainingDraw
-from rs2sam.training.recipes.recipe import DataRecipe, Recipe, ValidationRecipe
+from rs2sam.training.recipes.settings import DataRecipe, Recipe, ValidationRecipe
 from tests.datasets.make_formats import write_coco, write_jsonl, write_refsegrs, write_rrsisd
 
 SIDE = 64
@@ -222,19 +225,70 @@ def test_validation_of_real_sources_is_on_their_validation_split(monkeypatch):
     assert all(one.pixels().mean() < 100 for one in examples.validation)
 
 
-def test_pasted_examples_take_their_objects_from_their_source(monkeypatch):
-    whole = annotated("a", "train")
-    monkeypatch.setattr(draws, "read_sources", lambda root: {draws.PASTED_FROM: [whole]})
-    recipe = DataRecipe(
-        root="somewhere", weights={draws.PASTED_FROM: 0.001, "pasted": 1.0}, kind_weights={"all": 1.0}, side=SIDE
-    )
-    draw = referring_draw(recipe, seed=0)
-    drawn = [draw(index) for index in range(6)]
-    assert any("pasted" in one.id for one in drawn)
-    assert all(one.labels[CATEGORIES.index("airplane")].any() for one in drawn)
+def test_greenery_by_colour_is_trained_on_and_never_measured_on(monkeypatch, tmp_path):
+    sources = {"planes": [annotated("a", "train"), annotated("b", "val")]}
+    monkeypatch.setattr(draws, "read_sources", lambda root: sources)
+    (tmp_path / UNLABELLED).mkdir()
+    Image.new("RGB", (SIDE, SIDE), (90, 120, 80)).save(tmp_path / UNLABELLED / "lawn.jpg")
+    weights = {"planes": 1.0, "naip_greenery": 1.0}
+    data = DataRecipe(root=str(tmp_path), weights=weights, side=SIDE)
+    (lawn,) = draws.rule_made_sources(data, 0)["naip_greenery"]
+    assert lawn.regions["vegetation"].all()
+    validation = draws.validation_samples(Recipe(preset="tiny", data=data))
+    assert {one.category for one in validation} <= {"airplane", "ship"}
+    with pytest.raises(DataNotFoundError, match=r"`naip_greenery` needs photographs"):
+        draws.rule_made_sources(DataRecipe(root=str(tmp_path / "no"), weights=weights, side=SIDE), 0)
 
 
-def test_pasted_examples_without_their_source_are_an_error(planes):
-    recipe = DataRecipe(root="somewhere", weights={"planes": 1.0, "pasted": 1.0}, side=SIDE)
-    with pytest.raises(InvalidInputError, match="give that a share too"):
-        referring_draw(recipe, seed=0)
+def test_mosaics_of_drones_images_are_made_of_their_training_images_and_never_measured_on(monkeypatch):
+    near = [
+        replace(annotated(name, split), source="cats_drone_vehicles")
+        for name, split in zip("ab", ("train", "val"), strict=True)
+    ]
+    sources = {"cats_drone_vehicles": near, "planes": [annotated("c", "val")]}
+    monkeypatch.setattr(draws, "read_sources", lambda root: sources)
+    monkeypatch.setitem(FAR_MOSAICS, "cats_mosaic", replace(FAR_MOSAICS["cats_mosaic"], sides=(64,), count=3))
+    data = DataRecipe(root="somewhere", weights={"cats_mosaic": 1.0}, side=SIDE)
+    made = draws.rule_made_sources(data, 0)["cats_mosaic"]
+    assert len(made) == 3
+    assert {one.source for one in made} == {"cats_mosaic"}
+    assert all(one.pixels().mean() > 100 for one in made)  # of the training split
+    assert {len(one.instances) for one in made} == {16, 25, 36}
+    again, other = (draws.rule_made_sources(data, seed)["cats_mosaic"] for seed in (0, 1))
+    assert all((a.pixels() == b.pixels()).all() for a, b in zip(made, again, strict=True))
+    assert any((a.pixels() != b.pixels()).any() for a, b in zip(made, other, strict=True))
+    both = Recipe(preset="tiny", data=replace(data, weights={"cats_mosaic": 1.0, "planes": 1.0}))
+    assert all(one.id.endswith("-planes-c") for one in draws.validation_samples(both))
+    with pytest.raises(InvalidInputError, match=r"`drone_mosaic` is made of training images of `dronedeploy_chips`"):
+        draws.rule_made_sources(replace(data, weights={"drone_mosaic": 1.0}), 0)
+
+
+@pytest.mark.parametrize("name", ["naip_marked", "pools_marked"])
+def test_marked_images_need_a_folder_of_marks(name, monkeypatch, tmp_path):
+    pools = [replace(annotated("a", "train"), source="swimming_pools")]
+    monkeypatch.setattr(draws, "read_sources", lambda root: {"swimming_pools": pools})
+    data = DataRecipe(root=str(tmp_path), weights={name: 1.0}, side=SIDE)
+    with pytest.raises(
+        InvalidInputError, match=rf"`data\.marked` must name the folder of marks that `{name}` is made of"
+    ):
+        draws.rule_made_sources(data, 0)
+    with pytest.raises(DataNotFoundError, match=r"no marks in .*: `marks\.json` is missing"):
+        draws.rule_made_sources(replace(data, marked=str(tmp_path / "no")), 0)
+
+
+def test_marked_photographs_come_nine_in_a_mosaic_three_times(tmp_path):
+    for folder in (UNLABELLED, f"marks/{UNLABELLED}"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number in range(11):
+        Image.new("RGB", (32, 32), (20 * number,) * 3).save(tmp_path / UNLABELLED / f"{number}.jpg")
+        Image.fromarray(np.repeat(np.uint8([[1] * 16 + [255] * 16]), 32, 0)).save(
+            tmp_path / "marks" / UNLABELLED / f"{number}.png"
+        )
+    told = '{"classes": ["building"], "exhaustive": ["building"]}'
+    (tmp_path / "marks" / UNLABELLED / "marks.json").write_text(told)
+    data = DataRecipe(root=str(tmp_path), marked=str(tmp_path / "marks"), weights={"naip_marked": 1.0}, side=SIDE)
+    made = draws.rule_made_sources(data, 0)["naip_marked"]
+    assert [one.size_hw for one in made] == [(96, 96)] * 3
+    for one in made:
+        assert one.category_mask("building").mean() == one.unknown.mean() == 0.5
+        assert (one.split, one.gsd_m, one.exhaustive_categories) == ("train", 0.6, {"building"})

@@ -32,9 +32,9 @@ from rs2sam.training.keeping.checkpoints import (
 from rs2sam.training.keeping.record import RECIPE_FILE, has_begun, record_recipe, require_same_recipe
 from rs2sam.training.keeping.safety import RunningTerms, clear_stops
 from rs2sam.training.recipes.loss_settings import LossSettings
-from rs2sam.training.recipes.recipe import DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.recipes.settings import DataRecipe, OptimizerRecipe, Recipe
 
-RECIPE = Recipe(tokenizer="folder", steps=4)
+RECIPE = Recipe(preset="tiny", tokenizer="folder", steps=4)
 
 
 def staged(folder: Path) -> Path:

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from rs2sam.training.objective.auxiliary import (
-    DistillationHead,
     MovingAverage,
     SemanticHead,
     UnionHead,
@@ -80,19 +79,6 @@ def test_semantic_head_sums_the_levels_at_the_finest_size():
     assert torch.equal(out, torch.full_like(out, 111.0))
 
 
-def test_distillation_is_zero_for_a_student_that_knows_the_teacher_and_two_for_its_opposite():
-    head = DistillationHead([(112, 112), (320, 320)])
-    features = (torch.randn(2, 112, 4, 4), torch.randn(2, 320, 2, 2))
-    student = []
-    for layer, target in zip(head.maps, features, strict=True):
-        nn.init.dirac_(layer.weight)
-        nn.init.zeros_(layer.bias)
-        mean, spread = (getattr(target, name)(dim=(0, 2, 3), keepdim=True) for name in ("mean", "std"))
-        student.append((target - mean) / (spread + 1e-4))
-    assert head.loss((student[0], student[1]), features).item() == pytest.approx(0, abs=1e-6)
-    assert head.loss((-student[0], -student[1]), features).item() == pytest.approx(2, abs=1e-6)
-
-
 def test_moving_average_by_hand():
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 1.0)
@@ -136,14 +122,3 @@ def test_class_loss_falls_to_zero_when_the_summary_names_the_class():
     named = torch.eye(3)[:, None]
     assert head.class_loss(named, torch.tensor([0, 1, 2])) < 1e-6
     assert head.class_loss(named, torch.tensor([1, 2, 0])).item() == pytest.approx(50)
-
-
-def test_distillation_averages_the_teacher_down_to_the_students_size():
-    head = DistillationHead([(2, 2)])
-    with torch.no_grad():
-        head.maps[0].weight.copy_(torch.eye(2)[..., None, None])
-        head.maps[0].bias.zero_()
-    features = torch.randn(4, 2, 8, 8)
-    pooled = torch.nn.functional.avg_pool2d(features, 2)
-    own = (pooled - pooled.mean((0, 2, 3), keepdim=True)) / (pooled.std((0, 2, 3), keepdim=True) + 1e-4)
-    assert head.loss([own], [features]).item() == pytest.approx(0.0, abs=1e-5)

@@ -232,6 +232,11 @@ def test_iou_of_two_empty_masks_is_one() -> None:
     assert mask_iou(torch.ones(1, 1, 2, 2), torch.zeros(1, 2, 2)).tolist() == [0.0]
 
 
+def test_iou_of_one_pixel_is_not_lessened() -> None:
+    one = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+    assert mask_iou(one[:, None], one).tolist() == [1.0]
+
+
 def test_target_size_chooses_the_logits() -> None:
     output = RS2SamOutput(
         mask_logits=torch.zeros(1, 1, 8, 8), low_res_logits=torch.ones(1, 1, 2, 2), sentence_weight=torch.ones(1)
@@ -251,7 +256,10 @@ def test_untrained_head_with_a_weight_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"dice": -0.1}, "at least 0; got dice"), ({"boundary_form": "hard"}, "published, soft; got 'hard'")],
+    [
+        ({"dice": -0.1}, "at least 0, at most 1,000,000; got dice"),
+        ({"boundary_form": "hard"}, "published, soft; got 'hard'"),
+    ],
 )
 def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
@@ -319,6 +327,14 @@ def test_a_sample_of_which_nothing_is_known_has_a_finite_loss() -> None:
     found = rs2sam_loss(_output(logits), target, settings, ignore=torch.ones_like(ignore))
     assert all(math.isfinite(value) for value in found.values().values())
     assert found.values()["cross_entropy"] == 0
+
+
+def test_the_outline_of_one_known_pixel_by_hand() -> None:
+    masks, target = torch.tensor([[[0.0, 0.0], [0.0, 1.0]]]), torch.zeros(1, 2, 2)
+    # The last pixel alone has two edges; it counts with its neighbours above and to the left, which have none.
+    keep = torch.tensor([[[0.0, 1.0], [1.0, 1.0]]])
+    assert boundary_error(masks, target, keep).tolist() == [4.0]
+    assert boundary_error(masks, target, torch.zeros(1, 2, 2)).tolist() == [0.0]
 
 
 def test_patches_of_the_pseudo_mask_count_by_their_known_share() -> None:

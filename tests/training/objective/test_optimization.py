@@ -10,9 +10,9 @@ from torch import nn
 
 from rs2sam.models import RS2SamConfig, RS2SamModel
 from rs2sam.training.objective.groups import silent_modules
-from rs2sam.training.objective.objective import TrainingModel
 from rs2sam.training.objective.optimization import make_optimizer, make_schedule
-from rs2sam.training.recipes.recipe import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
+from rs2sam.training.objective.training_model import TrainingModel
+from rs2sam.training.recipes.settings import AuxiliaryRecipe, DataRecipe, OptimizerRecipe, Recipe
 
 
 def training_model(recipe: Recipe) -> TrainingModel:
@@ -56,6 +56,8 @@ def test_constant_and_cosine_by_hand():
     assert factors(constant, 5) == pytest.approx([0.0, 0.5, 1.0, 1.0, 1.0])
     cosine = recipe_of(warmup_steps=0, schedule="cosine")
     assert factors(cosine, 4) == pytest.approx([1.0, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2])
+    floored = recipe_of(warmup_steps=0, schedule="cosine", floor=0.2)
+    assert factors(floored, 4)[::2] == pytest.approx([1.0, 0.6])
 
 
 def test_matrices_decay_or_everything_does():

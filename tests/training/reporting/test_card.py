@@ -11,7 +11,7 @@ import yaml
 
 from rs2sam.backends.torch import load_model
 from rs2sam.models import RS2SamModel
-from rs2sam.training.recipes.recipe import AuxiliaryRecipe, DataRecipe, Recipe
+from rs2sam.training.recipes.settings import DataRecipe, Recipe
 from rs2sam.training.reporting import card
 from rs2sam.training.reporting.card import git_commit, recipe_text, training_card
 from tests.training.toy import toy_init, toy_recipe
@@ -76,15 +76,14 @@ def test_card_of_a_mixture_has_its_shares(model):
 
 
 def test_card_names_every_base(model, tmp_path):
-    parts = {"init_sam2": "a/sam2.pt", "init_beit3": "b/beit3.pth", "token_embeddings": "c/tokens.npy"}
-    text = training_card(Recipe(tokenizer="t", **parts), model, 1)
+    parts = {"init_sam2": "a/sam2.pt", "init_beit3": "b/beit3.pth"}
+    text = training_card(Recipe(preset="large", tokenizer="t", **parts), model, 1)
     assert "SAM 2 (Apache-2.0): trunk, neck, mask decoder, from `sam2.pt`." in text
     assert "BEiT-3 (MIT): union encoder, from `beit3.pth`." in text
-    assert "Token embeddings from `tokens.npy`." in text
-    imitating = Recipe(init="compact", teacher="net.pth", auxiliary=AuxiliaryRecipe(distillation=1.0))
-    text = training_card(imitating, model, 1)
-    assert "Started from `compact`: research use" in text
-    assert "EfficientNet-lite0" in text
+    text = training_card(Recipe(tokenizer="t", init_lite0="c/lite0.pth"), model, 1)
+    assert "EfficientNet-lite0 (Apache-2.0, trained on ImageNet): trunk, from `lite0.pth`." in text
+    text = training_card(Recipe(init="compact"), model, 1)
+    assert "Started from `compact`: research and non-commercial use" in text
     (tmp_path / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
     text = training_card(Recipe(init=str(tmp_path)), model, 1)
     assert "its card states the licence cc-by-4.0" in text
@@ -107,7 +106,7 @@ def test_recipe_in_the_card_is_what_differs_from_the_defaults(tmp_path):
         },
         "tensorboard": False,
     }
-    assert recipe_text(replace(recipe, init=None, tokenizer="t")).count("/") == 0
+    assert recipe_text(replace(recipe, preset="tiny", init=None, tokenizer="t")).count("/") == 0
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -170,6 +170,7 @@ def in_process(rank: int, world: int, init: Path, output: Path) -> None:
         torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_the_number_of_processes(init, tmp_path):
     alone = validator(init, tmp_path / "alone").run(load_model(init), 3, CPU, main=True)
     torch.multiprocessing.spawn(in_process, (2, init, tmp_path), nprocs=2)

@@ -19,7 +19,7 @@ from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import evaluate
 from rs2sam.segmenter import Segmenter
-from rs2sam.training.recipes.recipe import OptimizerRecipe, Recipe, ValidationRecipe
+from rs2sam.training.recipes.settings import OptimizerRecipe, Recipe, ValidationRecipe
 from rs2sam.training.reporting import watch
 from rs2sam.training.reporting.sinks import TIME_FIELDS, read_log
 from rs2sam.training.reporting.validation import read_validations
@@ -195,13 +195,13 @@ def test_rates_are_those_of_the_two_groups():
     groups = [{"params": [weight[0]], "lr": 3e-4}, {"params": [weight[1]], "lr": 1e-4}]
     optimizer = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
-    recipe = Recipe(init="x", optimizer=OptimizerRecipe(1e-4, 3e-4))
-    assert learning_rates(optimizer, recipe) == {"learning_rate": 1e-4, "new_learning_rate": 3e-4}
+    named = {"learning_rate": 1e-4, "new_learning_rate": 3e-4}
+    assert learning_rates(optimizer, named) == {"learning_rate": 1e-4, "new_learning_rate": 3e-4}
     optimizer.step()
     schedule.step()
-    assert learning_rates(optimizer, recipe) == {"learning_rate": 0.5e-4, "new_learning_rate": 1.5e-4}
+    assert learning_rates(optimizer, named) == {"learning_rate": 0.5e-4, "new_learning_rate": 1.5e-4}
     del optimizer.param_groups[0]
-    assert learning_rates(optimizer, recipe) == {"learning_rate": 0.5e-4}
+    assert learning_rates(optimizer, named) == {"learning_rate": 0.5e-4}
 
 
 def test_pace_leaves_out_what_is_no_training(monkeypatch):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Mask
-from rs2sam.datasets.english.nouns import NOUN_KINDS
-from rs2sam.datasets.english.phrasing import Description, phrase
+from rs2sam.datasets.english.nouns import NOUN_KINDS, NOUNS
+from rs2sam.datasets.english.phrasing import Description, Nouns, phrase
 from rs2sam.datasets.english.properties import Objects, Property, Truth, colours, positions, relations, sizes
 from rs2sam.datasets.english.vocabulary import NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
 from rs2sam.datasets.images import Pixels
@@ -92,7 +92,7 @@ def expressions_for(
     """
     found = []
     for kind in kinds:
-        found += [_worded(annotated, d, rng) for d in descriptions(annotated, kind, pixels)]
+        found += [worded(annotated, d, rng) for d in descriptions(annotated, kind, pixels)]
     return found
 
 
@@ -124,7 +124,7 @@ def draw_expression(
             category = categories[int(rng.integers(len(categories)))]
             options = [d for d in options if d.category == category]
             chosen = options[int(rng.integers(len(options)))]
-            return _worded(annotated, _with_extra(annotated, chosen, pixels, rng), rng)
+            return worded(annotated, with_extra(annotated, chosen, pixels, rng), rng)
         del weights[kind]
     return None
 
@@ -157,14 +157,28 @@ def descriptions(annotated: AnnotatedImage, kind: str, pixels: Pixels | None = N
         yield from _absent(annotated, pixels)
 
 
-def _worded(annotated: AnnotatedImage, description: Description, rng: np.random.Generator) -> ReferringExpression:
-    """Put a description into words."""
+def worded(
+    annotated: AnnotatedImage,
+    description: Description,
+    rng: np.random.Generator,
+    nouns: Nouns = NOUNS,
+    bare: bool = False,
+) -> ReferringExpression:
+    """Put a description of an image into words.
+
+    Args:
+        annotated: the image.
+        description: what to say of it.
+        rng: source of the wording.
+        nouns: category -> its names.
+        bare: whether the sentence is a noun phrase without a way to ask around it.
+    """
     shown = {
         str(i.attributes["kind"]) for i in annotated.instances if "kind" in i.attributes and i.category == "vehicle"
     }
     unfit = frozenset(noun for noun, kinds in NOUN_KINDS.items() if shown - kinds)
     return ReferringExpression(
-        sentence=phrase(description, rng, unfit),
+        sentence=phrase(description, rng, unfit, nouns, bare),
         kind=description.kind,
         category=description.category,
         targets=description.targets,
@@ -271,7 +285,7 @@ def _combine(properties: tuple[Property, ...]) -> tuple[Truth, Truth]:
     return true, false
 
 
-def _with_extra(
+def with_extra(
     annotated: AnnotatedImage, description: Description, pixels: Pixels | None, rng: np.random.Generator
 ) -> Description:
     """Sometimes add a second property that is true of the target, as people do without need."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from rs2sam.datasets.english.vocabulary import (
 )
 
 _T = TypeVar("_T")
+
+Nouns: TypeAlias = Mapping[str, tuple[Noun, ...]]
+"""Category -> its names."""
 
 _CARRIER_WEIGHTS = np.array([weight for _, weight in CARRIERS]) / sum(weight for _, weight in CARRIERS)
 _ADJECTIVES = ("upper", "lower", "northern", "southern", "western", "eastern")
@@ -69,21 +72,31 @@ class _Parts:
     front: str = ""
 
 
-def phrase(description: Description, rng: np.random.Generator, unfit: frozenset[str] = frozenset()) -> str:
+def phrase(
+    description: Description,
+    rng: np.random.Generator,
+    unfit: frozenset[str] = frozenset(),
+    nouns: Nouns = NOUNS,
+    bare: bool = False,
+) -> str:
     """Word a description as a sentence.
 
     Args:
         description: what to say.
         rng: source of the choices.
         unfit: nouns that would be wrong for an object of the image.
+        nouns: category -> its names.
+        bare: whether the noun phrase is returned as it is, for others to frame it.
 
     Returns:
         One sentence in lower case or with a capital, with or without an article, a polite frame, a full stop.
     """
-    noun, is_plural = _noun(description, unfit, rng)
+    if unfit:
+        nouns = {category: tuple(n for n in names if n.singular not in unfit) for category, names in nouns.items()}
+    noun, is_plural = _noun(description, nouns, rng)
     parts = _Parts([], [])
     for prop in description.properties:
-        _say(prop, parts, unfit, rng)
+        _say(prop, parts, nouns, rng)
     says_every = description.says_all and not description.is_region and is_plural and rng.random() < 0.12
     if says_every:
         word, is_plural = noun.singular, False
@@ -95,16 +108,20 @@ def phrase(description: Description, rng: np.random.Generator, unfit: frozenset[
     words = [*determiner, *parts.before, word, *after]
     text = _with_article(" ".join(words))
     if parts.front:
-        return _finish(f"{parts.front} {text}", rng)
+        text = f"{parts.front} {text}"
+    if bare:
+        return text
+    if parts.front:
+        return _finish(text, rng)
     carrier = CARRIERS[int(rng.choice(len(CARRIERS), p=_CARRIER_WEIGHTS))][0]
     if "image" in carrier and "image" in text:
         carrier = "{}"
     return _finish(carrier.replace("{be}", "are" if is_plural else "is").format(text), rng)
 
 
-def _noun(description: Description, unfit: frozenset[str], rng: np.random.Generator) -> tuple[Noun, bool]:
+def _noun(description: Description, nouns: Nouns, rng: np.random.Generator) -> tuple[Noun, bool]:
     """Choose the noun, and whether it stands in the plural."""
-    noun = _choose_noun(description.category, unfit, rng)
+    noun = _choose_noun(nouns[description.category], rng)
     is_plural = description.is_plural
     if description.is_region:
         is_plural = description.category in PLURAL_REGIONS or description.says_all
@@ -114,9 +131,8 @@ def _noun(description: Description, unfit: frozenset[str], rng: np.random.Genera
     return noun, is_plural
 
 
-def _choose_noun(category: str, unfit: frozenset[str], rng: np.random.Generator) -> Noun:
+def _choose_noun(nouns: Sequence[Noun], rng: np.random.Generator) -> Noun:
     """Draw one of the names of a category by weight."""
-    nouns = [noun for noun in NOUNS[category] if noun.singular not in unfit]
     weights = np.array([n.weight for n in nouns])
     return nouns[int(rng.choice(len(nouns), p=weights / weights.sum()))]
 
@@ -147,14 +163,14 @@ def _determiner(description: Description, is_plural: bool, rng: np.random.Genera
     return ["the"] if draw < 0.66 else [] if draw < 0.82 else ["a"] if draw < 0.95 else ["that"]
 
 
-def _say(prop: Property, parts: _Parts, unfit: frozenset[str], rng: np.random.Generator) -> None:
+def _say(prop: Property, parts: _Parts, nouns: Nouns, rng: np.random.Generator) -> None:
     """Add a property to the noun phrase, before or after the noun."""
     if prop.kind == "colour":
         _say_colour(prop, parts, rng)
     elif prop.kind == "size":
         _say_either(SIZES[prop.name], parts, 0.8, rng)
     elif prop.kind == "relation":
-        parts.after.append(_relation(prop, unfit, rng))
+        parts.after.append(_relation(prop, nouns, rng))
     elif prop.name.endswith("most"):
         _say_either(EXTREMES[prop.name.removesuffix("most")], parts, 0.6, rng)
     else:
@@ -213,15 +229,15 @@ def _place_form(name: str) -> str:
     return "vertical" if name in ("top", "bottom") else "middle"
 
 
-def _relation(prop: Property, unfit: frozenset[str], rng: np.random.Generator) -> str:
+def _relation(prop: Property, nouns: Nouns, rng: np.random.Generator) -> str:
     """Word a relation to its anchor."""
     assert prop.anchor is not None
     if prop.anchor_is_other:
-        anchor = f"the other {'one' if rng.random() < 0.4 else _choose_noun(prop.anchor, unfit, rng).singular}"
+        anchor = f"the other {'one' if rng.random() < 0.4 else _choose_noun(nouns[prop.anchor], rng).singular}"
         if rng.random() < 0.15:
             anchor = "the other"
     else:
-        noun = _choose_noun(prop.anchor, unfit, rng)
+        noun = _choose_noun(nouns[prop.anchor], rng)
         anchor = f"the {noun.plural if prop.anchor_is_plural else noun.singular}"
     table = {"nearest": NEAREST, "farthest": FARTHEST, "beside": BESIDE, "on": ON}
     return _choose(table.get(prop.name) or DIRECTIONS[prop.name], rng).format(anchor)

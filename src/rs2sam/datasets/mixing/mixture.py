@@ -20,7 +20,6 @@ from rs2sam.datasets.english.expressions import (
 from rs2sam.datasets.english.vocabulary import CATEGORIES
 from rs2sam.datasets.images import Pixels
 from rs2sam.datasets.mixing.augment import Augmentation, augment, fit
-from rs2sam.datasets.mixing.mosaic import mosaic
 from rs2sam.errors import InvalidInputError
 
 SceneMaker: TypeAlias = Callable[[np.random.Generator], AnnotatedImage]
@@ -28,9 +27,6 @@ SceneMaker: TypeAlias = Callable[[np.random.Generator], AnnotatedImage]
 
 _MAX_TRIES = 50
 _MAX_CONTRAST_TRIES = 8
-_COMPANY_SHARE = 0.3
-# Parts are small: they show objects near by rather than whole images.
-_PART_OF_MOSAIC = Augmentation(whole_share=0.1, centered_share=0.8)
 
 
 class TrainingSample(NamedTuple):
@@ -69,8 +65,6 @@ class ReferringMixture:
         augmentation: how images are varied; None: not at all, each is squeezed into the square.
         kind_weights: how often each kind of expression is drawn.
         max_side: images are kept in memory, shrunk to this longer side.
-        mosaic_share: share of samples put together from four images, of one source or of it and `company`.
-        company: a source whose annotation is exhaustive, so that its images may stand beside those of any other.
     """
 
     def __init__(
@@ -82,8 +76,6 @@ class ReferringMixture:
         augmentation: Augmentation | None = Augmentation(),  # noqa: B008 - a frozen value
         kind_weights: Mapping[str, float] = KIND_WEIGHTS,
         max_side: int = 1024,
-        mosaic_share: float = 0.0,
-        company: str | None = None,
     ) -> None:
         unknown = sorted(set(weights) - set(sources))
         if unknown or not any(weight > 0 for weight in weights.values()):
@@ -97,12 +89,10 @@ class ReferringMixture:
         self._names = list(self._sources)
         shares = np.array([weights[name] for name in self._names], dtype=np.float64)
         self._shares = shares / shares.sum()
-        self._image_shares = {n: _image_shares(s) for n, s in self._sources.items() if not callable(s)}
-        self._augmentation = augmentation
+        self._image_shares = {n: image_shares(s) for n, s in self._sources.items() if not callable(s)}
+        self._augmentation = augmentation or Augmentation(whole_share=1.0, jitter=0.0, blur_share=0.0, turn=False)
         self._kind_weights = kind_weights
         self._max_side = max_side
-        self._mosaic_share = mosaic_share
-        self._company = company if company in self._sources else None
         self._cache: dict[tuple[str, int], AnnotatedImage] = {}
 
     def preload(self) -> int:
@@ -168,16 +158,6 @@ class ReferringMixture:
                 break
         return annotated, second
 
-    def sample_semantic(self, index: int, epoch: int = 0) -> SemanticSample:
-        """Return one image with the masks of all categories that it is annotated with.
-
-        Args:
-            index: as in `sample`.
-            epoch: as in `sample`.
-        """
-        rng = np.random.default_rng((self.rng_seed, epoch, index, 1))
-        return semantic(self._draw_image(rng))
-
     def _draw_presence(self, rng: np.random.Generator) -> Mapping[str, float]:
         """Settle first whether something absent is asked for: it can be said of nearly every image, all else cannot."""
         weights = dict(self._kind_weights)
@@ -186,29 +166,14 @@ class ReferringMixture:
         return {"absent": 1.0} if total > 0 and rng.random() * total < absent else weights
 
     def _draw_image(self, rng: np.random.Generator) -> AnnotatedImage:
-        """Draw a source, one of its images or several, and a variation of it."""
+        """Draw a source, one of its images and a variation of it."""
         name = self._names[int(rng.choice(len(self._names), p=self._shares))]
-        if rng.random() >= self._mosaic_share:
-            return self._varied(name, rng, self.side, self._augmentation)
-        names = [name]
-        for _ in range(3):
-            accompanied = self._company is not None and rng.random() < _COMPANY_SHARE
-            names.append(self._company if accompanied and self._company is not None else name)
-        parts = [self._varied(names[i], rng, self.side // 2, _PART_OF_MOSAIC) for i in rng.permutation(4)]
-        return mosaic(parts)
-
-    def _varied(
-        self, name: str, rng: np.random.Generator, side: int, augmentation: Augmentation | None
-    ) -> AnnotatedImage:
-        """Draw one image of a source and a variation of it."""
         source = self._sources[name]
         if callable(source):
             annotated = source(rng)
         else:
             annotated = self._image(name, int(rng.choice(len(source), p=self._image_shares[name])))
-        if augmentation is None:
-            augmentation = Augmentation(whole_share=1.0, jitter=0.0, blur_share=0.0, turn=False)
-        return augment(annotated, rng, side, augmentation)
+        return augment(annotated, rng, self.side, self._augmentation)
 
     def _image(self, name: str, position: int) -> AnnotatedImage:
         """Return an image of a source, read once."""
@@ -296,11 +261,19 @@ def _as_sample(annotated: AnnotatedImage, expression: ReferringExpression, name:
     )
 
 
-def _image_shares(images: Sequence[AnnotatedImage]) -> NDArray[np.float64]:
-    """Draw images with rare categories more often: by an inverse power of how many images show the rarest one."""
+def image_shares(images: Sequence[AnnotatedImage], power: float = 0.7) -> NDArray[np.float64]:
+    """How often each image is drawn: those with rare categories more often.
+
+    Args:
+        images: of one source.
+        power: shares fall with this power of the number of images that show the rarest category of an image.
+
+    Returns:
+        (n,) shares that sum to 1.
+    """
     shown = [{i.category for i in a.instances} | set(a.regions) for a in images]
     counts = Counter(category for categories in shown for category in categories)
-    rarity = np.array([max((counts[c] ** -0.7 for c in categories), default=0.0) for categories in shown])
+    rarity = np.array([max((counts[c] ** -power for c in categories), default=0.0) for categories in shown])
     # Images that show nothing annotated are still needed: they teach absence.
     rarity = np.where(rarity > 0, rarity, rarity.max() / 2 if rarity.any() else 1.0)
     shares: NDArray[np.float64] = rarity / rarity.sum()

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from rs2sam.datasets.base import Sample
-from rs2sam.datasets.plain_values import file_name, plain_id, plain_text, read_json, shown
+from rs2sam.datasets.plain_values import file_name, plain_id, plain_text, read_json
 from rs2sam.datasets.readers.masks import SegmentationMask, check_segmentation
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.fields import brief
 
 _ROBOFLOW_NAME = "_annotations.coco.json"
 _SENTENCE_KEYS = ("sentence", "sentences", "caption")
@@ -74,9 +75,8 @@ class Instances:
     ) -> Mapping[str, Any]:
         """An entry of a list by its id."""
         if not isinstance(key, Hashable) or key not in entries:
-            key_shown = repr(key) if isinstance(key, str) else shown(key)
             raise InvalidInputError(
-                f"{referrer} is about id {key_shown}, which `{name}` of `{self.path}` does not hold. Take the files "
+                f"{referrer} is about id {brief(key)}, which `{name}` of `{self.path}` does not hold. Take the files "
                 "of one release, or remove the entry."
             )
         return entries[key]
@@ -298,7 +298,7 @@ def sentence_text(value: object, where: str) -> tuple[str, str | None]:
     """
     text = value.get("raw", value.get("sent")) if isinstance(value, Mapping) else value
     if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{where}: a sentence is text that is not empty, received {shown(value)!r}")
+        raise InvalidInputError(f"{where}: a sentence is text that is not empty, received {brief(value)}")
     sentence = plain_text(text, f"{where}: a sentence").strip()
     return sentence, None if text == sentence else text
 
@@ -315,13 +315,13 @@ def _sentences(owner: Mapping[str, Any], where: str) -> Iterator[str]:
 def _entries(entries: Any, keys: tuple[str, ...], where: str) -> list[Mapping[str, Any]]:
     """Check that a list holds objects that have text or a number under these keys, and under `category_id` if any."""
     if not isinstance(entries, list):
-        raise InvalidInputError(f"{where} must be a list, received {shown(entries)}")
+        raise InvalidInputError(f"{where} must be a list, received {brief(entries)}")
     for number, entry in enumerate(entries):
         missing = [
             key for key in keys if not isinstance(entry, dict) or not isinstance(entry.get(key), (str, int, float))
         ]
         if missing:
-            raise InvalidInputError(f"{where}: entry {number} has no `{missing[0]}`: {shown(entry)}")
+            raise InvalidInputError(f"{where}: entry {number} has no `{missing[0]}`: {brief(entry)}")
         for key in (*keys, "category_id"):
             if entry.get(key) is not None:
                 plain_id(entry[key], f"{where}: entry {number}: `{key}`")

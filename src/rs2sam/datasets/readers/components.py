@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rs2sam.datasets.base import Mask
 
@@ -17,6 +18,29 @@ def connected_components(mask: Mask, gap_px: int = 0, min_area_px: int = 1) -> l
 
     Returns:
         (H, W) bool masks, in the order of their first pixel by rows.
+    """
+    labels, areas = labelled_components(mask, gap_px)
+    return [labels == label for label in np.flatnonzero(areas) if label and areas[label] >= min_area_px]
+
+
+def smaller_pieces(mask: Mask, area_px: int) -> Mask:
+    """The 8-connected parts of a mask that have fewer pixels than `area_px`: (H, W) bool."""
+    labels, areas = labelled_components(mask)
+    is_small = areas < area_px
+    is_small[0] = False
+    found: Mask = is_small[labels]
+    return found
+
+
+def labelled_components(mask: Mask, gap_px: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the 8-connected parts of a mask.
+
+    Args:
+        mask: as for `connected_components`.
+        gap_px: as for `connected_components`.
+
+    Returns:
+        (H, W) labels, 0 outside; and the number of pixels of each label, of which some are 0.
     """
     height, width = mask.shape
     # Growing right and down by the gap joins what is that near; labels are then read at the true pixels.
@@ -44,8 +68,7 @@ def connected_components(mask: Mask, gap_px: int = 0, min_area_px: int = 1) -> l
         previous = current
     roots = np.array([_root(parents, label) for label in range(len(parents))])
     final = np.where(mask, roots[labels], 0)
-    areas = np.bincount(final.ravel(), minlength=len(parents))
-    return [final == label for label in np.flatnonzero(areas) if label and areas[label] >= min_area_px]
+    return final, np.bincount(final.ravel(), minlength=len(parents))
 
 
 def _runs(row: Mask) -> list[tuple[int, int]]:

@@ -31,11 +31,12 @@ from PIL import Image
 
 from rs2sam.datasets.base import MaskSource, Sample
 from rs2sam.datasets.images import ImageSource
-from rs2sam.datasets.plain_values import file_name, parse_json, plain_text, shown
+from rs2sam.datasets.plain_values import file_name, plain_text
 from rs2sam.datasets.readers.coco import sentence_text
 from rs2sam.datasets.readers.masks import MaskFile, SegmentationMask, check_segmentation
 from rs2sam.datasets.readers.run_lengths import encode_runs
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
+from rs2sam.fields import brief, parse_json
 from rs2sam.files import refuse_special_file
 
 ImageMode: TypeAlias = Literal["copy", "link", "reference"]
@@ -232,7 +233,9 @@ def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"`{file}` cannot be read as UTF-8 text: {error}. Save it as UTF-8.") from error
+        raise InvalidInputError(
+            f"`{file}` cannot be read as UTF-8 text: {words_of(error)}. Save it as UTF-8."
+        ) from error
 
 
 def _parse(line: str, file: Path, number: int, where: str) -> Sample:
@@ -241,10 +244,10 @@ def _parse(line: str, file: Path, number: int, where: str) -> Sample:
         entry = parse_json(line)
     except ValueError as error:
         raise InvalidInputError(
-            f"{where}: a line is one JSON object; {error}. Write each sample on one line."
+            f"{where}: a line is one JSON object; {words_of(error)}. Write each sample on one line."
         ) from error
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or not entry["image"]:
-        raise InvalidInputError(f'{where}: a line needs "image", the path of a file; received {shown(line.strip())}')
+        raise InvalidInputError(f'{where}: a line needs "image", the path of a file; received {brief(line.strip())}')
     fields = {name: _text(entry, name, where) for name in _TEXT_FIELDS}
     image = file.parent / file_name(entry["image"], f'{where}, "image"')
     default_split = file.stem if file.stem in _SPLIT_NAMES else None
@@ -285,10 +288,10 @@ def _target(entry: Mapping[str, Any], file: Path, image: Path, where: str) -> Ma
         check_segmentation(value, f'{where}: "segmentation"')
         return SegmentationMask((value,), where, image=image)
     if not isinstance(value, str) or not value:
-        raise InvalidInputError(f'{where}: "mask" is the path of a file, received {shown(value)}')
+        raise InvalidInputError(f'{where}: "mask" is the path of a file, received {brief(value)}')
     level = entry.get("ignore")
     if level is not None and (isinstance(level, bool) or not isinstance(level, (int, float))):
-        raise InvalidInputError(f'{where}: "ignore" is a level of the mask, a number; received {shown(level)}')
+        raise InvalidInputError(f'{where}: "ignore" is a level of the mask, a number; received {brief(level)}')
     return MaskFile(file.parent / file_name(value, f'{where}, "mask"'), ignore=level)
 
 
@@ -298,5 +301,5 @@ def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise InvalidInputError(f'{where}: "{name}" is text, received {shown(value)}')
+        raise InvalidInputError(f'{where}: "{name}" is text, received {brief(value)}')
     return plain_text(str(value), f'{where}, "{name}"')

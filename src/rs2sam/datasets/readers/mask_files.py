@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from rs2sam.datasets.base import Mask
-from rs2sam.errors import DataNotFoundError, InvalidImageError, RS2SAMError
+from rs2sam.errors import DataNotFoundError, InvalidImageError, RS2SAMError, words_of
 from rs2sam.imaging import is_plain
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class _opened:  # noqa: N801 - used like a function, in a `with`
 
     def _unreadable(self, error: BaseException) -> InvalidImageError:
         return InvalidImageError(
-            f"mask `{self._path}` cannot be read: {error}. The file is damaged, cut short or too large; copy it again."
+            f"mask `{self._path}` cannot be read: {words_of(error)}. The file is damaged, cut short or too large; copy "
+            "it again."
         )
 
 

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from rs2sam.datasets.base import Mask, MaskSource
 from rs2sam.datasets.images import ImageSource, image_size
-from rs2sam.datasets.plain_values import shown
 from rs2sam.datasets.readers.mask_files import read_grey_mask, read_target
 from rs2sam.datasets.readers.run_lengths import checked_size, decode_runs
 from rs2sam.errors import InvalidInputError, require
+from rs2sam.fields import brief
 
 # A polygon of an image lies in it, give or take; coordinates of another unit would be drawn for minutes or not at all.
 _MAX_OUTSIDE = 2.0
@@ -132,7 +132,7 @@ def decode(segmentation: Any, size_hw: tuple[int, int] | None = None, exactly_on
     else:
         raise InvalidInputError(
             "a segmentation is a list of polygons [[x, y, x, y, ...], ...] or run lengths "
-            f'{{"size": [h, w], "counts": ...}}, received {shown(segmentation)}'
+            f'{{"size": [h, w], "counts": ...}}, received {brief(segmentation)}'
         )
     return _united(layers, exactly_once=exactly_once)
 
@@ -169,7 +169,7 @@ def check_segmentation(segmentation: object, where: str) -> None:
     lists_of_numbers = [*polygons, *(value for value in values if isinstance(value, list))]
     has_form = len(polygons) == len(parts) or all(isinstance(part, dict) for part in parts)
     if not has_form or any(isinstance(value, (list, dict)) for one in lists_of_numbers for value in one):
-        raise InvalidInputError(f"{where} is polygons or run lengths, received {shown(segmentation)}")
+        raise InvalidInputError(f"{where} is polygons or run lengths, received {brief(segmentation)}")
 
 
 def mask_fingerprint(source: MaskSource) -> Any:
@@ -256,12 +256,12 @@ def _polygon(points: Sequence[Any], size_hw: tuple[int, int]) -> list[float]:
     is_number = all(isinstance(v, (int, float)) and not isinstance(v, bool) and _is_finite(v) for v in points)
     if not is_number or len(points) < 6 or len(points) % 2:
         raise InvalidInputError(
-            f"a polygon is [x, y, x, y, ...] with at least three points, received {shown(list(points))}"
+            f"a polygon is [x, y, x, y, ...] with at least three points, received {brief(list(points))}"
         )
     if max(abs(v) for v in points) > limit:
         raise InvalidInputError(
             f"a polygon's coordinates are pixels of its image of {size_hw[1]} x {size_hw[0]}, received up to "
-            f"{shown(max(points, key=abs))}. Convert them from their unit or take the image they belong to."
+            f"{brief(max(points, key=abs))}. Convert them from their unit or take the image they belong to."
         )
     corners = np.array(points, dtype=np.float64).reshape(-1, 2)
     length = float(np.abs(corners - np.roll(corners, 1, axis=0)).sum())

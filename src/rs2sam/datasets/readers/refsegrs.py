@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rs2sam.datasets.base import Sample
 from rs2sam.datasets.readers.masks import MaskFile
-from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 
 FOREGROUND_ABOVE = 50
 _PHRASES = "output_phrase_{}.txt"
@@ -57,7 +57,7 @@ def _read_split(root: Path, split: str, path: Path) -> list[Sample]:
         with path.open(encoding="utf-8-sig") as file:
             lines = list(file)
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"`{path}` must be UTF-8 text: {error}. Save it again.") from error
+        raise InvalidInputError(f"`{path}` must be UTF-8 text: {words_of(error)}. Save it again.") from error
     samples = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

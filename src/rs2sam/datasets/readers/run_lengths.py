@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rs2sam.datasets.base import Mask
-from rs2sam.datasets.plain_values import shown
 from rs2sam.errors import InvalidInputError
+from rs2sam.fields import brief
 
 MAX_SIDE, MAX_PIXELS = 2**16, 2**28
 """Of a mask that is drawn from text: a line of a file must not ask for more memory than any picture needs. The side
@@ -23,6 +23,7 @@ keeps pycocotools' drawing of polygons, which counts in fifths of a pixel, withi
 
 _ZERO = 48  # the character of the value 0
 _GOES_ON, _SIGN, _BITS = 0x20, 0x10, 5
+_AT_ONCE = 2**16  # runs that are coded together: a bound for memory
 _MAX_CHARACTERS = 7  # of one run: 35 bits, so that no sum of what fits into memory can wrap
 
 
@@ -49,7 +50,7 @@ def decode_runs(segment: dict[str, Any]) -> Mask:
         runs = np.array(counts, dtype=np.int64)
     else:
         raise InvalidInputError(
-            f'run lengths need "counts": a list of whole numbers or COCO\'s text, received {shown(counts)}'
+            f'run lengths need "counts": a list of whole numbers or COCO\'s text, received {brief(counts)}'
         )
     # Each at most the mask's size, and no more of them than memory holds: the sum of these cannot wrap.
     if not runs.size or runs.min() < 0 or runs.max() > num_pixels or int(runs.sum()) != num_pixels:
@@ -67,12 +68,12 @@ def checked_size(size: object) -> tuple[int, int]:
     """
     is_pair = isinstance(size, (list, tuple)) and len(size) == 2 and all(type(n) is int and n > 0 for n in size)
     if not is_pair:
-        raise InvalidInputError(f'run lengths need "size": [height, width], received {shown(size)}')
+        raise InvalidInputError(f'run lengths need "size": [height, width], received {brief(size)}')
     assert isinstance(size, (list, tuple))
     height, width = size
     if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
         raise InvalidInputError(
-            f"a mask has up to {MAX_SIDE:,} pixels a side and {MAX_PIXELS:,} in all, received {shown(list(size))}. "
+            f"a mask has up to {MAX_SIDE:,} pixels a side and {MAX_PIXELS:,} in all, received {brief(list(size))}. "
             "Cut the image and its masks into smaller ones."
         )
     return height, width
@@ -82,7 +83,7 @@ def _misfit(size_hw: tuple[int, int], num_runs: int, total: int) -> InvalidInput
     """The error for runs that are not those of their size."""
     return InvalidInputError(
         f"run lengths of size {list(size_hw)} must add up to {size_hw[0] * size_hw[1]} pixels, "
-        f"received {num_runs} runs of {shown(total)} in all: they are damaged, cut short, or of another image"
+        f"received {num_runs} runs of {brief(total)} in all: they are damaged, cut short, or of another image"
     )
 
 
@@ -102,19 +103,20 @@ def encode_runs(mask: Mask) -> dict[str, Any]:
         runs = np.concatenate([[0], runs])
     values = runs.copy()
     values[3:] -= runs[1:-2]
-    return {"size": [int(side) for side in mask.shape], "counts": "".join(_as_text(int(value)) for value in values)}
+    text = "".join(_as_text(values[start : start + _AT_ONCE]) for start in range(0, len(values), _AT_ONCE))
+    return {"size": [int(side) for side in mask.shape], "counts": text}
 
 
-def _as_text(value: int) -> str:
-    """Characters of one number, which may be negative."""
-    characters = []
-    while True:
-        bits = value & 0x1F
-        value >>= _BITS
-        is_last = value == (-1 if bits & _SIGN else 0)
-        characters.append(chr(_ZERO + bits + (0 if is_last else _GOES_ON)))
-        if is_last:
-            return "".join(characters)
+def _as_text(values: npt.NDArray[np.int64]) -> str:
+    """Characters of numbers, which may be negative, one after another."""
+    # (n, characters): what is left of each number, shifted arithmetically, so that a negative one ends at -1.
+    left = values[:, None] >> (_BITS * np.arange(_MAX_CHARACTERS))
+    bits = left & 0x1F
+    is_last = left >> _BITS == np.where(bits & _SIGN, -1, 0)
+    length = is_last.argmax(axis=1)  # of those that only repeat the sign, the first
+    codes = _ZERO + bits + np.where(is_last, 0, _GOES_ON)
+    text: bytes = codes[np.arange(_MAX_CHARACTERS) <= length[:, None]].astype(np.uint8).tobytes()
+    return text.decode("ascii")
 
 
 def _from_text(text: str | bytes) -> npt.NDArray[np.int64]:

@@ -6,7 +6,6 @@ and one or many .safetensors or .bin files), or one state dict, its names with o
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
@@ -17,9 +16,11 @@ from typing import Any
 
 import torch
 
-from rs2sam.errors import CheckpointError, InvalidInputError
+from rs2sam.errors import CheckpointError, InvalidInputError, words_of
+from rs2sam.fields import parse_json
 from rs2sam.models.configuration import POSITION_OFFSET, PRESETS, RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.weights.classes import AnyConfig, build, read_config
 from rs2sam.models.weights.files import Checkpoint, TensorSpec
 from rs2sam.models.weights.key_map import KeyMap
 from rs2sam.models.weights.kinds import MODEL_TYPE, PUBLISHED_MODEL_TYPE
@@ -57,7 +58,7 @@ class ConversionSource:
     """
 
     checkpoint: Checkpoint
-    config: RS2SamConfig
+    config: AnyConfig
     report: ConversionReport
 
     def read(self, own_name: str) -> torch.Tensor:
@@ -103,6 +104,7 @@ def load_published_with_report(
     source = open_published(path, config)
     state = {name: source.read(name).to(dtype) for name in source.report.mapped}
     source.checkpoint.release()
+    assert isinstance(source.config, RS2SamConfig)
     with torch.device("meta"):
         model = RS2SamModel(source.config)
     model.load_state_dict(state, assign=True)
@@ -149,7 +151,7 @@ def open_own(folder: str | Path) -> ConversionSource:
         CheckpointError: the weights are damaged or do not fit its config.json.
     """
     folder = Path(folder)
-    config = RS2SamConfig.from_pretrained(str(folder))
+    config = read_config(folder)
     checkpoint = Checkpoint(folder)
     report = match_tensors(
         str(folder), checkpoint.specs, model_specs(config), own_name=str, reason_dropped=lambda name: None
@@ -157,10 +159,10 @@ def open_own(folder: str | Path) -> ConversionSource:
     return ConversionSource(checkpoint, config, report)
 
 
-def model_specs(config: RS2SamConfig) -> dict[str, TensorSpec]:
+def model_specs(config: AnyConfig) -> dict[str, TensorSpec]:
     """Names, shapes and dtypes of a model's tensors, without making them."""
     with torch.device("meta"):
-        model = RS2SamModel(config)
+        model = build(config)
     return {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
 
 
@@ -272,9 +274,11 @@ def _published_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        said: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
+        said: dict[str, Any] = dict(parse_json(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"A config.json must be a JSON object: {file} is not ({error}). Get it again.") from error
+        raise CheckpointError(
+            f"A config.json must be a JSON object: {file} is not ({words_of(error)}). Get it again."
+        ) from error
     kind = said.get("model_type", PUBLISHED_MODEL_TYPE)
     if kind == PUBLISHED_MODEL_TYPE:
         return said

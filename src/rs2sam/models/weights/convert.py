@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.weights.classes import AnyConfig, model_class
 from rs2sam.models.weights.conversion import (
     ConversionReport,
     ConversionSource,
@@ -29,7 +30,7 @@ from rs2sam.models.weights.conversion import (
     open_published,
 )
 from rs2sam.models.weights.files import TensorSpec
-from rs2sam.models.weights.kinds import MODEL_TYPE, model_type
+from rs2sam.models.weights.kinds import OWN_MODEL_TYPES, model_type
 from rs2sam.models.weights.model_card import CardFacts, model_card
 from rs2sam.models.weights.published_tokenizer import load_published_tokenizer, published_processing_config
 from rs2sam.models.weights.writing import write_checkpoint
@@ -79,7 +80,7 @@ def convert(
     if dtype is not None and dtype not in DTYPES:
         raise InvalidInputError(f"`dtype` must be one of {', '.join(DTYPES)}, received {dtype!r}.")
     _require_free(out, overwrite=overwrite)
-    is_own = source.is_dir() and model_type(source) == MODEL_TYPE
+    is_own = source.is_dir() and model_type(source) in OWN_MODEL_TYPES
     opened = open_own(source) if is_own else open_published(source, config)
     processor = _processor(source, None if tokenizer is None else Path(tokenizer), opened.config, is_own=is_own)
     with _appearing_whole(out, overwrite=overwrite) as folder:
@@ -111,7 +112,7 @@ def _write_model(source: ConversionSource, folder: Path, dtype: DtypeName | None
         write_checkpoint(folder, specs, read, on_bytes=bar.update)
     config = copy.deepcopy(source.config)
     config.dtype = common_dtype(spec.dtype for spec in specs.values())
-    config.architectures = ["RS2SamModel"]
+    config.architectures = [model_class(config).__name__]
     config.save_pretrained(str(folder))
     facts = CardFacts(
         title=f"RS2-SAM 2: {source.checkpoint.path.resolve().stem}",
@@ -124,7 +125,7 @@ def _write_model(source: ConversionSource, folder: Path, dtype: DtypeName | None
     (folder / "README.md").write_text(model_card(facts, config), encoding="utf-8")
 
 
-def _processor(source: Path, tokenizer: Path | None, config: RS2SamConfig, *, is_own: bool) -> Processor:
+def _processor(source: Path, tokenizer: Path | None, config: AnyConfig, *, is_own: bool) -> Processor:
     """What prepares this model's inputs, its tokenizer checked against the model's vocabulary."""
     if is_own and tokenizer is None:
         return Processor.from_folder(source)
@@ -133,6 +134,8 @@ def _processor(source: Path, tokenizer: Path | None, config: RS2SamConfig, *, is
     if is_own and own_conventions.is_file():
         processing = ProcessingConfig.from_json(own_conventions)
     else:
+        if not isinstance(config, RS2SamConfig):
+            raise DataNotFoundError(f"`{own_conventions}` not found: a model that encodes pictures once needs it.")
         processing = published_processing_config(config.image_size, config.union_image_size, config.max_text_tokens)
     processor = Processor(processing, load_published_tokenizer(file))
     size = len(processor.tokenizer)
@@ -168,7 +171,7 @@ def _require_free(out: Path, *, overwrite: bool) -> None:
         raise InvalidInputError(
             f"The output folder must not exist or be empty: {out} is not. Choose another, or pass `--overwrite`."
         )
-    if not out.is_dir() or model_type(out) != MODEL_TYPE or any(entry.is_dir() for entry in out.iterdir()):
+    if not out.is_dir() or model_type(out) not in OWN_MODEL_TYPES or any(entry.is_dir() for entry in out.iterdir()):
         raise InvalidInputError(
             f"Only a folder with a model of rs2sam and nothing else is overwritten: {out} is not one. Choose another, "
             "or remove it yourself."

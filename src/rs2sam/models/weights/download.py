@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rs2sam.errors import WeightsNotFoundError, require
+from rs2sam.errors import WeightsNotFoundError, require, words_of
 
 HUB_CLIENT = "huggingface_hub"
 
@@ -23,18 +23,21 @@ class HubAddress:
         repo: `owner/name`.
         subfolder: folder in the repository, "" for its top.
         revision: branch, tag or commit; None for the default branch.
+        leave_out: patterns of files that are not needed.
     """
 
     repo: str
     subfolder: str = ""
     revision: str | None = None
+    leave_out: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """The shell command that downloads it into the same cache."""
         include = f' --include "{self.subfolder}/*"' if self.subfolder else ""
         revision = f" --revision {self.revision}" if self.revision else ""
-        return f"hf download {self.repo}{include}{revision}"
+        exclude = "".join(f' --exclude "{pattern}"' for pattern in self.leave_out)
+        return f"hf download {self.repo}{include}{exclude}{revision}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def download(name: str, address: HubAddress, access: HubAccess) -> Path:
             address.repo,
             revision=address.revision,
             allow_patterns=[f"{address.subfolder}/*", *_SHARED_FILES] if address.subfolder else None,
-            ignore_patterns=_NOT_NEEDED,
+            ignore_patterns=[*_NOT_NEEDED, *address.leave_out],
             cache_dir=access.cache_dir,
             endpoint=access.endpoint,
             local_files_only=access.local_files_only,
@@ -131,8 +134,12 @@ def _refusal(name: str, address: HubAddress, error: Exception) -> str:
     )
 
     if isinstance(error, GatedRepoError):  # a kind of RepositoryNotFoundError, so asked first
+        known = getattr(getattr(error, "response", None), "status_code", None) == 403
+        now = "this account has no access yet" if known else "nobody is logged in here, or the token is not valid"
         return (
-            f"The model `{name}` is gated. Ask for access on the hub page of {address.repo}, then run `hf auth login`."
+            f"The model `{name}` is gated, and {now}. Accept its terms on https://huggingface.co/{address.repo} and "
+            "wait until access is granted, then run `hf auth login` here and run again; or give a folder that holds "
+            f"what `{address.command}` fetches elsewhere."
         )
     if isinstance(error, RepositoryNotFoundError | HFValidationError):
         return (
@@ -142,7 +149,7 @@ def _refusal(name: str, address: HubAddress, error: Exception) -> str:
         )
     if isinstance(error, RevisionNotFoundError):
         return f"A revision must exist: {address.repo} has no `{address.revision}`. Leave it out, or correct it."
-    reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+    reason = words_of(f"{type(error).__name__}: {error}".strip().partition("\n")[0])
     return (
         f"The model `{name}` could not be downloaded from {address.repo} ({reason}). Run again: files that were "
         f"finished are kept. Or fetch it separately: `{address.command}`."

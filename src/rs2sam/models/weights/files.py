@@ -10,7 +10,6 @@ cannot be mapped and is held whole.)
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
 import re
 import warnings
@@ -23,7 +22,8 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 
-from rs2sam.errors import CheckpointError, DataNotFoundError
+from rs2sam.errors import CheckpointError, DataNotFoundError, words_of
+from rs2sam.fields import parse_json
 
 RELEASE_BYTES = 128 * 2**20
 
@@ -210,13 +210,14 @@ def _usual_files(folder: Path, suffix: str) -> list[Path]:
 def _indexed_files(index: Path) -> list[Path]:
     """The shards that an index names, all of them present."""
     try:
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        named = parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()
         files = [index.parent / name for name in sorted({shard_name(name, index) for name in named})]
     except CheckpointError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"An index of shards must be JSON with a `weight_map`: {index} is not ({error}). Download it again."
+            f"An index of shards must be JSON with a `weight_map`: {index} is not ({words_of(error)}). Download it "
+            "again."
         ) from error
     _require_all(index.parent, files)
     return files
@@ -331,7 +332,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except Exception as error:  # damaged archives raise nearly anything: BadZipFile, zlib.error, UnicodeDecodeError
         raise _damaged(path, error) from error
     if bad is not None:
         raise _damaged(path, f"the record `{bad}` does not match its checksum")
@@ -379,7 +380,7 @@ def _state_dict(content: object, path: Path) -> Iterator[tuple[str, torch.Tensor
 
 def _damaged(path: Path, reason: Exception | str) -> CheckpointError:
     if isinstance(reason, Exception):
-        reason = f"{type(reason).__name__}: {reason}".partition("\n")[0]
+        reason = words_of(f"{type(reason).__name__}: {reason}".partition("\n")[0])
     return CheckpointError(
         f"A checkpoint file must be whole: {path} ({path.stat().st_size:,} bytes) cannot be read ({reason}). It is cut "
         "off, damaged or of another format; download or write it again."

@@ -5,7 +5,8 @@ published), a folder, or the id of a model on the hub: `owner/name`, `owner/name
 one is to be pinned. Downloads, their cache, resuming and offline mode are those of `huggingface_hub`. Published weights
 come in another layout; they are converted once, into its assets cache, so everything above this module sees one layout:
 
-    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.model  [model.onnx]  [README.md]
+    config.json  model.safetensors (or shards)  preprocessor_config.json  tokenizer.model  [README.md]
+    [model.onnx, or of a model that encodes pictures once image.onnx and sentence.onnx]
 
 No torch here; only converting published weights imports it, when it happens.
 """
@@ -14,16 +15,24 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import logging
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rs2sam.errors import CheckpointError, MissingDependencyError, WeightsNotFoundError, require
+from rs2sam.errors import CheckpointError, InvalidInputError, MissingDependencyError, WeightsNotFoundError, require
+from rs2sam.fields import parse_json
 from rs2sam.models.weights.download import HUB_CLIENT, HubAccess, HubAddress, download
-from rs2sam.models.weights.kinds import MODEL_TYPE, PUBLISHED_MODEL_TYPE, model_type
+from rs2sam.models.weights.kinds import (
+    CONCEPT_MODEL_TYPES,
+    OWN_MODEL_TYPES,
+    PUBLISHED_MODEL_TYPE,
+    concept_kind,
+    lacking_beside,
+    model_type,
+)
+from rs2sam.processing import CONFIG_FILE, ProcessingConfig
 
 __all__ = [
     "KNOWN_MODELS",
@@ -38,17 +47,21 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-Layout = Literal["rs2sam", "published"]
+Layout = Literal["rs2sam", "published", "concept"]
 Source = Literal["package", "folder", "hub"]
 
 
 PUBLISHED_REPO = "ReeF2025/RS2-SAM2"
 PUBLISHED_PARAMETERS = 934_813_404
+SAM3_PARAMETERS, CLIPSEG_PARAMETERS = 859_921_848, 150_747_746
 
 DEFAULT_ACCESS = HubAccess()
 
 PACKAGED = Path(__file__).parents[2] / "weights"
 """Folder of the models that are part of the package."""
+
+GRAPHS = (("model.onnx",), ("image.onnx", "sentence.onnx"))
+"""Files that ONNX Runtime needs of a model: of one kind, and of the other."""
 
 _REMEDIES: dict[Source, str] = {
     "package": "Reinstall rs2sam: its package lacks the files.",
@@ -96,10 +109,25 @@ KNOWN_MODELS: dict[str, KnownModel] = {
         KnownModel(
             "compact",
             summary="small model for CPUs, in the package; the default",
-            terms="research use, as part of its training data is; see its model card",
+            terms="research and non-commercial use, as parts of its training data are; see its model card",
         ),
         _published("rrsisd", "rrsisd", "RRSIS-D"),
         _published("refsegrs", "refseg", "RefSegRS"),
+        KnownModel(
+            "sam3",
+            summary="SAM 3, concept model: objects of a noun phrase, the rest of a sentence is decided here; 1,008 px",
+            terms="SAM License, gated: ask for access on the hub page of facebook/sam3",
+            # The same weights lie beside in the form of their authors' own code.
+            address=HubAddress("facebook/sam3", leave_out=("*.pt", "*.pth")),
+            download_bytes=4 * SAM3_PARAMETERS,
+        ),
+        KnownModel(
+            "clipseg",
+            summary="CLIPSeg, small concept model: a mask of a noun phrase, the rest is decided here; 352 px",
+            terms="Apache-2.0 (CIDAS/clipseg-rd64-refined)",
+            address=HubAddress("CIDAS/clipseg-rd64-refined"),
+            download_bytes=4 * CLIPSEG_PARAMETERS,
+        ),
     )
 }
 """The names that `resolve_model` knows besides folders and hub ids."""
@@ -112,7 +140,8 @@ class ModelLocation:
     Args:
         name: as it was asked for.
         folder: the folder that holds it.
-        layout: `rs2sam` (ready to load) or `published` (to be converted).
+        layout: `rs2sam` (ready to load), `concept` (a concept model of transformers, ready too) or `published` (to be
+            converted).
         source: where it came from.
     """
 
@@ -123,9 +152,11 @@ class ModelLocation:
 
     @property
     def onnx_file(self) -> Path | None:
-        """The ONNX graph, if the model has one and so runs without torch."""
-        file = self.folder / "model.onnx"
-        return file if file.is_file() else None
+        """An ONNX graph, if the model has what it needs of them and so runs without torch."""
+        for names in GRAPHS:
+            if all((self.folder / name).is_file() for name in names):
+                return self.folder / names[0]
+        return None
 
     @property
     def size_bytes(self) -> int:
@@ -145,6 +176,7 @@ class ModelListing:
         folder: where it is; None if it is not here.
         size_bytes: on disk, or of the download if it is not here.
         runs_without_torch: whether it has an ONNX graph; None if it is not here.
+        classes: what it was taught to find; None if it is not here or does not say.
     """
 
     name: str
@@ -154,6 +186,7 @@ class ModelListing:
     folder: Path | None
     size_bytes: int | None
     runs_without_torch: bool | None
+    classes: tuple[str, ...] | None = None
 
 
 def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess = DEFAULT_ACCESS) -> ModelLocation:
@@ -195,7 +228,10 @@ def list_models(access: HubAccess = DEFAULT_ACCESS) -> list[ModelListing]:
         access: which caches to look into.
     """
     listings = [_known_listing(model, replace(access, local_files_only=True)) for model in KNOWN_MODELS.values()]
+    named = {model.address.repo for model in KNOWN_MODELS.values() if model.address is not None}
     for repo, folder in _cached_models(access.cache_dir):
+        if repo in named:
+            continue
         location = ModelLocation(repo, folder, "rs2sam", "hub")
         listings.append(_listing(KnownModel(repo, "a model on the hub", "see its model card"), location))
     return listings
@@ -222,8 +258,18 @@ def _listing(model: KnownModel, location: ModelLocation) -> ModelListing:
         status="in the package" if location.source == "package" else "downloaded",
         folder=location.folder,
         size_bytes=location.size_bytes,
-        runs_without_torch=location.onnx_file is not None,
+        runs_without_torch=location.layout != "concept" and location.onnx_file is not None,
+        classes=_classes(location.folder),
     )
+
+
+def _classes(folder: Path) -> tuple[str, ...] | None:
+    """What a model in this project's layout was taught to find, where its folder says so."""
+    file = folder / CONFIG_FILE
+    try:
+        return ProcessingConfig.from_json(file).classes if file.is_file() else None
+    except InvalidInputError:
+        return None  # told when the model is loaded
 
 
 def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
@@ -241,7 +287,9 @@ def _cached_models(cache_dir: str | Path | None) -> list[tuple[str, Path]]:
     found = {}
     for repo in sorted((repo for repo in repos if repo.repo_type == "model"), key=lambda repo: repo.repo_id):
         for revision in sorted(repo.revisions, key=lambda revision: revision.last_modified):
-            if _is_complete(Path(revision.snapshot_path)) and model_type(Path(revision.snapshot_path)) == MODEL_TYPE:
+            folder = Path(revision.snapshot_path)
+            is_own = model_type(folder) in OWN_MODEL_TYPES and _is_complete(folder)
+            if is_own or (concept_kind(folder) is not None and _has_weights(folder)):
                 found[repo.repo_id] = Path(revision.snapshot_path)
     return list(found.items())
 
@@ -265,15 +313,18 @@ def _hub_address(name: str, known: KnownModel | None) -> HubAddress:
 def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     """A folder with its layout, checked to hold a model."""
     kind = model_type(folder)
-    if kind == MODEL_TYPE and _is_complete(folder):
+    if kind in OWN_MODEL_TYPES and _is_complete(folder):
         return ModelLocation(name, folder, "rs2sam", source)
+    if kind in CONCEPT_MODEL_TYPES:
+        return _concept(name, folder, source)
     if kind == PUBLISHED_MODEL_TYPE or (kind is None and _has_weights(folder)):
         if _has_weights(folder):
             return ModelLocation(name, folder, "published", source)
-    elif kind not in (None, MODEL_TYPE):
+    elif kind not in (None, *OWN_MODEL_TYPES):
         raise CheckpointError(
-            f"A model must be of type {MODEL_TYPE} or a published RS2-SAM 2 checkpoint: {folder} holds a `{kind}` "
-            "model. SAM 2 and BEiT-3 weights only initialise training (rs2sam.models.weights.pretrained)."
+            f"A model must be of type {', '.join((*OWN_MODEL_TYPES, *CONCEPT_MODEL_TYPES))}, or a published RS2-SAM 2 "
+            f"checkpoint: {folder} holds a `{kind}` model. SAM 2 and BEiT-3 weights only initialise training "
+            "(rs2sam.models.weights.pretrained)."
         )
     held = ", ".join(sorted(f.name for f in folder.iterdir())) if folder.is_dir() else "nothing: it does not exist"
     raise WeightsNotFoundError(
@@ -282,13 +333,24 @@ def _located(name: str, folder: Path, source: Source) -> ModelLocation:
     )
 
 
+def _concept(name: str, folder: Path, source: Source) -> ModelLocation:
+    """The folder of a concept model, checked to hold weights, image settings and a tokenizer."""
+    lacking = [*([] if _has_weights(folder) else ["model.safetensors, every shard included"]), *lacking_beside(folder)]
+    if lacking:
+        raise WeightsNotFoundError(
+            f"A `{concept_kind(folder)}` folder must hold what transformers saves: {folder} lacks "
+            f"{'; '.join(lacking)}. Copy the whole folder, or run again with a connection."
+        )
+    return ModelLocation(name, folder, "concept", source)
+
+
 def _has_weights(folder: Path) -> bool:
     """Whether a folder holds weights, and every shard that an index names."""
     if not folder.is_dir():
         return False
     for index in folder.glob("*.index.json"):
         try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
         if not all((folder / str(shard)).is_file() for shard in shards):
@@ -299,7 +361,7 @@ def _has_weights(folder: Path) -> bool:
 def _is_complete(folder: Path) -> bool:
     """Whether a folder holds everything that a model in this project's layout needs."""
     needed = ("config.json", "preprocessor_config.json", "tokenizer.model")
-    has_weights = _has_weights(folder) or (folder / "model.onnx").is_file()
+    has_weights = _has_weights(folder) or any(all((folder / name).is_file() for name in names) for names in GRAPHS)
     return has_weights and all((folder / name).is_file() for name in needed)
 
 

@@ -8,23 +8,28 @@ whenever they are used (`rs2sam.models.stored_weights`).
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from rs2sam.errors import CheckpointError
+from rs2sam.fields import parse_json
 from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.encode_once.configuration import EncodeOnceConfig
+from rs2sam.models.encode_once.model import EncodeOnceModel
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.stored_weights import keep_as_stored
 from rs2sam.models.weights.files import shard_name
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -71,21 +76,56 @@ def load_weights(
     Raises:
         CheckpointError: the weights cannot be read, or some are missing, left over or of other shapes.
     """
-    folder = Path(folder)
+    dtypes = _Dtypes(dtype, frozenset(float32_parts))
+    return _loaded(
+        Path(folder), lambda place: RS2SamModel(RS2SamConfig.from_pretrained(place)), dtypes, device, as_stored
+    )
+
+
+def load_encode_once(
+    folder: str | Path, dtype: torch.dtype, device: str | torch.device = "cpu", as_stored: bool = False
+) -> EncodeOnceModel:
+    """As `load_weights`, of a folder that `EncodeOnceModel.save_pretrained` writes.
+
+    Args:
+        folder: a model folder.
+        dtype: of the floating-point weights.
+        device: where they are put.
+        as_stored: as for `load_weights`.
+
+    Raises:
+        CheckpointError: as `load_weights`.
+    """
+    return _loaded(
+        Path(folder),
+        lambda place: EncodeOnceModel(EncodeOnceConfig.from_pretrained(place)),
+        _Dtypes(dtype),
+        device,
+        as_stored,
+    )
+
+
+def _loaded(
+    folder: Path,
+    make: Callable[[Path], Model],
+    dtypes: _Dtypes,
+    device: str | torch.device,
+    as_stored: bool,
+) -> Model:
+    """The model that `make` builds of a folder's sizes, around its stored tensors."""
     try:
-        config = RS2SamConfig.from_pretrained(folder)
         with torch.device("meta"), no_init_weights():
-            model = RS2SamModel(config)
-        kept = keep_as_stored(model) if as_stored else set()
-        dtypes = _Dtypes(dtype, frozenset(float32_parts), frozenset(kept))
+            model = make(folder)
+        dtypes = replace(dtypes, as_stored=frozenset(keep_as_stored(model) if as_stored else ()))
         tensors = dict(_tensors(weight_files(folder), dtypes, torch.device(device)))
     except _FAULTS as error:
+        said = str(error).rstrip(".")
         raise CheckpointError(
-            f"The weights in {folder} cannot be loaded: {error}. Write the folder again with `rs2sam convert`."
+            f"The weights in {folder} cannot be loaded: {said}. Write the folder again with `rs2sam convert`."
         ) from error
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
-    model.config.dtype, model.name_or_path = dtype, str(folder)
+    model.config.dtype, model.name_or_path = dtypes.dtype, str(folder)
     return model.eval()
 
 
@@ -94,7 +134,7 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / INDEX_FILE
     if not index.is_file():
         return [folder / WEIGHTS_FILE]
-    places: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    places: dict[str, str] = parse_json(index.read_text(encoding="utf-8"))["weight_map"]
     names = sorted({shard_name(name, index) for name in places.values()})
     if not names:
         raise CheckpointError(f"An index of shards must name one: {index} names none. Download it again.")
@@ -112,8 +152,8 @@ class _Dtypes:
     """
 
     dtype: torch.dtype
-    float32_parts: frozenset[str]
-    as_stored: frozenset[str]
+    float32_parts: frozenset[str] = frozenset()
+    as_stored: frozenset[str] = frozenset()
 
     def of(self, name: str, tensor: Tensor) -> torch.dtype:
         """The dtype of a tensor of the file."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rs2sam.models.configuration import RS2SamConfig
+from rs2sam.models.encode_once.configuration import EncodeOnceConfig
+from rs2sam.models.weights.classes import AnyConfig
 
 USE = """\
 ```python
@@ -77,7 +78,7 @@ class CardFacts:
     license: str = "unknown"
 
 
-def model_card(facts: CardFacts, config: RS2SamConfig) -> str:
+def model_card(facts: CardFacts, config: AnyConfig) -> str:
     """The text of the README.md of a converted model."""
     return _CARD.format(
         front_matter=front_matter(facts.license, "sam2", "beit3"),
@@ -104,12 +105,17 @@ def front_matter(license_name: str, *tags: str) -> str:
     return f"---\nlibrary_name: rs2sam\npipeline_tag: image-segmentation\ntags:\n{lines}\nlicense: {license_name}\n---"
 
 
-def size_rows(config: RS2SamConfig) -> str:
+def size_rows(config: AnyConfig) -> str:
     """Rows of a card's table: what the model takes and what it reports."""
+    sides = (
+        f"{config.image_size} px along the longer side, in its own aspect"
+        if isinstance(config, EncodeOnceConfig)
+        else f"{config.image_size} x {config.image_size} px; union encoder {config.union_image_size} x "
+        f"{config.union_image_size} px"
+    )
     trained = [name for name, has in (("presence", config.has_presence), ("score", config.has_score)) if has]
     return (
-        f"| image | {config.image_size} x {config.image_size} px; union encoder {config.union_image_size} x "
-        f"{config.union_image_size} px |\n"
+        f"| image | {sides} |\n"
         f"| longest sentence | {config.max_text_tokens} tokens |\n"
         f"| presence, score | {', '.join(trained) or 'not trained, so not reported'} |"
     )

@@ -16,7 +16,6 @@ Source: rongfu-dsb/RS2-SAM2, `lib/referformer.py` and `merge_lora_weights_and_sa
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-from rs2sam.errors import CheckpointError, DataNotFoundError
+from rs2sam.errors import CheckpointError, DataNotFoundError, words_of
+from rs2sam.fields import parse_json
 from rs2sam.processing import ProcessingConfig
 from rs2sam.tokenizer import BEGIN_ID, END_ID, PAD_ID, SPECIAL_TOKENS, UNKNOWN_ID, SentenceTokenizer
 
@@ -113,7 +113,7 @@ def _sentencepiece_model(path: Path) -> Any:
         model.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise CheckpointError(
-            f"`{path}` is no SentencePiece model, or is cut short ({error}). Download `beit3.spm` again."
+            f"`{path}` is no SentencePiece model, or is cut short ({words_of(error)}). Download `beit3.spm` again."
         ) from error
     return model
 
@@ -121,7 +121,7 @@ def _sentencepiece_model(path: Path) -> Any:
 def _from_json(path: Path) -> Any:
     """Pieces of text and normalisation of the tokenizer.json that transformers writes for an XLM-R tokenizer."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         vocabulary = [(str(text), float(score)) for text, score in content["model"]["vocab"]]
         charsmaps = [base64.b64decode(one) for one in _charsmaps(content["normalizer"])]
     except (ValueError, KeyError, TypeError) as error:

@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 from rs2sam.datasets.base import Sample
-from rs2sam.errors import InvalidInputError, RS2SAMError, TrainingError
+from rs2sam.errors import InvalidInputError, RS2SAMError, TrainingError, words_of
 from rs2sam.evaluation.campaign import Campaign, RunIdentity, RunOptions, hash_folder, hash_samples
 from rs2sam.evaluation.processes import SingleProcess
 from rs2sam.evaluation.run_folder import REPORT_FILES, RUN_FILE, read_object
@@ -126,7 +126,9 @@ def train_by_command(launcher: Sequence[str]) -> Train:
             try:
                 process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
             except OSError as error:
-                raise InvalidInputError(f"`{launcher[0]}` cannot be started ({error}); correct --launcher.") from error
+                raise InvalidInputError(
+                    f"`{launcher[0]}` cannot be started ({words_of(error)}); correct --launcher."
+                ) from error
             try:
                 with _interrupted_by_sigterm():
                     code = process.wait()

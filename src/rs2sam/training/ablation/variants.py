@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.evaluation.run_folder import safe_name
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.training.initial import planned_config
 from rs2sam.training.keeping.record import plain_values
 from rs2sam.training.objective.groups import parameter_groups
-from rs2sam.training.recipes.recipe import AuxiliaryRecipe, Recipe
+from rs2sam.training.recipes.settings import AuxiliaryRecipe, Recipe
 from rs2sam.training.recipes.strict import build, require_known
 
 AS_IS = "as-is"
@@ -202,7 +202,7 @@ def _axis(text: str) -> list[tuple[str, Any]]:
     try:
         read = yaml.safe_load(f"[{values}]")
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"`--grid {text}`: the values are no valid YAML: {error}.") from error
+        raise InvalidInputError(f"`--grid {text}`: the values are no valid YAML: {words_of(error)}.") from error
     if not read or key.strip() in ("seed", "config", ""):
         raise InvalidInputError(
             f"`--grid key=value,value` needs a recipe's key and at least one value, received {text!r}. "

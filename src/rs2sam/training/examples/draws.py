@@ -10,35 +10,25 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from rs2sam.datasets.base import AnnotatedImage, Sample
 from rs2sam.datasets.english.vocabulary import CATEGORIES
-from rs2sam.datasets.mixing.augment import fit
 from rs2sam.datasets.mixing.mixture import ReferringMixture, evaluation_samples, of_split, semantic
-from rs2sam.datasets.mixing.pasting import Pasted
 from rs2sam.datasets.mixing.variation import VariedSamples
 from rs2sam.datasets.readers.reading import open_dataset
 from rs2sam.datasets.readers.sources import read_sources
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.errors import InvalidInputError
-from rs2sam.training.examples.examples import Examples, TrainingDraw
-from rs2sam.training.recipes.recipe import DataRecipe, Recipe
+from rs2sam.training.examples.dataset import Examples, TrainingDraw
+from rs2sam.training.examples.made import MADE_SOURCES, Ingredients
+from rs2sam.training.recipes.settings import DataRecipe, Recipe
 
 logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
-PASTED = "pasted"
-"""Made of the others: objects of `PASTED_FROM` on rendered scenes, on images without annotation, and on its own."""
-PASTED_FROM = "nwpu_vhr10"
-DONOR_SIDE = 1024
-"""Images that objects are cut out of are at most so large [px]."""
-UNLABELLED = "naip_unlabelled"
-"""A folder of American suburbs without annotation."""
-UNLABELLED_ABSENT = frozenset({"airplane", "ship", "storage_tank", "baseball_diamond", "ground_track_field"})
-"""What they do not show."""
 NUM_CLASSES = len(CATEGORIES)
 NUM_VALIDATION_SCENES = 24
 """Rendered scenes that a run on rendered scenes is validated on."""
@@ -51,12 +41,22 @@ def examples_of(recipe: Recipe) -> Examples:
         DataNotFoundError: a folder is not there, holds no data set, or not the split.
         InvalidInputError: the data set is malformed, or none of the named sources is there.
     """
+    return examples_on(recipe, lambda one: referring_draw(one.data, one.seed))
+
+
+def examples_on(recipe: Recipe, rule_made_draw: Callable[[Recipe], Callable[[int], Any]]) -> Examples:
+    """As `examples_of`, with rule-made examples of any form.
+
+    Args:
+        recipe: the run.
+        rule_made_draw: makes what is drawn from where the recipe names no referring data set.
+    """
     data = recipe.data
     asked = bool(recipe.validate.every_steps or recipe.validate.every_epochs)
     if data.dataset is None:
         rule_made = validation_samples(recipe) if asked else []
         counts = {data.val_split: len(rule_made)} if asked else {}
-        return Examples(referring_draw(data, recipe.seed), NUM_CLASSES, validation=rule_made, counts=counts)
+        return Examples(rule_made_draw(recipe), NUM_CLASSES, validation=rule_made, counts=counts)
     found = open_dataset(data.dataset)
     training = found.samples(data.train_split)
     validation = found.samples(data.val_split) if asked else []
@@ -141,25 +141,18 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     Raises:
         InvalidInputError: a name in `recipe.weights` is no data set under `recipe.root`.
     """
-    sources = _sources(recipe, "train")
-    weights = {name: recipe.weights[name] for name in sources}
-    if SYNTHETIC in sources:
-        sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
-    drawn: dict[str, Sequence[AnnotatedImage] | Pasted] = dict(sources)
-    if PASTED in sources:
-        drawn[PASTED] = _pasted(recipe, sources)
+    sources = rule_made_sources(recipe, seed)
     mixture = ReferringMixture(
-        drawn,
-        weights,
+        sources,
+        {name: recipe.weights[name] for name in sources},
         recipe.side,
         rng_seed=seed,
         kind_weights=dict(recipe.kind_weights),
-        mosaic_share=recipe.mosaic,
-        company=SYNTHETIC,
     )
     logger.info("%d MB of images in memory", mixture.preload() // 2**20)
 
     def draw(index: int) -> TrainingDraw:
+        """An image of the mixture with one sentence, and its classes."""
         annotated, expression = mixture.draw_contrast(index) if recipe.contrast else mixture.draw(index)
         rgb, labels, known = semantic(annotated)
         return TrainingDraw(
@@ -176,21 +169,40 @@ def referring_draw(recipe: DataRecipe, seed: int) -> Callable[[int], TrainingDra
     return draw
 
 
-def _sources(recipe: DataRecipe, split: str) -> dict[str, Sequence[AnnotatedImage]]:
+def rule_made_sources(recipe: DataRecipe, seed: int) -> dict[str, Sequence[AnnotatedImage]]:
+    """The training images of every source that has a share, rendered ones among them.
+
+    Raises:
+        InvalidInputError: a name in `recipe.weights` is no data set under `recipe.root`.
+    """
+    sources = _sources(recipe, "train", seed)
+    if SYNTHETIC in sources:
+        sources[SYNTHETIC] = [_rendered(seed, index, recipe.side) for index in range(recipe.num_synthetic)]
+    return sources
+
+
+def _sources(recipe: DataRecipe, split: str, seed: int) -> dict[str, Sequence[AnnotatedImage]]:
     """The sources that have a share, with their images of a split; the rendered one is still empty."""
     wanted = {name for name, share in recipe.weights.items() if share > 0}
-    real = wanted - {SYNTHETIC, PASTED}
+    real = wanted - {SYNTHETIC}
     sources: dict[str, Sequence[AnnotatedImage]] = {}
     if real:
         if recipe.root is None:
             raise InvalidInputError(f"`data.root` must name the folder of {sorted(real)}; set it")
-        sources.update(_real(Path(recipe.root), real, split))
-    return sources | {name: () for name in (SYNTHETIC, PASTED) if name in wanted}
+        sources.update(_real(recipe, Path(recipe.root), real, split, seed))
+    return sources | ({SYNTHETIC: ()} if SYNTHETIC in wanted else {})
 
 
-def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[AnnotatedImage]]:
-    """One split of the named data sets."""
-    found = of_split(read_sources(root), split)
+def _real(
+    recipe: DataRecipe, root: Path, names: set[str], split: str, seed: int
+) -> Mapping[str, Sequence[AnnotatedImage]]:
+    """One split of the named data sets, and of what is made of data sets."""
+    made = {name: source for name, source in MADE_SOURCES.items() if name in names}
+    is_read = names - set(made) or any(source.of for source in made.values())
+    found: dict[str, Sequence[AnnotatedImage]] = dict(of_split(read_sources(root), split)) if is_read else {}
+    ingredients = Ingredients(root, dict(found), Path(recipe.marked) if recipe.marked else None, seed)
+    for name, source in made.items():
+        found[name] = source.make(ingredients) if split == "train" else ()
     unknown = sorted(names - set(found))
     if unknown:
         raise InvalidInputError(
@@ -200,32 +212,10 @@ def _real(root: Path, names: set[str], split: str) -> Mapping[str, Sequence[Anno
     return {name: found[name] for name in names}
 
 
-def _pasted(recipe: DataRecipe, sources: Mapping[str, Sequence[AnnotatedImage]]) -> Pasted:
-    """Objects of one source on the images of it, on rendered scenes, and on those without annotation."""
-    donors = [fit(one, DONOR_SIDE) for one in sources.get(PASTED_FROM, ())]
-    if not donors or recipe.root is None:
-        raise InvalidInputError(
-            f"`data.weights` has a share of {PASTED!r}, whose objects are cut out of {PASTED_FROM!r}: "
-            "give that a share too"
-        )
-    suburbs = [
-        AnnotatedImage(np.asarray(image), (image.height, image.width), (), {}, UNLABELLED_ABSENT, file.stem, UNLABELLED)
-        for file in sorted((Path(recipe.root) / UNLABELLED).glob("*.jpg"))
-        for image in [_enlarged(Image.open(file).convert("RGB"), recipe.side)]
-    ]
-    return Pasted(donors, [*donors, *sources.get(SYNTHETIC, ()), *suburbs])
-
-
-def _enlarged(image: Image.Image, side: int) -> Image.Image:
-    """At least as large as what is trained at."""
-    factor = max(side / min(image.size), 1.0)
-    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
-
-
 def _rule_made_validation(recipe: Recipe) -> list[Sample]:
     """A fixed list of sentences about real images of the validation split, or about rendered scenes without any."""
     data = recipe.data
-    sources = _sources(data, data.val_split)
+    sources = _sources(data, data.val_split, recipe.seed)
     if set(sources) == {SYNTHETIC}:
         # Scenes of another seed than those that are trained on.
         scenes = [_rendered(recipe.seed + 1, index, data.side) for index in range(NUM_VALIDATION_SCENES)]

@@ -15,6 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from rs2sam.fields import parse_json
+
 logger = logging.getLogger(__name__)
 
 STAGING = "tmp-checkpoint"
@@ -132,7 +134,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object; None where the file is missing or damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.training.keeping.checkpoints import write_text
-from rs2sam.training.recipes.recipe import Recipe, load_recipe
+from rs2sam.training.recipes.settings import Recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 

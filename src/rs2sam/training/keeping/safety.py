@@ -42,7 +42,7 @@ from rs2sam.training.keeping.checkpoints import (
     sweep,
 )
 from rs2sam.training.keeping.record import record_recipe
-from rs2sam.training.recipes.recipe import Recipe
+from rs2sam.training.recipes.settings import Recipe
 
 logger = logging.getLogger(__name__)
 

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors.torch import save_file
+from torch import Tensor
+
 from rs2sam.backends.torch import no_progress_bars
-from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.weights.classes import AnyModel
 from rs2sam.processing import Processor
 from rs2sam.training.keeping.checkpoints import sync_tree
 
 CARD_FILE = "README.md"
+CLASS_MAPS_FILE = "class_maps.safetensors"
 
 
-def save_model(model: RS2SamModel, processor: Processor, card: str, folder: Path) -> None:
+def save_company(company: Mapping[str, Tensor], output_dir: Path) -> None:
+    """Write heads of training alone beside the model of a run, for a run that goes on from it; none: no file."""
+    if company:
+        temporary = output_dir / f".{CLASS_MAPS_FILE}.tmp"
+        save_file(dict(company), temporary)
+        os.replace(temporary, output_dir / CLASS_MAPS_FILE)
+
+
+def save_model(model: AnyModel, processor: Processor, card: str, folder: Path) -> None:
     """Write a model folder that `Segmenter.load` takes; one that is there is replaced.
 
     Args:

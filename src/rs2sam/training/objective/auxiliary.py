@@ -1,8 +1,7 @@
 """Training-time company of a model: heads that are dropped afterwards, and the moving average that is kept.
 
 A sentence names one thing, so a referring mask teaches the trunk about one thing an image. Where every class of an
-image is annotated, predicting all of them from the neck's features teaches more from the same forward pass; imitating a
-teacher's features helps where images are few.
+image is annotated, predicting all of them from the neck's features teaches more from the same forward pass.
 
 Shapes: B batch, S image side, K classes, C channels.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -69,38 +67,6 @@ class UnionHead(nn.Module):
     def class_loss(self, cls: Tensor, category: Tensor) -> Tensor:
         """Cross entropy of the named class: (B, 1, D) and (B,) int64 to a scalar."""
         return F.cross_entropy(self.name(cls[:, 0]).float(), category)
-
-
-class DistillationHead(nn.Module):
-    """Maps maps of the student to the teacher's channels.
-
-    Args:
-        channels: (student's, teacher's) channels of every pair of maps.
-    """
-
-    def __init__(self, channels: Sequence[tuple[int, int]]) -> None:
-        super().__init__()
-        self.maps = nn.ModuleList(nn.Conv2d(width, target, 1) for width, target in channels)
-
-    def loss(self, student: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
-        """One minus the cosine between the mapped student and the teacher, per position, averaged.
-
-        Args:
-            student: maps (B, C, h, w).
-            features: the teacher's, one for each; averaged to the student's size where that is another.
-
-        Returns:
-            Scalar in [0, 2].
-        """
-        terms = []
-        for head, own, target in zip(self.maps, student, features, strict=True):
-            if target.shape[-2:] != own.shape[-2:]:
-                target = F.adaptive_avg_pool2d(target, (own.shape[2], own.shape[3]))
-            # Channels differ in scale by orders of magnitude; without this a few of them would be all that counts.
-            spread = target.std(dim=(0, 2, 3), keepdim=True) + 1e-4
-            centred = (target - target.mean(dim=(0, 2, 3), keepdim=True)) / spread
-            terms.append(1 - F.cosine_similarity(head(own).float(), centred, dim=1).mean())
-        return torch.stack(terms).mean()
 
 
 def pseudo_mask_loss(pseudo_mask: Tensor, target: Tensor, ignore: Tensor | None = None) -> Tensor:

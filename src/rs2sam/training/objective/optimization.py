@@ -9,27 +9,21 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
 
-from rs2sam.training.objective.objective import TrainingModel
-from rs2sam.training.recipes.recipe import Recipe
+from rs2sam.training.objective.trained import TrainedModule
+from rs2sam.training.recipes.settings import Recipe
 
 
-def make_optimizer(training: TrainingModel, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over new, pretrained and training-time parameters, each at its rate; the frozen group is left out.
+def make_optimizer(training: TrainedModule, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over parameters, each at its rate; what is frozen is left out.
 
     Args:
         training: what is trained.
-        recipe: the run; training-time heads train at the rate of new modules.
+        recipe: the run.
     """
-    settings, groups = recipe.optimizer, training.groups()
-    placed = {id(parameter) for parameter in (*groups.new, *groups.pretrained, *groups.frozen)}
-    heads = [p for p in training.parameters() if p.requires_grad and id(p) not in placed]
-    embeddings = {id(m.weight) for m in training.rs2sam.modules() if isinstance(m, nn.Embedding)}
+    settings = recipe.optimizer
+    embeddings = {id(m.weight) for m in training.trained.modules() if isinstance(m, nn.Embedding)}
     members = []
-    for parameters, rate in (
-        (groups.new, settings.new_learning_rate),
-        (groups.pretrained, settings.learning_rate),
-        (heads, settings.new_learning_rate),
-    ):
+    for parameters, rate in training.rated_parameters():
         for decays in (True, False):
             chosen = [
                 p
@@ -39,7 +33,7 @@ def make_optimizer(training: TrainingModel, recipe: Recipe) -> torch.optim.AdamW
             if chosen:
                 decay = settings.weight_decay if decays else 0.0
                 members.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW(members)
+    return torch.optim.AdamW(members, betas=settings.betas)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, num_steps: int) -> Any:
@@ -56,6 +50,9 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, num_steps: i
     settings = recipe.optimizer
     warmup = min(settings.warmup_steps, num_steps)
     if settings.schedule != "step":
+        if settings.floor:
+            lowest = {"min_lr_rate": settings.floor}
+            return get_scheduler("cosine_with_min_lr", optimizer, warmup, num_steps, lowest)
         name = "cosine" if settings.schedule == "cosine" else "constant_with_warmup"
         return get_scheduler(name, optimizer, warmup, num_steps)
     down_at = round(num_steps * settings.step_at_epoch / recipe.epochs)

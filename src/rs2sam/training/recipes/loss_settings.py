@@ -12,6 +12,9 @@ DiceReduction = Literal["sum", "mean"]
 
 LossScope = Literal["batch", "sample"]
 
+MOST_WEIGHT = 1e6
+"""Of a term of the loss: beyond, the others are lost in rounding."""
+
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -46,8 +49,10 @@ class LossSettings:
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
         for name in ("cross_entropy", "dice", "boundary", "presence", "score"):
-            if getattr(self, name) < 0.0:
-                raise InvalidInputError(f"A loss weight is at least 0; got {name}={getattr(self, name)}.")
+            if not 0.0 <= getattr(self, name) <= MOST_WEIGHT:
+                raise InvalidInputError(
+                    f"A loss weight is at least 0, at most {MOST_WEIGHT:,.0f}; got {name}={getattr(self, name)}."
+                )
         forms = {"boundary_form": BoundaryForm, "dice_reduction": DiceReduction, "scope": LossScope}
         for name, choices in forms.items():
             if getattr(self, name) not in get_args(choices):

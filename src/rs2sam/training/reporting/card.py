@@ -11,10 +11,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import rs2sam
-from rs2sam.models import RS2SamConfig, RS2SamModel
+from rs2sam.models.encode_once.configuration import EncodeOnceConfig
+from rs2sam.models.weights.classes import AnyConfig, AnyModel
 from rs2sam.models.weights.hub import KNOWN_MODELS
 from rs2sam.models.weights.model_card import USE, front_matter, size_rows
-from rs2sam.training.recipes.recipe import DataRecipe, Recipe
+from rs2sam.training.recipes.settings import DataRecipe, Recipe
 from rs2sam.training.reporting.validation import Validation
 
 _LIBRARIES = (
@@ -83,7 +84,7 @@ What differs from the defaults of `rs2sam train`; files and folders by name only
 
 def training_card(
     recipe: Recipe,
-    model: RS2SamModel,
+    model: AnyModel,
     step: int,
     counts: Mapping[str, int] | None = None,
     validations: Sequence[Validation] = (),
@@ -163,14 +164,11 @@ def _base(recipe: Recipe) -> str:
     for key, text in (
         ("init_sam2", "SAM 2 (Apache-2.0): trunk, neck, mask decoder"),
         ("init_beit3", "BEiT-3 (MIT): union encoder"),
+        ("init_lite0", "EfficientNet-lite0 (Apache-2.0, trained on ImageNet): trunk"),
     ):
         path = getattr(recipe, key)
         if path is not None:
             parts.append(f"- {text}, from `{_name_only(path)}`.")
-    if recipe.token_embeddings is not None:
-        parts.append(f"- Token embeddings from `{_name_only(recipe.token_embeddings)}`.")
-    if recipe.auxiliary.distillation:
-        parts.append("- Imitated features of EfficientNet-lite0 (Apache-2.0, trained on ImageNet) while it trained.")
     return "\n".join(parts) or f"Built anew from the preset `{recipe.preset}`: random weights, no base model."
 
 
@@ -187,7 +185,7 @@ def _terms(init: str) -> str:
     return "terms not stated in its card; find them out"
 
 
-def _limits(recipe: Recipe, config: RS2SamConfig, validations: Sequence[Validation]) -> list[str]:
+def _limits(recipe: Recipe, config: AnyConfig, validations: Sequence[Validation]) -> list[str]:
     """What nobody should expect of the model."""
     limits = [
         "It knows the places, sensors, ground resolutions, classes and wording of its training data; elsewhere it can "
@@ -196,7 +194,9 @@ def _limits(recipe: Recipe, config: RS2SamConfig, validations: Sequence[Validati
     ]
     if validations:
         limits.append("The figures are of validation data, on which the step was chosen; a test split says more.")
-    if not config.has_presence or recipe.loss.presence == 0:
+    once = isinstance(config, EncodeOnceConfig)
+    presence = recipe.encode_once.terms.presence if once else recipe.loss.presence
+    if not config.has_presence or presence == 0:
         limits.append("It was not taught to say that nothing is there: expect a mask for whatever it is asked.")
     if recipe.data.dataset is None:
         limits.append("The sentences it was trained on are made by rule: it may know few ways of saying a thing.")

@@ -24,6 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from rs2sam.errors import MissingDependencyError, require
+from rs2sam.fields import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     entries = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and "step" in entry:

@@ -21,13 +21,17 @@ import torch.distributed
 from PIL import Image
 from tqdm import tqdm
 
+from rs2sam.backends import AnyBackend
 from rs2sam.backends.torch import TorchBackend
+from rs2sam.backends.torch_once import TorchOnceBackend
 from rs2sam.datasets.base import Sample
 from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import EvaluationReport, SampleResult
 from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches, where_there_is_data
+from rs2sam.fields import parse_json
 from rs2sam.metrics import Protocol
-from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.encode_once.model import EncodeOnceModel
+from rs2sam.models.weights.classes import AnyModel
 from rs2sam.processing import Processor
 from rs2sam.segmenter import Segmenter
 from rs2sam.training.keeping.record import RECIPE_FILE
@@ -81,7 +85,7 @@ class Validator:
         processor: Processor,
         output_dir: Path,
         settings: ValidationSettings,
-        card: Callable[[RS2SamModel, Sequence[Validation]], str],
+        card: Callable[[AnyModel, Sequence[Validation]], str],
     ) -> None:
         self.samples = samples
         self.processor = processor
@@ -99,7 +103,7 @@ class Validator:
         self._done = read_validations(self.output_dir)
 
     def run(
-        self, model: RS2SamModel | None, step: int, device: torch.device, *, main: bool
+        self, model: AnyModel | None, step: int, device: torch.device, *, main: bool
     ) -> tuple[Validation, Image.Image] | None:
         """Validate a model; every process of the run calls this at the same step.
 
@@ -142,12 +146,12 @@ class Validator:
         return found, sheet
 
     @contextmanager
-    def _answering(self, model: RS2SamModel, device: torch.device) -> Iterator[Segmenter]:
+    def _answering(self, model: AnyModel, device: torch.device) -> Iterator[Segmenter]:
         """The live model as a segmenter, in the precision of the training; its modes are put back."""
         modes = [(module, module.training) for module in model.modules()]
         try:
             with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.bf16):
-                yield Segmenter(self.processor, TorchBackend(model, device))
+                yield Segmenter(self.processor, _backend(model, device))
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -205,7 +209,7 @@ class Validator:
 def read_validations(output_dir: Path) -> list[Validation]:
     """The validations of a run, in the order of their steps."""
     files = (output_dir / FOLDER).glob("step-*.json")
-    return sorted((json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda found: found["step"])
+    return sorted((parse_json(file.read_text(encoding="utf-8")) for file in files), key=lambda found: found["step"])
 
 
 def require_best_again(output_dir: Path, step: int, every_steps: int, last_step: int) -> None:
@@ -236,6 +240,11 @@ def require_best_again(output_dir: Path, step: int, every_steps: int, last_step:
 def spread(count: int, wanted: int) -> list[int]:
     """At most `wanted` indices of `count` things, evenly spread, the first and the last among them."""
     return [int(place) for place in np.linspace(0, count - 1, min(count, wanted)).round()]
+
+
+def _backend(model: AnyModel, device: torch.device) -> AnyBackend:
+    """What answers with a live model."""
+    return TorchOnceBackend(model, device) if isinstance(model, EncodeOnceModel) else TorchBackend(model, device)
 
 
 def _rank() -> int:

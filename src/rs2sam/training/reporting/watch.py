@@ -15,10 +15,10 @@ from PIL import Image
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rs2sam.datasets.base import Sample
-from rs2sam.models.rs2sam import RS2SamModel
+from rs2sam.models.weights.classes import AnyModel
 from rs2sam.processing import Processor
 from rs2sam.training.keeping.saving import restore_folder, save_model
-from rs2sam.training.recipes.recipe import Recipe
+from rs2sam.training.recipes.settings import Recipe
 from rs2sam.training.reporting.card import training_card
 from rs2sam.training.reporting.curves import CURVES_FILE, draw_curves
 from rs2sam.training.reporting.sinks import LOG_FILE, LogFile, Sink, TensorBoard, Terminal, read_log
@@ -40,7 +40,7 @@ def watch_callbacks(
     processor: Processor,
     validation_samples: Sequence[Sample],
     *,
-    result: Callable[[], RS2SamModel | None] | None = None,
+    result: Callable[[], AnyModel | None] | None = None,
     counts: Mapping[str, int] | None = None,
     quiet: bool = False,
 ) -> list[TrainerCallback]:
@@ -72,7 +72,7 @@ def watch_callbacks(
             recipe.validate.protocol, recipe.validate.batch_size, recipe.precision == "bf16", quiet
         )
 
-        def card(model: RS2SamModel, validations: Sequence[Validation]) -> str:
+        def card(model: AnyModel, validations: Sequence[Validation]) -> str:
             return training_card(recipe, model, validations[-1]["step"], counts, validations)
 
         validator = Validator(samples, processor, output_dir, settings, card)
@@ -81,7 +81,7 @@ def watch_callbacks(
 
 def save_result(
     recipe: Recipe,
-    model: RS2SamModel,
+    model: AnyModel,
     processor: Processor,
     output_dir: Path,
     counts: Mapping[str, int] | None = None,
@@ -116,7 +116,7 @@ class Watch(TrainerCallback):
         output_dir: Path,
         sinks: Sequence[Sink],
         validator: Validator | None = None,
-        result: Callable[[], RS2SamModel | None] | None = None,
+        result: Callable[[], AnyModel | None] | None = None,
     ) -> None:
         self.recipe = recipe
         self.output_dir = output_dir
@@ -147,7 +147,7 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
     ) -> None:
         """Remember the rates that this step is made with; when it is logged, they are those of the next."""
-        self._rates = learning_rates(keywords["optimizer"], self.recipe)
+        self._rates = learning_rates(keywords["optimizer"], keywords["model"].named_rates())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **keywords: Any
@@ -198,7 +198,7 @@ class Watch(TrainerCallback):
         every = self.recipe.validate.every_steps
         return state.global_step == state.max_steps or (every > 0 and state.global_step % every == 0)
 
-    def _validate(self, state: TrainerState, device: torch.device, model: RS2SamModel | None) -> None:
+    def _validate(self, state: TrainerState, device: torch.device, model: AnyModel | None) -> None:
         """Validate in every process, report in the main one."""
         assert self.validator is not None
         done = self.validator.run(model, state.global_step, device, main=state.is_world_process_zero)
@@ -256,12 +256,8 @@ def samples_per_step(args: TrainingArguments) -> int:
     return args.train_batch_size * args.gradient_accumulation_steps * args.world_size
 
 
-def learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe) -> dict[str, float]:
-    """The current rate of the pretrained and of the new parts."""
-    wanted = {
-        "learning_rate": recipe.optimizer.learning_rate,
-        "new_learning_rate": recipe.optimizer.new_learning_rate,
-    }
+def learning_rates(optimizer: torch.optim.Optimizer, wanted: Mapping[str, float]) -> dict[str, float]:
+    """The current rates of groups by the names of their full ones; those that no group has are left out."""
     rates: dict[str, float] = {}
     for name, full in wanted.items():
         for group in optimizer.param_groups:

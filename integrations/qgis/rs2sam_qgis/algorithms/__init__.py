@@ -1,0 +1,1 @@
+"""What rs2sam adds to QGIS's Processing toolbox."""

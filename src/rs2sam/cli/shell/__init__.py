@@ -1,0 +1,1 @@
+"""What a shell is told of the command line: names to complete, and what was probably meant."""

@@ -1,0 +1,1 @@
+"""What users send: checked, kept, prepared once, shown as a picture and as tiles."""

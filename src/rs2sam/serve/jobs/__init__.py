@@ -1,0 +1,1 @@
+"""Scenes as jobs: recorded, run one after another, continued after a kill."""
