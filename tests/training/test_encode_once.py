@@ -147,6 +147,31 @@ def test_total_is_the_weighted_sum_of_the_terms_that_have_a_weight():
     assert (config.has_presence, config.has_known, config.has_score) == (False, True, False)
 
 
+def test_names_without_an_image_teach_what_is_taught_and_that_names_of_a_category_are_alike():
+    recipe = replace(RECIPE, encode_once=replace(RECIPE.encode_once, names=20))
+    examples = dataset(recipe)
+    inputs = examples.collate([examples[0], examples[1]])
+    is_taught = inputs["name_is_taught"]
+    assert inputs["name_ids"].shape == inputs["name_mask"].shape
+    assert inputs["name_ids"].shape[0] == is_taught.shape[0] == 40
+    assert inputs["main_ids"].shape[0] == int(is_taught.sum())
+    assert 0 < is_taught.sum() < 40
+    module = training(recipe)
+    terms = module(inputs)
+    assert {"named", "alike"} < terms.keys()
+    assert terms["alike"] > 0
+    same = inputs | {"main_ids": inputs["name_ids"][is_taught > 0], "main_mask": inputs["name_mask"][is_taught > 0]}
+    assert module(same)["alike"] == 0
+    terms["alike"].backward()
+    model = module.encode_once
+    assert model.token_embedding.weight.grad.abs().sum() > 0
+    assert model.trunk.stem.weight.grad is None
+    only = replace(recipe, encode_once=replace(recipe.encode_once, terms=TermWeights(named=0, alike=0)))
+    assert not {"named", "alike"} & training(only)(inputs).keys()
+    with pytest.raises(InvalidInputError, match=r"`encode_once.names` must be at least 0, received -1"):
+        EncodeOnceRecipe(names=-1)
+
+
 def test_parts_train_at_their_rates_and_every_parameter_once():
     rates = PartRates(trunk=0.5, pyramid=2.0, text=0.25)
     recipe = replace(RECIPE, encode_once=replace(RECIPE.encode_once, rates=rates))

@@ -194,8 +194,8 @@ def test_marks_are_made_and_trained_on(
     assert len(list((marks / POOLS).glob("*.png"))) == 2
     told = json.loads((marks / POOLS / MARKS_FILE).read_text())
     assert set(told["made_with"]) == {"rs2sam", "model_sha256", "class_maps_sha256", "enlargements"}
-    assert Marks.read(marks / POOLS).exhaustive == {"building", "vegetation", "water"}
-    assert Marks.read(marks / UNLABELLED).exhaustive == {"building", "vegetation", "swimming_pool"}
+    assert Marks.read(marks / POOLS).exhaustive == {"building", "vegetation", "vehicle", "water"}
+    assert Marks.read(marks / UNLABELLED).exhaustive == {"building", "vegetation", "vehicle", "swimming_pool"}
 
     weights = {"naip_marked": 1, "pools_marked": 1, "cats_mosaic": 1, "drone_mosaic": 1, "naip_greenery": 1}
     changes = {

@@ -56,14 +56,14 @@ CLASSES = (
 )
 """Later ones lie on earlier ones where both are sure: from `ON_TOP` on always, before it where they are surer."""
 ON_TOP = CLASSES.index("swimming_pool")
-EXHAUSTIVE = ("building", "vegetation", "swimming_pool")
-"""Of cars too many are missed."""
+EXHAUSTIVE = ("building", "vegetation", "swimming_pool", "vehicle")
+"""Of these, what may be one is left open, down to a low probability where many are missed (`MAYBE_OF`)."""
 LARGE_VEHICLE = "large_vehicle"
 
 SURE, SURE_OF = 0.65, {"vehicle": 0.55, "building": 0.55}
 """Probability above which a pixel is of a class."""
-MAYBE, MAYBE_OF = 0.2, {"building": 0.12, "vehicle": 0.15}
-"""Probability above which it may be of one that is exhaustive, or a car."""
+MAYBE, MAYBE_OF = 0.2, {"building": 0.12, "vehicle": 0.04}
+"""Probability above which it may be of one that is exhaustive: cars that are hardly seen taught that cars are none."""
 CERTAIN = 0.85
 """Probability of another class above which it is not."""
 NO_GREENERY = 0.4
@@ -241,9 +241,9 @@ def _labels(rgb: Pixels, maps: Maps) -> tuple[NDArray[np.uint8], Mask]:
         taken = is_sure & ~small & ((maps[name] >= best) | (index >= ON_TOP))
         labels[taken] = index + 1
         best[taken] = maps[name][taken]
-    for name in (*EXHAUSTIVE, "vehicle"):
+    for name in EXHAUSTIVE:
         is_other = labels != CLASSES.index(name) + 1
-        if name in EXHAUSTIVE:
+        if name != "vehicle":  # a car stands on what is surely a road
             is_other &= ~((labels > 0) & (best > CERTAIN))
         unknown |= (maps[name] > MAYBE_OF.get(name, MAYBE)) & is_other
     is_vegetation = labels == CLASSES.index("vegetation") + 1
@@ -292,7 +292,7 @@ def mark(source: str, data: Path, out: Path, seer: Seer, made_with: Mapping[str,
         if sys.stderr.isatty():
             print(f"\r{source}: {count}", end="", file=sys.stderr)
     # Beside marked pools there is no water: what looks like it is shade, or large and left open.
-    exhaustive = EXHAUSTIVE if is_photograph else ("building", "vegetation", "water")
+    exhaustive = EXHAUSTIVE if is_photograph else ("building", "vegetation", "vehicle", "water")
     told = {"classes": CLASSES, "exhaustive": exhaustive, "made_with": {**made_with, "enlargements": enlargements}}
     (folder / MARKS_FILE).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return count

@@ -14,6 +14,7 @@ plural, weight; the weights of a category sum to 1) and `wordnet_untaught.tsv` (
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Collection, Iterable
 from configparser import ConfigParser
@@ -28,8 +29,12 @@ LONGEST_NAME, LONGEST_UNTAUGHT = 22, 19
 EXTRA_WEIGHT = 1.5
 ADJECTIVE_SHARE, ADJECTIVE_NAMES = 0.3, 8
 """What names with an adjective weigh beside the others together, and how many names get one."""
-MOST_OF_A_ROOT = 1500
-NUM_UNTAUGHT = 4000
+MOST_OF_A_ROOT = 6000
+NUM_UNTAUGHT = 20000
+_RUDE = re.compile(
+    r"\b(offensive|slurs?|disparag\w+|vulgar|obscen\w+|derogat\w+|taboo|sexual\w*|genital\w*|prostitut\w+)\b"
+)
+"""In what WordNet says of a synset: its nouns are not drawn as untaught."""
 _NO_NAME = ".'0123456789/("
 
 Weights = dict[str, float]
@@ -46,6 +51,7 @@ class WordNet:
         below: synset -> the synsets right below it.
         senses: noun in lower case -> its synsets, most frequent first.
         counts: (noun in lower case, synset) -> examples in WordNet's tagged texts.
+        rude: synsets whose nouns offend, by what WordNet says of them.
     """
 
     notice: list[str] = field(default_factory=list)
@@ -53,6 +59,7 @@ class WordNet:
     below: dict[str, list[str]] = field(default_factory=dict)
     senses: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    rude: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, folder: Path) -> WordNet:
@@ -84,7 +91,10 @@ class WordNet:
 
     def _add_synset(self, line: str) -> None:
         """A line of `data.noun`: offset, file, type, number of nouns (in hexadecimal), nouns, pointers counted too."""
-        fields = line.partition("|")[0].split()
+        pointed, _, gloss = line.partition("|")
+        fields = pointed.split()
+        if _RUDE.search(gloss):
+            self.rude.add(fields[0])
         pointers = 4 + 2 * int(fields[3], 16)
         self.lemmas[fields[0]] = [_spaced(noun) for noun in fields[4:pointers:2]]
         kinds, targets = fields[pointers + 1 :: 4], fields[pointers + 2 :: 4]
@@ -190,7 +200,7 @@ def untaught_nouns(wordnet: WordNet, words: Words, taught: dict[str, Weights]) -
     for root, (share,) in words["roots"].items():
         nouns = [
             (noun, (1 + count) ** 0.5)
-            for noun, count in wordnet.nouns(wordnet.closure([wordnet.sense(root)], near))
+            for noun, count in wordnet.nouns(wordnet.closure([wordnet.sense(root)], near) - wordnet.rude)
             if len(noun) <= LONGEST_UNTAUGHT and not noun.startswith(edges) and not noun.endswith(edges)
         ]
         for noun, weight in _summing_to(float(share), dict(nouns[:MOST_OF_A_ROOT])).items():

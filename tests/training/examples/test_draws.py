@@ -101,6 +101,23 @@ def test_source_without_training_images_is_refused(planes):
         referring_draw(DataRecipe(root="somewhere", weights={"fields": 1.0}), seed=0)
 
 
+def test_data_set_without_validation_images_trains_and_the_others_validate(monkeypatch):
+    sources = {"planes": [annotated("a", "train"), annotated("b", "val")], "hangars": [annotated("c", "train")]}
+    monkeypatch.setattr(draws, "read_sources", lambda root: sources)
+    data = DataRecipe(root="somewhere", weights={"planes": 1.0, "hangars": 1.0}, side=SIDE)
+    assert {sample.pixels()[0, 0, 0] for sample in draws.validation_samples(Recipe(data=data))} == {20}
+    data = replace(data, weights={"planes": 1.0, "hangers": 1.0})
+    with pytest.raises(InvalidInputError, match=r"names \['hangers'\], of which .* split 'val'; it holds \['planes'\]"):
+        draws.validation_samples(Recipe(data=data))
+
+
+def test_validation_without_any_image_is_refused(monkeypatch):
+    monkeypatch.setattr(draws, "read_sources", lambda root: {"hangars": [annotated("c", "train")]})
+    recipe = Recipe(data=DataRecipe(root="somewhere", weights={"hangars": 1.0}, side=SIDE))
+    with pytest.raises(InvalidInputError, match=r"names \['hangars'\], of which .* split 'val'; it holds \[\]"):
+        draws.validation_samples(recipe)
+
+
 def sample(number: int, ref_id: str | None = None) -> Sample:
     """A sample of one pixel's colour; `id` is its number."""
     rgb = np.full((8, 8, 3), number, np.uint8)

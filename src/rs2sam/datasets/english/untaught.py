@@ -43,7 +43,26 @@ railroad crossing|tram|locomotive|metro train|monorail|runway marking|windsock|c
 aircraft carrier deck|oil spill|algae bloom|coral reef|mangrove|sand dune|salt pan|mudflat|wetland reed|beaver dam|
 fish farm|lobster trap|buoy|anchor|sail|oar|surfboard|kayak paddle|diver|seagull|dolphin|penguin|polar bear|camel|
 llama|kangaroo|dragon|unicorn|ghost|alien|spaceship|time machine|democracy|happiness|idea|music|noise|number|
-question|sentence|yesterday|temperature|price|population|noise level
+question|sentence|yesterday|temperature|price|population|noise level|
+hay bale|straw bale|silage bale|water trough|beehive|scarecrow|dovecote|sprinkler|irrigation pivot|polytunnel|
+ferris wheel|roller coaster|carousel|bouncy castle|climbing frame|seesaw|swing set|picnic table|park bench|deckchair|
+sunbed|parasol|gazebo|pergola|marquee|awning|clothesline|washing line|barrel|pallet|crate|skip|dumpster|wheelie bin|
+shopping cart|trolley|wheelbarrow|ladder|scaffolding pole|sandbag|barricade|traffic cone|bollard|kerb|guard rail|
+noise barrier|speed bump|road sign|road marking|arrow marking|manhole cover|drain cover|storm drain|culvert|
+radio mast|mobile mast|cell tower|telephone pole|utility pole|flagpole|weather vane|weather station|rain gauge|
+lightning rod|air conditioner|ventilation shaft|skylight|solar heater|rooftop garden|dormer|chimney pot|
+satellite receiver|radio telescope|observatory|oil rig|drilling platform|offshore platform|gas platform|wellhead|
+pump jack|flare stack|blast furnace|kiln|slag heap|ash pond|settling basin|spoil tip|open pit|gravel pit|cave|sinkhole|
+rock outcrop|landslide|lava flow|geyser|hot spring|snowdrift|sea ice|ice floe|crevasse|fog bank|contrail|thundercloud|
+dust storm|wildfire|burn scar|plume|whirlpool|wave|surf|foam|seaweed|kelp|water lily|duckweed|
+crowd|spectator|queue of people|soldier|farmer|lifeguard|football player|goalkeeper|driver|pilot|sailor|horse rider|
+herd of cattle|flock of sheep|flock of birds|goat|donkey|buffalo|pig|chicken|ostrich|flamingo|crocodile|seal|sea lion|
+motorcycle|scooter|moped|rickshaw|horse cart|wheelchair|baby carriage|skateboard|railway carriage|railcar|
+rail wagon|signal box|railway signal|overhead line|catenary|level crossing gate|buffer stop|funicular|cable tramway|
+minaret|spire|bell tower|obelisk|mausoleum|gravestone|tomb|shrine|totem pole|sundial|triumphal arch|gargoyle|
+missile launcher|cannon|radar|barbed wire|watchtower|minefield|tank trap|foxhole|debris|wreck|wreckage|scrap metal|
+tyre|rubbish heap|plastic bag|oil drum|gas bottle|propane cylinder|firewood|tree stump|fallen log|mulch pile|
+compost heap
 """
 )
 """Singular names of what no source has masks of, near things and far ones."""

@@ -199,15 +199,20 @@ def _real(
     """One split of the named data sets, and of what is made of data sets."""
     made = {name: source for name, source in MADE_SOURCES.items() if name in names}
     is_read = names - set(made) or any(source.of for source in made.values())
-    found: dict[str, Sequence[AnnotatedImage]] = dict(of_split(read_sources(root), split)) if is_read else {}
+    read = read_sources(root) if is_read else {}
+    found: dict[str, Sequence[AnnotatedImage]] = dict(of_split(read, split))
+    is_training = split == "train"
+    if not is_training:  # a data set may have images for training alone; one that is not there at all is told below
+        found |= {name: () for name in read if name not in found}
     ingredients = Ingredients(root, dict(found), Path(recipe.marked) if recipe.marked else None, seed)
     for name, source in made.items():
-        found[name] = source.make(ingredients) if split == "train" else ()
-    unknown = sorted(names - set(found))
-    if unknown:
+        found[name] = source.make(ingredients) if is_training else ()
+    missing = sorted(names - set(found))
+    if missing or not any(found[name] for name in names):
         raise InvalidInputError(
-            f"`data.weights` names {unknown}, of which `{root}` holds no images of the split {split!r}; it holds "
-            f"{sorted(found)}. Correct `data.root` or the names."
+            f"`data.weights` names {missing or sorted(names)}, of which `{root}` holds no images of the split "
+            f"{split!r}; it holds {sorted(name for name, images in found.items() if images)}. Correct `data.root` or "
+            "the names."
         )
     return {name: found[name] for name in names}
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from rs2sam.datasets.english.naming import Naming, draw_namings
 from rs2sam.datasets.mixing.known_pixels import (
     MOST_UNKNOWN,
     CentreTarget,
@@ -43,6 +44,7 @@ class SharedDraw:
         questions: sentences with their targets (S, S); as many in every example of a run.
         classes: what the image teaches about every class; None where classes are not annotated.
         centres: what it teaches about the middles of objects; None with `classes`.
+        names: names without an image; as many in every example of a run.
         has_untaught: whether some sentences of the run name nothing taught, so that telling them apart can be learned.
         id: names the example in messages; by default its index in the run.
     """
@@ -51,6 +53,7 @@ class SharedDraw:
     questions: Sequence[Question]
     classes: ClassTargets | None = None
     centres: CentreTarget | None = None
+    names: Sequence[Naming] = ()
     has_untaught: bool = True
     id: str = ""
 
@@ -87,6 +90,7 @@ def shared_draw(recipe: Recipe) -> Callable[[int], SharedDraw]:
             draw_questions(annotated, rng, mix),
             class_targets(annotated, TARGET_STRIDE),
             centre_target(annotated, TARGET_STRIDE),
+            draw_namings(rng, once.names, once.framed),
             id=f"{annotated.source}/{annotated.id}",
         )
 
@@ -135,6 +139,7 @@ class SharedDataset(Dataset[dict[str, Any]]):
             "is_present": np.array([bool(question.is_present) for question in drawn.questions], np.float32),
             "presence_known": np.array([question.is_present is not None for question in drawn.questions], np.float32),
             "sentences": sentences,
+            "names": drawn.names,
             "id": drawn.id or str(index),
         }
         if drawn.has_untaught:
@@ -155,8 +160,9 @@ class SharedDataset(Dataset[dict[str, Any]]):
             Tensors by name: `pixel_values` (I, 3, S, S) float32; `input_ids` and `attention_mask` (B, L); `target` (B,
             h, w) float32, shares of cells; `target_known` (B, h, w) bool; `is_present` and `presence_known` (B,)
             float32; where every example has them `is_taught` (B,) float32, `class_shares` (I, K, h, w) float32,
-            `class_known` (I, K, h, w) bool, `centre_depth` and `centre_known` (I, h, w) float32. And `ids`, a list of
-            I texts. Instead of all that a failure, where an example could not be made.
+            `class_known` (I, K, h, w) bool, `centre_depth` and `centre_known` (I, h, w) float32. With names: `name_ids`
+            and `name_mask` (N, L), `name_is_taught` (N,) float32, `main_ids` and `main_mask` of the M that are taught.
+            And `ids`, a list of I texts. Instead of all that a failure, where an example could not be made.
         """
         failed = failed_batch(examples)
         if failed is not None:
@@ -170,5 +176,20 @@ class SharedDataset(Dataset[dict[str, Any]]):
             if all(name in example for example in examples):
                 arrays[name] = np.stack([example[name] for example in examples])
         arrays |= {"input_ids": text.input_ids, "attention_mask": text.attention_mask}
+        arrays |= self._names([name for example in examples for name in example["names"]])
         tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
         return tensors | {"ids": [example["id"] for example in examples]}
+
+    def _names(self, names: Sequence[Naming]) -> dict[str, NDArray[Any]]:
+        """The arrays of names without an image; none without names."""
+        mains = [name.main for name in names if name.main]
+        if not mains:
+            return {}
+        said, main = (self.processor.sentences(phrases) for phrases in ([name.phrase for name in names], mains))
+        return {
+            "name_ids": said.input_ids,
+            "name_mask": said.attention_mask,
+            "name_is_taught": np.array([bool(name.main) for name in names], np.float32),
+            "main_ids": main.input_ids,
+            "main_mask": main.attention_mask,
+        }

@@ -23,6 +23,7 @@ from rs2sam.training.objective.encode_once_losses import centre_loss, class_loss
 from rs2sam.training.objective.trained import TrainedModule
 from rs2sam.training.recipes.settings import Recipe
 
+_LEAST_SQUARE = 1e-6
 _RARE = -3.0
 """Logit that the class maps start at: most classes are nowhere in most images."""
 
@@ -157,7 +158,22 @@ class EncodeOnceTraining(TrainedModule):
         ):
             if found is not None and wanted is not None:
                 terms[name] = F.binary_cross_entropy_with_logits(found.float(), wanted, weight=counts)
+        if "name_ids" in inputs:
+            terms |= self._name_terms(inputs)
         return {name: value for name, value in terms.items() if getattr(weights, name)}
+
+    def _name_terms(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Of names without an image: whether each is taught, and how far from the first name of its category it lies.
+
+        The latter is the squared distance of the pooled texts over the square of the first name's, which stands still.
+        """
+        model, is_taught = self.encode_once, inputs["name_is_taught"]
+        pooled = model.read(inputs["name_ids"], inputs["name_mask"]).pooled.float()  # (N, D)
+        found = model.known(pooled)[:, 0].float()
+        with torch.no_grad():
+            main = model.read(inputs["main_ids"], inputs["main_mask"]).pooled.float()  # (M, D)
+        apart = (pooled[is_taught > 0] - main).square().sum(1) / main.square().sum(1).clamp_min(_LEAST_SQUARE)
+        return {"named": F.binary_cross_entropy_with_logits(found, is_taught), "alike": apart.mean()}
 
 
 def _parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:

@@ -40,6 +40,8 @@ class TermWeights:
         centres: the middles of objects, read likewise.
         presence: whether anything is meant.
         known: whether the sentence names something taught.
+        named: the same of names without an image.
+        alike: how far the text of a name lies from that of the first name of its category.
     """
 
     mask: float = 2.0
@@ -47,6 +49,8 @@ class TermWeights:
     centres: float = 0.2
     presence: float = 0.3
     known: float = 0.2
+    named: float = 0.2
+    alike: float = 0.2
 
     def __post_init__(self) -> None:
         """Reject negative weights."""
@@ -67,6 +71,8 @@ class EncodeOnceRecipe:
         untaught: share of the sentences that name nothing taught, in [0, 1]; with `absent` below 1.
         framed: share of the sentences about a thing that get one of the many ways to ask of `english.frames`, in
             [0, 1].
+        names: names beside the sentences about each image, without one, half of them of what is taught; see
+            `rs2sam.datasets.english.naming`.
         class_maps: file `class_maps.safetensors` of the run that wrote `init`: the heads of training alone go on from
             it; null: they start anew.
         rates: see `PartRates`.
@@ -78,6 +84,7 @@ class EncodeOnceRecipe:
     absent: float = 0.27
     untaught: float = 0.18
     framed: float = 0.0
+    names: int = 0
     class_maps: str | None = None
     rates: PartRates = field(default_factory=PartRates)
     terms: TermWeights = field(default_factory=TermWeights)
@@ -85,6 +92,7 @@ class EncodeOnceRecipe:
     def __post_init__(self) -> None:
         """Reject what cannot be drawn."""
         require_within("encode_once.sentences", self.sentences, 1, 1024)
+        require_within("encode_once.names", self.names, 0, 4096)
         least, most = self.zoom
         require("encode_once.zoom", self.zoom, 0 < least <= most <= 64, "two factors above 0 in order, at most 64")
         for name in ("absent", "untaught", "framed"):
