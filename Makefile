@@ -55,8 +55,11 @@ else
 	$(BIN)/rs2sam segment "$(OUT)/scene.tif" "$(SENTENCE)" -o "$(OUT)" --overwrite
 endif
 
+# One process a core, at most four: each makes the models that its files share. One core: no further process.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1; print(min(n, 4) if n > 1 else 0)')
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow --timeout 900
