@@ -92,6 +92,34 @@ def test_a_vrt_that_shows_less_than_nothing_of_a_source_is_refused(tmp_path, sid
         read_scene(path)
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_vrt_inside_of_a_vrt_is_looked_into(tmp_path, depth):
+    inner = missing_half(tmp_path)
+    faulty, count = re.subn(r'(<SrcRect[^>]*xSize=)"[^"]*"', r'\1"-1"', inner.read_text())
+    assert count
+    inner.rename(tmp_path / "0 & 1.vrt").write_text(faulty)
+    for number in range(depth):
+        source = "0 &amp; 1" if number == 0 else str(number)
+        (tmp_path / f"{number + 1}.vrt").write_text(
+            '<VRTDataset rasterXSize="256" rasterYSize="64"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{source}.vrt</SourceFilename>'
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    with pytest.raises(InvalidImageError, match=r"has a size above 0, but one of .*0 & 1.vrt"):
+        read_scene(tmp_path / f"{depth}.vrt")
+
+
+def test_vrts_that_show_each_other_end_in_one_error(tmp_path):
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{one}.vrt").write_text(
+            '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{other}.vrt</SourceFilename>'
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    with pytest.raises(UnreadableImageError):
+        read_scene(tmp_path / "a.vrt")
+
+
 @pytest.mark.timeout(60)
 def test_a_grid_of_text_that_ends_too_early_is_refused(tmp_path):
     """GDAL would look for every missing row by way of all rows above it, twice as long for each."""

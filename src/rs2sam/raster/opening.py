@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import re
@@ -191,24 +192,53 @@ def _check_header(dataset: DatasetReader, name: str) -> None:
 
 
 def _check_sources(dataset: DatasetReader, name: str) -> None:
-    """Refuse a VRT whose sources GDAL cannot be trusted with.
+    """Refuse a VRT whose sources GDAL cannot be trusted with, or one of whose sources is such a VRT.
 
     It ends the process over a filter by a kernel of no size, and gives memory that nobody has set for a `SrcRect` of
-    which a size is -1.
+    which a size is -1. VRTs among the sources are looked into as far as they are local files.
     """
-    for said in dataset.tags(ns="xml:VRT").values():
-        sources = re.findall(r"<KernelFilteredSource>.*?</KernelFilteredSource>", said, re.DOTALL)
-        if any("<Coefs>" not in source for source in sources):
+    waiting = [(said, name) for said in dataset.tags(ns="xml:VRT").values()]
+    looked_into = {os.path.abspath(name)}
+    while waiting:
+        said, named = waiting.pop()
+        _check_vrt(said, named)
+        for source in _source_files(said, os.path.dirname(named)):
+            path = os.path.abspath(source)
+            if path not in looked_into and os.path.isfile(path):
+                looked_into.add(path)
+                waiting += [(inner, source) for inner in _vrt_text(path)]
+
+
+def _vrt_text(path: str) -> Iterator[str]:
+    """What stands in a file, if it is a VRT."""
+    with open(path, "rb") as file:
+        beginning = file.read(1024)
+        if b"<VRTDataset" in beginning:
+            yield (beginning + file.read()).decode("utf-8", "replace")
+
+
+def _check_vrt(said: str, name: str) -> None:
+    """Refuse what stands in one VRT."""
+    sources = re.findall(r"<KernelFilteredSource>.*?</KernelFilteredSource>", said, re.DOTALL)
+    if any("<Coefs>" not in source for source in sources):
+        raise InvalidImageError(
+            f"A filtered source of a VRT needs a kernel, but one of {name!r} has none. Add <Kernel> with <Size> "
+            "and <Coefs>, or make it a SimpleSource."
+        )
+    for rectangle in re.findall(r"<SrcRect\b[^>]*>", said):
+        if re.search(r"[xy]Size\s*=\s*[\"']\s*-", rectangle):
             raise InvalidImageError(
-                f"A filtered source of a VRT needs a kernel, but one of {name!r} has none. Add <Kernel> with <Size> "
-                "and <Coefs>, or make it a SimpleSource."
+                f"The part of a source that a VRT shows has a size above 0, but one of {name!r} is {rectangle}. "
+                "Correct it, or leave <SrcRect> out to show the whole source."
             )
-        for rectangle in re.findall(r"<SrcRect\b[^>]*>", said):
-            if re.search(r"[xy]Size\s*=\s*[\"']\s*-", rectangle):
-                raise InvalidImageError(
-                    f"The part of a source that a VRT shows has a size above 0, but one of {name!r} is {rectangle}. "
-                    "Correct it, or leave <SrcRect> out to show the whole source."
-                )
+
+
+def _source_files(said: str, folder: str) -> Iterator[str]:
+    """What a VRT in a folder names as its sources."""
+    for attributes, named in re.findall(r"<SourceFilename\b([^>]*)>(.*?)</SourceFilename>", said, re.DOTALL):
+        is_relative = re.search(r"relativeToVRT\s*=\s*[\"']\s*1", attributes)
+        named = html.unescape(named.strip())
+        yield os.path.join(folder, named) if is_relative else named
 
 
 def _check_png(name: str) -> None:
