@@ -214,7 +214,7 @@ def _real(
             f"{split!r}; it holds {sorted(name for name, images in found.items() if images)}. Correct `data.root` or "
             "the names."
         )
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in sorted(names)}  # the order decides what is drawn
 
 
 def _rule_made_validation(recipe: Recipe) -> list[Sample]:
