@@ -111,6 +111,14 @@ def test_data_set_without_validation_images_trains_and_the_others_validate(monke
         draws.validation_samples(Recipe(data=data))
 
 
+def test_order_of_data_sets_is_the_same_in_every_process(monkeypatch):
+    """Names come as a set, whose order differs from process to process; what is drawn goes by it."""
+    names = [f"set {letter}" for letter in "hgfedcba"]
+    monkeypatch.setattr(draws, "read_sources", lambda root: {name: [annotated("a", "train")] for name in names})
+    data = DataRecipe(root="somewhere", weights=dict.fromkeys(names, 1.0), side=SIDE)
+    assert list(draws.rule_made_sources(data, seed=0)) == sorted(names)
+
+
 def test_validation_without_any_image_is_refused(monkeypatch):
     monkeypatch.setattr(draws, "read_sources", lambda root: {"hangars": [annotated("c", "train")]})
     recipe = Recipe(data=DataRecipe(root="somewhere", weights={"hangars": 1.0}, side=SIDE))
