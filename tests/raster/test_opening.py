@@ -57,6 +57,29 @@ def test_a_missing_source_is_told_however_often_it_is_read(tmp_path):
                 source.read(Window(5, 160, 10, 10))
 
 
+def test_a_missing_source_is_told_while_another_vrt_is_open(tmp_path):
+    """GDAL then remembers that it could not open the source, and gives zeros without a word."""
+    (tmp_path / "other").mkdir()
+    with open_source(missing_half(tmp_path / "other")) as other, open_source(missing_half(tmp_path)) as source:
+        other.read(Window(0, 0, 64, 64))
+        for _ in range(3):
+            rgb, valid, lost = source.read_what_can_be(Window(0, 0, 64, 256))
+            assert lost == (Window(0, 128, 64, 128),)
+            assert not valid[:, 128:].any()
+            np.testing.assert_array_equal(rgb[:, :128], WIDE[:, :128])
+
+
+def test_black_pixels_of_a_vrt_are_no_missing_source(tmp_path):
+    path = missing_half(tmp_path)
+    write_tiff(tmp_path / "left.tif", np.zeros_like(WIDE[:, :128]))
+    write_tiff(tmp_path / "right.tif", WIDE[:, 128:])
+    with open_source(path) as source:
+        rgb, valid, lost = source.read_what_can_be(Window(0, 0, 64, 256))
+    assert lost == ()
+    assert valid.all()
+    np.testing.assert_array_equal(rgb[:, 128:], WIDE[:, 128:])
+
+
 def test_a_missing_source_is_a_hole_in_a_scene_read_whole(tmp_path):
     scene = read_scene(missing_half(tmp_path))
     np.testing.assert_array_equal(scene.rgb[:, :128], WIDE[:, :128])

@@ -56,7 +56,8 @@ Pixels = NDArray[np.generic]
 class Handle:
     """An open file that is opened anew after every fault; use it through `open_handle`, in one thread at a time.
 
-    GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on.
+    GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on; while another VRT is open, it may
+    not tell at all. What is 0 of a VRT is therefore looked at twice.
 
     Args:
         name: the path, URL or `/vsi` path.
@@ -76,6 +77,10 @@ class Handle:
         """
         try:
             pixels: Pixels = self.dataset.read(list(bands), **how)
+            window = how.get("window")
+            if self.dataset.driver == "VRT" and window is not None and _has_gaps(pixels, self.dataset.nodata):
+                for band in bands:
+                    self.dataset.checksum(band, window=window)  # the only way of reading that never hushes a fault
         except GDAL_FAULTS as error:
             raise self._after(error) from error
         return pixels
@@ -101,6 +106,12 @@ class Handle:
         self.dataset.close()
         self.dataset = _opened(self.name, sealed=self._sealed)
         return damaged(self.name, error)
+
+
+def _has_gaps(pixels: Pixels, nodata: float | None) -> bool:
+    """Whether a pixel has the value that GDAL gives where no source has been read."""
+    fill = 0 if nodata is None else nodata
+    return bool((np.isnan(pixels) if np.isnan(fill) else pixels == fill).all(axis=0).any())
 
 
 @contextmanager
