@@ -1,7 +1,8 @@
 # make demo          a sentence on a georeferenced aerial scene, with the model that ships, offline
 # make demo IMAGE=your.tif SENTENCE="the swimming pools"     the same on your own image
 # make test          the tests (CPU, no network), in minutes together
-# make test-slow     minutes each: a training killed at every kind of moment, FSDP, Ray, exports
+# make test-slow     a minute each: a training killed at many moments, FSDP, Ray, exports
+# make test-long     many minutes each, before a release: a training killed at every kind of moment, compiled models
 # make coverage      how much of src/rs2sam the default tests run: report in out/coverage, fails below 90 % of lines, 85 % of branches
 # make mutation      do the tests notice changes of metrics, losses, tiling and language? benchmarks/results/mutation.json
 # make test-browser  the page of `rs2sam serve` in headless Chromium, in two minutes (apt: chromium chromium-driver)
@@ -29,7 +30,7 @@ SENTENCE ?= the storage tanks
 FUZZ_INPUTS ?= 20000
 FUZZ_SEED   ?= 1
 
-.PHONY: demo test test-slow coverage mutation test-browser test-api real-images fuzz docs qgis-zip test-qgis package test-pythons test-lowest \
+.PHONY: demo test test-slow test-long coverage mutation test-browser test-api real-images fuzz docs qgis-zip test-qgis package test-pythons test-lowest \
 	licenses audit lint clean
 .DELETE_ON_ERROR:
 
@@ -62,7 +63,10 @@ test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow --timeout 900
+	$(BIN)/python -m pytest -m "slow and not long" --timeout 900
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long --timeout 1800
 
 coverage: $(VENV)/.dev
 	rm -rf out/coverage

@@ -76,7 +76,7 @@ def test_a_model_that_encodes_pictures_once_is_measured_by_picture_and_sentence(
     assert (refused.exit_code, "--compile does not know" in refused.stderr) == (1, True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # what torch's compiler imports of torch
 def test_a_compiled_model_is_measured_and_agrees(tmp_path):
     pytest.importorskip("torch")

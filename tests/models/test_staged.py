@@ -84,7 +84,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path):
         load_weights(tmp_path, torch.float32)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_model_answers_as_it_does_uncompiled(folder):
     compiled = TorchBackend.from_folder(folder, "cpu", compiled=True).run(*batch((6, 9, 4)))
     expected = TorchBackend.from_folder(folder, "cpu").run(*batch((6, 9, 4)))

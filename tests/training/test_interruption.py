@@ -20,7 +20,7 @@ RECIPE = {"steps": 10, "save_every": 3, "batch_size": 1}
 KILLED = -9
 
 # One fixture makes some twenty runs, which is a quarter of a minute on a quiet machine and many on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 # What happens to a run -> in each attempt but the last: a kill (event, which of its times) or a trouble. Every kind of
 # event has its turn in `test_kill_at_any_moment_changes_nothing`.
@@ -200,10 +200,11 @@ def kill_points(events: list[str]) -> list[int]:
     return sorted({*first.values(), *last.values()})
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_kill_at_any_moment_changes_nothing(runs: Runs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [8, pytest.param(None, id="all", marks=pytest.mark.long)])
+def test_kill_at_any_moment_changes_nothing(runs: Runs, tmp_path: Path, most: int | None) -> None:
     chosen = kill_points(runs.events)
+    chosen = chosen[:: 1 if most is None else -(-len(chosen) // most)]
     for numbers in (chosen[first : first + 8] for first in range(0, len(chosen), 8)):
         tasks = [runs.task | {"out": str(tmp_path / f"run{number}")} for number in numbers]
         plan = [one | {"kill_at": number} for one, number in zip(tasks, numbers, strict=True)]

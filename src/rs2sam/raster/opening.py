@@ -56,8 +56,8 @@ Pixels = NDArray[np.generic]
 class Handle:
     """An open file that is opened anew after every fault; use it through `open_handle`, in one thread at a time.
 
-    GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on; while another VRT is open, it may
-    not tell at all. What is 0 of a VRT is therefore looked at twice.
+    GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on; while another VRT is open, it
+    may not tell at all. What is 0 of a VRT is therefore looked at twice.
 
     Args:
         name: the path, URL or `/vsi` path.
