@@ -134,7 +134,7 @@ def untaught_sentence(rng: np.random.Generator, framed_share: float = 0.0) -> st
 
 
 def gibberish(rng: np.random.Generator) -> str:
-    """Draw letters, signs or words that mean nothing; never blank, nor hyphens alone (tokenizers leave nothing of them)."""
+    """Draw letters, signs or words that mean nothing; never blank, nor hyphens alone, which tokenizers drop."""
     num_words, draw = int(rng.integers(1, 4)), rng.random()
     if draw < 0.5:
         return " ".join(_letters(rng) for _ in range(num_words))
