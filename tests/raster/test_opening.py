@@ -10,7 +10,7 @@ import rasterio
 from rasterio.errors import RasterioIOError
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError, InvalidInputError, UnreadableImageError
-from rs2sam.raster import read_scene
+from rs2sam.raster import opening, read_scene
 from rs2sam.raster.faults import fault, reason_of
 from rs2sam.raster.scene import is_local, scene_stem
 from rs2sam.raster.source import open_source
@@ -67,6 +67,18 @@ def test_a_missing_source_is_told_while_another_vrt_is_open(tmp_path):
             assert lost == (Window(0, 128, 64, 128),)
             assert not valid[:, 128:].any()
             np.testing.assert_array_equal(rgb[:, :128], WIDE[:, :128])
+
+
+def test_a_block_that_is_lost_is_read_once(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        opening, "_opened", lambda *args, _of=opening._opened, **how: opened.append(1) or _of(*args, **how)
+    )
+    with open_source(missing_half(tmp_path)) as source:
+        before = len(opened)
+        for row in range(0, 64, 8):
+            assert source.read_what_can_be(Window(row, 100, 8, 56))[2] == (Window(0, 128, 64, 128),)
+    assert len(opened) - before <= 2  # the whole window and its piece
 
 
 def test_black_pixels_of_a_vrt_are_no_missing_source(tmp_path):

@@ -138,6 +138,8 @@ class Source:
     def __init__(self, handle: Handle, options: ReadOptions, *, upright: bool = True) -> None:
         self._handle = handle
         self._path = handle.name
+        # A block over the whole width is a part of many tiles, and each attempt opens the file anew.
+        self._lost: set[Window] = set()
         dataset = handle.dataset
         said: list[str] = []
         self._bands = choose_bands(dataset, options.bands, said.append)
@@ -222,17 +224,22 @@ class Source:
         Raises:
             InvalidImageError: when a pixel of a photo cannot be read: its rows build on each other.
         """
-        try:
-            rgb, valid = self.read(window)
-        except InvalidImageError:
-            if self.info.is_photo:
-                raise
-        else:
-            return rgb, valid, ()
+        parts = list(self._blocks_in(window)) if self._lost else []
+        if self._lost.isdisjoint(block for _, block in parts):
+            try:
+                rgb, valid = self.read(window)
+            except InvalidImageError:
+                if self.info.is_photo:
+                    raise
+            else:
+                return rgb, valid, ()
         rgb = np.zeros((window.height, window.width, 3), np.uint8)
         valid = np.zeros((window.height, window.width), np.bool_)
         lost = []
-        for piece, block in self._blocks_in(window):
+        for piece, block in parts or self._blocks_in(window):
+            if block in self._lost:
+                lost.append(block)
+                continue
             rows = slice(piece.row - window.row, piece.row - window.row + piece.height)
             cols = slice(piece.col - window.col, piece.col - window.col + piece.width)
             try:
@@ -240,6 +247,7 @@ class Source:
             except InvalidImageError as error:
                 _LOGGER.debug("a block at row %d, column %d is lost: %s", piece.row, piece.col, error)
                 lost.append(block)
+                self._lost.add(block)
         return rgb, valid, tuple(lost)
 
     def close(self) -> None:
