@@ -193,6 +193,24 @@ def test_parts_train_at_their_rates_and_every_parameter_once():
         assert rate[id(parameter)] == pytest.approx(3e-3 * factor)
 
 
+def test_parts_of_rate_0_are_at_rest():
+    rates = PartRates(trunk=0, pyramid=0)
+    recipe = replace(RECIPE, encode_once=replace(RECIPE.encode_once, rates=rates))
+    module = training(recipe)
+    optimizer = make_optimizer(module, recipe)
+    examples = dataset(recipe)
+    before = {name: value.clone() for name, value in module.encode_once.state_dict().items()}
+    module(examples.collate([examples[0], examples[1]]))["total"].backward()
+    optimizer.step()
+    changed = {
+        name.split(".")[0]
+        for name, value in module.encode_once.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert not changed & {"trunk", "pyramid"}
+    assert {"token_embedding", "layers", "cell_projection", "mask_linear"} <= changed
+
+
 def test_run_lowers_its_loss_and_its_folder_segments(tmp_path):
     draw = shared_draw(RECIPE)
     recipe = replace(RECIPE, steps=9, save_every=9)

@@ -12,7 +12,8 @@ import pytest
 
 from rs2sam.datasets.english import wordnet
 from rs2sam.datasets.english.more_nouns import MORE_NOUNS
-from rs2sam.datasets.english.training_nouns import TRAINING_NOUNS
+from rs2sam.datasets.english.trade_nouns import trade_nouns
+from rs2sam.datasets.english.training_nouns import TRADE_SHARE, TRAINING_NOUNS, WORDNET_SHARE
 from rs2sam.datasets.english.untaught import UNTAUGHT, plural, untaught_name
 from rs2sam.datasets.english.vocabulary import CATEGORIES
 from rs2sam.datasets.english.wordnet import WeightedNames, taught_nouns, untaught_nouns
@@ -36,10 +37,11 @@ def test_categories_of_the_file_are_known_and_their_weights_sum_to_one():
 
 def test_no_taught_noun_is_among_the_untaught():
     names = untaught_nouns().names
-    assert len(names) == len(set(names)) == len(untaught_nouns().weights) == 20_000
+    assert 19_900 < len(names) == len(set(names)) == len(untaught_nouns().weights)
     assert (untaught_nouns().weights > 0).all()
-    assert not TAUGHT & {one for name in names for one in (name, plural(name), *name.split())}
-    assert not TAUGHT & {one for name in UNTAUGHT for one in (name, plural(name))}
+    assert not TAUGHT & {one for name in (*names, *UNTAUGHT) for one in (name, plural(name))}
+    of_trades = {name for nouns in trade_nouns().values() for noun in nouns for name in (noun.singular, noun.plural)}
+    assert not (TAUGHT - of_trades) & {word for name in names for word in name.split()}
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,19 @@ def test_notice_of_wordnet_stands_in_the_head_of_both_files():
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_names_of_wordnet_weigh_nine_tenths_of_the_others(category):
-    others = sum(noun.weight for noun in MORE_NOUNS[category])
-    total = sum(noun.weight for noun in TRAINING_NOUNS[category])
-    expected = 1.9 if category in taught_nouns() else 1.0
-    assert total / others == pytest.approx(expected, abs=5e-3)
+def test_further_names_of_a_category_weigh_what_their_list_says(category):
+    own = sum(noun.weight for noun in MORE_NOUNS[category])
+    shares = ((taught_nouns(), WORDNET_SHARE), (trade_nouns(), TRADE_SHARE))
+    expected = 1 + sum(share for further, share in shares if category in further)
+    assert sum(noun.weight for noun in TRAINING_NOUNS[category]) / own == pytest.approx(expected, abs=5e-3)
+
+
+def test_names_of_trades_name_one_category_each():
+    names = [name for nouns in trade_nouns().values() for noun in nouns for name in {noun.singular, noun.plural}]
+    assert set(trade_nouns()) == set(CATEGORIES)
+    assert min(len(nouns) for nouns in trade_nouns().values()) >= 30
+    assert len(names) == len(set(names))
+    assert all(name == name.strip() and "  " not in name for name in names)
 
 
 def test_six_in_ten_untaught_names_are_of_the_list_and_the_others_go_by_weight():

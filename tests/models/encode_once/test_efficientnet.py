@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
 from rs2sam.models.encode_once.efficientnet import LEVEL_CHANNELS, ConvNorm, EfficientNetTrunk
+from tests.conftest import REPOSITORY
 
 PACKAGED_NAMES = 240
 """Tensors that the packaged weights file has besides its classification head and counters of batches."""
@@ -98,6 +100,24 @@ def test_pretrained_weights_are_taken(tmp_path: Path) -> None:
     stored = torch.load(tmp_path / "weights.pth", weights_only=True)
     assert torch.equal(trunk.blocks[3].project.weight, stored["_blocks.3._project_conv.weight"])
     assert torch.equal(trunk.blocks[3].expand.var, stored["_blocks.3._bn0.running_var"])
+
+
+def test_a_folded_trunk_with_the_norms_of_another_answers_as_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools" / "compact"))
+    unfold_norms = importlib.import_module("unfold_norms")
+    folded, other = EfficientNetTrunk().requires_grad_(False), EfficientNetTrunk().requires_grad_(False)
+    for layer in (one for one in other.modules() if isinstance(one, ConvNorm)):
+        for values in (layer.gamma, layer.mean):
+            nn.init.normal_(values)  # some gammas are too near to 0 to be taken
+        nn.init.uniform_(layer.var, 0.5, 2.0)
+    folded.fold()
+    x = torch.randn(1, 3, 64, 64)
+    expected = folded(x)
+    unfold_norms.unfold(folded, other)
+    for ours, theirs in zip(folded(x), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert torch.equal(folded.stem.mean, other.stem.mean)
+    assert folded.stem.bias is None
 
 
 def test_missing_file_says_how_to_get_it(tmp_path: Path) -> None:

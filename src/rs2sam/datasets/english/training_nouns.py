@@ -1,23 +1,28 @@
-"""All names of what is taught, for training alone: the first ones, more of them, and WordNet's."""
+"""All names of what is taught, for training alone: the first ones, more of them, WordNet's and those of many trades."""
 
 from __future__ import annotations
 
 from rs2sam.datasets.english.more_nouns import MORE_NOUNS
 from rs2sam.datasets.english.nouns import Noun
+from rs2sam.datasets.english.trade_nouns import trade_nouns
 from rs2sam.datasets.english.wordnet import taught_nouns
 
-WORDNET_SHARE = 0.9
-"""What WordNet's names of a category weigh together, beside all other names of it."""
+WORDNET_SHARE, TRADE_SHARE = 0.5, 1.0
+"""What the further names of a category weigh together, beside the first ones and more of them."""
 
 
-def _with_wordnet(category: str, nouns: tuple[Noun, ...]) -> tuple[Noun, ...]:
-    """Names of a category and WordNet's."""
-    scale = WORDNET_SHARE * sum(noun.weight for noun in nouns)
-    further = taught_nouns().get(category, ())
-    return nouns + tuple(Noun(noun.singular, noun.plural, noun.weight * scale) for noun in further)
+def _with_further(category: str, nouns: tuple[Noun, ...]) -> tuple[Noun, ...]:
+    """Names of a category, WordNet's and those of trades."""
+    own = sum(noun.weight for noun in nouns)
+    shares = ((taught_nouns(), WORDNET_SHARE), (trade_nouns(), TRADE_SHARE))
+    return nouns + tuple(
+        Noun(noun.singular, noun.plural, noun.weight * share * own)
+        for further, share in shares
+        for noun in further.get(category, ())
+    )
 
 
 TRAINING_NOUNS: dict[str, tuple[Noun, ...]] = {
-    category: _with_wordnet(category, nouns) for category, nouns in MORE_NOUNS.items()
+    category: _with_further(category, nouns) for category, nouns in MORE_NOUNS.items()
 }
 """Names of each category."""

@@ -134,7 +134,7 @@ def untaught_sentence(rng: np.random.Generator, framed_share: float = 0.0) -> st
 
 
 def gibberish(rng: np.random.Generator) -> str:
-    """Draw letters, signs or words that mean nothing; never blank."""
+    """Draw letters, signs or words that mean nothing; never blank, nor - and / alone, which tokenizers drop."""
     num_words, draw = int(rng.integers(1, 4)), rng.random()
     if draw < 0.5:
         return " ".join(_letters(rng) for _ in range(num_words))
@@ -143,7 +143,8 @@ def gibberish(rng: np.random.Generator) -> str:
     if draw < 0.8:
         return f"all the {_letters(rng)}s"
     if draw < 0.9:
-        return "".join(rng.choice(_SIGNS, int(rng.integers(1, 10))))
+        signs = "".join(rng.choice(_SIGNS, int(rng.integers(1, 10))))
+        return signs if signs.strip("-/") else f"{signs}?"
     return " ".join(rng.choice(NONSENSE, num_words))
 
 

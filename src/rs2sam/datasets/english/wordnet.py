@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rs2sam.datasets.english.nouns import Noun
+from rs2sam.datasets.english.trade_nouns import trade_nouns
 
 _FOLDER = Path(__file__).parent
 
@@ -50,8 +51,11 @@ def taught_nouns() -> dict[str, tuple[Noun, ...]]:
 
 @cache
 def untaught_nouns() -> WeightedNames:
-    """Nouns that name nothing taught and nothing near it."""
-    names, weights = zip(*_rows("wordnet_untaught.tsv"), strict=True)
+    """Nouns that name nothing taught and nothing near it; what some trade calls a thing so is left out."""
+    taught = {
+        name.lower() for nouns in trade_nouns().values() for noun in nouns for name in (noun.singular, noun.plural)
+    }
+    names, weights = zip(*(row for row in _rows("wordnet_untaught.tsv") if row[0].lower() not in taught), strict=True)
     return WeightedNames(names, np.array(weights, float))
 
 

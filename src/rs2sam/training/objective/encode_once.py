@@ -84,6 +84,9 @@ class EncodeOnceTraining(TrainedModule):
         self.class_maps = ClassMaps(config.decoder_width, num_classes) if with_maps else None
         if recipe.encode_once.class_maps is not None and self.class_maps is not None:
             _load(self.class_maps, Path(recipe.encode_once.class_maps))
+        for parameters, rate in self._rated_parts():
+            for parameter in parameters:
+                parameter.requires_grad_(rate > 0)
         self.average = MovingAverage(model, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
 
     @property
@@ -92,7 +95,11 @@ class EncodeOnceTraining(TrainedModule):
         return self.encode_once
 
     def rated_parameters(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Trunk, pyramid with the class maps, text, and all else, each with its rate."""
+        """Trunk, pyramid with the class maps, text, and all else, each with its rate; parts at rest are left out."""
+        return [(parameters, rate) for parameters, rate in self._rated_parts() if rate > 0]
+
+    def _rated_parts(self) -> list[tuple[list[nn.Parameter], float]]:
+        """The parts with their rates, 0 for those at rest."""
         model, rates, full = self.encode_once, self.recipe.encode_once.rates, self.recipe.optimizer.learning_rate
         maps = [] if self.class_maps is None else [self.class_maps]
         groups: list[tuple[list[nn.Parameter], float]] = [

@@ -13,6 +13,9 @@ from rs2sam.training.recipes.loss_settings import MOST_WEIGHT
 class PartRates:
     """Rates of parts, as factors of `optimizer.learning_rate`; all other parts train at that rate itself.
 
+    A part of rate 0 is at rest. With trunk and pyramid at rest a step costs a fraction, and what the model makes of an
+    image stays as it is: for teaching words.
+
     Args:
         trunk: of the convolutional trunk.
         pyramid: of the pyramid and of the class maps that are read from it.
@@ -27,7 +30,7 @@ class PartRates:
         """Reject what is no factor."""
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            require(f"encode_once.rates.{entry.name}", value, 0 < value <= 1000, "above 0, at most 1000")
+            require_within(f"encode_once.rates.{entry.name}", value, 0, 1000)
 
 
 @dataclass(frozen=True)
