@@ -1,5 +1,7 @@
 """Orders of words that would hide what is asked for, brought into the usual one before anything else is read.
 
+>>> usual_wording("the tank than which none is smaller")
+'the tank that is the smallest'
 >>> usual_order("of the two ships, the larger one")
 'the larger of the two ships'
 >>> usual_order("ship top left")
@@ -10,6 +12,10 @@ from __future__ import annotations
 
 import re
 
+from rs2sam.language.groups import GROUP_RULES
+from rs2sam.language.comparing import RELATION_RULES, SIZE_RULES, SIZE_WORDS, ranked_by_size
+from rs2sam.language.signs import Signs, has_signs, rewritten
+from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS, counted
 from rs2sam.language.words import CELL, COMPARATIVE, DIRECTION, EXTREME, HEIGHT, IMAGE, NUMBER, ORDINAL, PART, SIZE
 
 _RANKING = rf"(?:(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE}))"
@@ -22,13 +28,18 @@ _CORNER = (
     r"(?:(?:top|upper|bottom|lower|cent(?:er|re)|middle)[-\s]+(?:left|right|cent(?:er|re)|middle)|(?:left|right)[-\s]+(?:top|bottom"
     r"|upper|lower)|(?:north|south)[-\s]?(?:east|west))"
 )
-_REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
+_MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\s+[-–—]+\s+|\s*[:;]\s+", ", "),
         (r"[\s,]*[(\[{]([^()\[\]{}]*)[)\]}]", r", \1"),
         (r"\s+/\s+", ", "),
         (r"\s@\s", " at "),
+    )
+)
+_REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
         (r"^(?:(?:the|an?)\s+)?trio\s+of\s+", "the three "),
         # "upper left: the largest ship"
         (rf"^(?:the\s+)?({CELL}\s+{PART}(?:\s+(?:of|in)\s+{IMAGE})?|{CELL}),\s+(?=\w)", r"in the \1, "),
@@ -165,6 +176,31 @@ _AFTER_NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
+
+
+def usual_wording(text: str) -> str:
+    """Say in the usual words what strangers say in many.
+
+    Args:
+        text: a referring expression without "please find" and the like.
+
+    Returns:
+        The expression; what no rule knows stays as it was.
+    """
+    for pattern, replacement in _MARKS:
+        text = pattern.sub(replacement, text)
+    text = " ".join(text.split()).strip(" ,.?!")
+    if has_signs(text):
+        return text
+    signs = Signs(rewritten(rewritten(rewritten(text, PLACE_WORDS), SIZE_WORDS), GROUP_RULES))
+    signs.image_told()
+    signs.others_told()
+    signs.places_told()
+    counted(signs)
+    ranked_by_size(signs)
+    for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES):
+        signs.text = " ".join(rewritten(signs.text, rules).split())
+    return signs.restored()
 
 
 def usual_order(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
 from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
-from rs2sam.language.order import after_names, usual_order
+from rs2sam.language.order import after_names, usual_order, usual_wording
 from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
 from rs2sam.language.spelling import put_right
 from rs2sam.language.words import (
@@ -126,7 +126,7 @@ class _Reader:
         self._ordinal: int | None = None
         self._kept: list[str] = []
         sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
-        text = PROTECTED.sub(self._keep, usual_order(unframed(sentence)))
+        text = PROTECTED.sub(self._keep, usual_order(unframed(usual_wording(unframed(sentence)))))
         if UNREADABLE.search(text):
             raise _UnreadableError
         text = after_names(text)
