@@ -52,6 +52,7 @@ SIZE_WORDS: tuple[Rule, ...] = (
         r"\b(?:tiniest|littlest|minutest|teeniest|puniest|dinkiest|weeniest|skimpiest|scantiest|meagrest|teensiest|titchiest|slightest|smallest-sized)\b",
         "smallest",
     ),
+    ("right", r"\bright (?=(?:behind|after|below|above|under) the (?:largest|smallest|longest|shortest))", "just "),
     ("lengthiest", r"\blengthiest\b", "longest"),
     ("stub|stump|curt", r"\b(?:stubbiest|stumpiest|curtest)\b", "shortest"),
     ("min|max|size", r"^(?:the )?max(?:imum|imal)?[- ]size(?:d)? ", "the largest "),
@@ -95,6 +96,8 @@ def _by_superlative(pattern: str, *, triggers: str = "most|least|largest|smalles
 _SAVE_ONE = rf"(?:,? (?:save|but|bar|except|excepting|apart from|aside from)(?: for)?(?: (?:just|only))? (?:one|a single one|{ONE})(?: other)?)"
 _CLAUSE = r",? (?:(?:that|which) )?(?:(?:is|are|has been|would be|comes out|turns out|ranks?|comes?) )?"
 
+_DONE = rf"(?=$|[,.;?!]| (?:that|which|on|at|near|with|within|and|is)\b| in (?:the )?(?:{C}|{IMAGE_SIGN}))"
+
 SIZE_RULES: tuple[Rule, ...] = (
     # "smaller than all the rest save one", "bigger than its peers in extent"
     *(
@@ -113,21 +116,21 @@ SIZE_RULES: tuple[Rule, ...] = (
     (ALL, rf" whose (?:{_SIZE}) (?:{_OUTDO}) (?:that of )?{ALL}(?:['’]s?)?", " that is the largest"),
     # "that outstrips all its fellows in size", "which all the rest exceed in area"
     (ALL, rf"{_CLAUSE}(?:{_OUTDO}) {ALL}(?: there)?(?: put together)?{_IN_SIZE}?{_SAVE_ONE}", " that is the second largest"),
-    (ALL, rf"{_CLAUSE}(?:{_OUTDO}) {ALL}(?: there)?{_IN_SIZE}?", " that is the largest"),
-    (KIN, rf",? that (?:{_OUTDO}) its {KIN}(?: there)?{_IN_SIZE}", " that is the largest"),
-    (ALL, rf",? (?:that|which) {ALL} (?:{_OUTDO}){_IN_SIZE}?{AT_END}", " that is the smallest"),
-    (ALL, rf",? to which {ALL} (?:is|are) superior{_IN_SIZE}?", " that is the smallest"),
-    (ALL, rf",? to which {ALL} (?:is|are) inferior{_IN_SIZE}?", " that is the largest"),
-    (NONE, rf",? (?:that|which)? ?{NONE} (?:can )?(?:{_OUTDO}|match(?:es)?|equals?|rivals?){_IN_SIZE}?{AT_END}", " that is the largest"),
-    (NONE, rf",? (?:that|which)? ?{NONE} {_UNDERCUT}{_IN_SIZE}?{AT_END}", " that is the smallest"),
-    (NONE, rf"{_CLAUSE}(?:{_OUTDONE}|{_UNMATCHED}){_IN_SIZE}? by {NONE}{_IN_SIZE}?", " that is the largest"),
+    (ALL, rf"{_CLAUSE}(?:{_OUTDO}) {ALL}(?: there)?{_IN_SIZE}?{_DONE}", " that is the largest"),
+    (KIN, rf",? that (?:{_OUTDO}) its {KIN}(?: there)?{_IN_SIZE}{_DONE}", " that is the largest"),
+    (ALL, rf",? (?:that|which) {ALL} (?:{_OUTDO}){_IN_SIZE}?{_DONE}", " that is the smallest"),
+    (ALL, rf",? to which {ALL} (?:is|are) superior{_IN_SIZE}?{_DONE}", " that is the smallest"),
+    (ALL, rf",? to which {ALL} (?:is|are) inferior{_IN_SIZE}?{_DONE}", " that is the largest"),
+    (NONE, rf",? (?:that|which)? ?{NONE} (?:can )?(?:{_OUTDO}|match(?:es)?|equals?|rivals?){_IN_SIZE}?{_DONE}", " that is the largest"),
+    (NONE, rf",? (?:that|which)? ?{NONE} {_UNDERCUT}{_IN_SIZE}?{_DONE}", " that is the smallest"),
+    (NONE, rf"{_CLAUSE}(?:{_OUTDONE}|{_UNMATCHED}){_IN_SIZE}? by {NONE}{_IN_SIZE}?{_DONE}", " that is the largest"),
     ("un|second to none|not ", rf",? (?:with|of|having|that has) an? {_SIZE}(?: that is)? {_UNMATCHED}(?: by (?:{ALL}|(?:its|any of its) {KIN}))?", " that is the largest"),
     ("un|second to none|not ", rf"{_CLAUSE}{_UNMATCHED}{_IN_SIZE}(?: by (?:{ALL}|its {KIN}))?", " that is the largest"),
-    (ONE, rf"{_CLAUSE}{_OUTDONE}{_IN_SIZE}? by {ONE}{_IN_SIZE}?", " that is the second largest"),
-    (ONE, rf"{_CLAUSE}(?:undercut){_IN_SIZE}? by {ONE}{_IN_SIZE}?", " that is the second smallest"),
-    (ONE, rf",? (?:that|which) {ONE} (?:{_OUTDO}){_IN_SIZE}?{AT_END}", " that is the second largest"),
-    (ONE, rf",? (?:that|which) {ONE} {_UNDERCUT}{_IN_SIZE}?{AT_END}", " that is the second smallest"),
-    (ONE, rf",? (?:that )?(?:yields?|yielding|second|giving way|gives way){_IN_SIZE}? (?:only )?to {ONE}{_IN_SIZE}?", " that is the second largest"),
+    (ONE, rf"{_CLAUSE}{_OUTDONE}{_IN_SIZE}? by {ONE}{_IN_SIZE}?{_DONE}", " that is the second largest"),
+    (ONE, rf"{_CLAUSE}(?:undercut){_IN_SIZE}? by {ONE}{_IN_SIZE}?{_DONE}", " that is the second smallest"),
+    (ONE, rf",? (?:that|which) {ONE} (?:{_OUTDO}){_IN_SIZE}?{_DONE}", " that is the second largest"),
+    (ONE, rf",? (?:that|which) {ONE} {_UNDERCUT}{_IN_SIZE}?{_DONE}", " that is the second smallest"),
+    (ONE, rf",? (?:that )?(?:yields?|yielding|second|giving way|gives way){_IN_SIZE}? (?:only )?to {ONE}{_IN_SIZE}?{_DONE}", " that is the second largest"),
     (ONE, rf",? (?:than which|with) {ONE} (?:is |that is )?(?:larger|bigger)", " that is the second largest"),
     (ONE, rf",? (?:than which|with) {ONE} (?:is |that is )?smaller", " that is the second smallest"),
     (
@@ -156,7 +159,8 @@ SIZE_RULES: tuple[Rule, ...] = (
     *_by_superlative(rf",? whose {_SIZE} is (?:the )?MORE(?: of (?:all|them all))?{AT_END}"),
     *_by_superlative(rf",? (?:that|which) measures (?:the )?MORE{_IN_SIZE}{AT_END}"),
     *_by_superlative(rf",? (?:(?:that|which) (?:is|are) )?(?:the )?MORE{_IN_SIZE}{AT_END}"),
-    ("largest|smallest", rf"\b(largest|smallest){_IN_SIZE}(?= (?:in|on|at|within)\b|$|,)", r"\1"),
+    ("est", rf"\b({SUPERLATIVE})((?: [\w-]+){{0,3}}?){_IN_SIZE}{_DONE}", r"\1\2"),
+    ("has|with", r",? (?:that (?:has|shows)|with|having) (?:the )?(largest|smallest)$", r" that is the \1"),
     ("largest|smallest", rf"\b(largest|smallest)(?:[- ](?:in size|sized))(?= \w)", r"\1"),
     # lengths
     ("length|reach|run", rf",? (?:with|of|having|that has|has|that boasts) (?:the )?(?:largest|longest|most|max(?:imum|imal)?|highest) {_LENGTH}{AT_END}", " that is the longest"),
@@ -178,7 +182,7 @@ _ORDER = (
     rf"(?:\b(?:in|by|for|of|on|according to) (?P<down>(?:de(?:scending|creasing)|falling) )?(?P<up>(?:a(?:scending)|increasing|rising) )?(?:order of )?(?:their |its |the )?(?P<attr>{_SIZE}|length)(?: order| ranking)?"
     r"|\bin terms of (?:their |its |the )?(?P<attr2>size|area|extent|footprint|length|bulk|dimensions|coverage|surface)"
     r"|\bfrom (?:the )?(?P<first>large|largest|big|biggest|small|smallest|tiny|great) to (?:the )?(?:small|smallest|large|largest|big|biggest|tiny|least|great|tiniest)"
-    r"|\b(?:largest|biggest) to smallest|\bsize (?:order|ranking|list|league|rank|table)\b|\barea (?:ranking|rank|order)\b)"
+    r"|\b(?:largest|biggest) to smallest|\b(?:size|area)[- ](?:order|ranking|list|league|table)\b|\b(?:size|area)(?=,? rank \d))"
 )
 _HEADS = r"\b(?:head(?:s|ing)?|top(?:s|ping)?|lead(?:s|ing)?) (?=the (?:list|rank|table|order|size|field|league))"
 _SIZE_FILLER = FILLER | frozenset("list ranking rank ranked table league ordered sorted arranged they them takes take taking holds holding occupies place are come goes listed both all these those measured field".split())
@@ -190,12 +194,13 @@ def ranked_by_size(signs: Signs) -> None:
     Args:
         signs: a sentence; changed in place.
     """
-    orders = list(compiled(_ORDER).finditer(signs.text))
+    told = compiled(_HEADS).sub("first ", signs.text)
+    orders = list(compiled(_ORDER).finditer(told))
     if len(orders) != 1:
         return
     order = orders[0]
-    text = signs.text[: order.start()] + " " + signs.text[order.end() :]
-    text = compiled(r"\brunner-?(?: )?up\b").sub("second", compiled(_HEADS).sub("first ", text))
+    text = f"{told[: order.start()]} {told[order.end() :]}"
+    text = re.sub(r"\brunner-?(?: )?up\b", "second", text)
     ranks = list(compiled(RANK).finditer(text))
     if len(ranks) != 1:
         return
@@ -207,6 +212,7 @@ def ranked_by_size(signs: Signs) -> None:
     least = is_backward != is_upward
     is_length = "length" in (order["attr"] or order["attr2"] or "")
     best = ("shortest" if least else "longest") if is_length else ("smallest" if least else "largest")
+    noun = f"two {noun}" if re.match(r"both\b", text) else noun
     several = re.match(r"(?:the )?(?:two|three|four|five) ", noun)
     signs.text = f"the {noun} that are the {best}" if several and ordinal == "first" else f"the {ordinal} {best} {noun}"
 
@@ -251,12 +257,11 @@ RELATION_RULES: tuple[Rule, ...] = (
     ("than", rf"{_IS} (?:(?:further|farther|more) )?(?:to the )?({C}) than (?!{ALL})(?={_Y})", r" to the \1 of "),
     (
         "",
-        rf"(?<=[\w\ue080-\ue0bf]),?(?: {VERB}| that is| which is| that are)? (?:(?:just|due|directly|immediately|right|straight|well|slightly|somewhat|over|off|out|round|across|away|down|up) )*"
+        rf"(?<=[\w\ue080-\ue0bf])(?<!^the)(?<!^a),?(?: {VERB}| that is| which is| that are)? (?:(?:just|due|directly|immediately|right|straight|well|slightly|somewhat|over|off|out|round|across|away|down|up) )*"
         rf"(?:(?:to|on|at|off|along|towards?|in|over|from) )?(?:the |its )?({C})(?:[- ](?:hand|side|flank|edge|face|direction))*(?:wards?)? (?:of|from|relative to|with respect to|compared (?:to|with)) "
         rf"(?=(?:the|that|this|a|an) (?!{IMAGE_SIGN}|{C}[- ](?:half|side|part|edge))[\w\ue040-\ue0bf])",
         r" to the \1 of ",
     ),
-    ("W|E|N|S", rf" ,?(?-i:W|E|N|S|NW|NE|SW|SE) of (?=\w)", r" WIND of "),
     ("above|over", rf",? {VERB} (?:directly |immediately |just )?above (?=(?:the|a|an) )(?!the ground)", " above "),
     ("below|beneath|under", rf",? {VERB} (?:directly |immediately |just )?(?:below|beneath) (?=(?:the|a|an) )", " below "),
 )

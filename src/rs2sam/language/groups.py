@@ -57,16 +57,18 @@ GROUP_RULES: tuple[Rule, ...] = (
     ),
     # "which of the tanks reaches furthest west", "which tank takes second place"
     ("hich", rf"^which (?:one )?of (?:the|these|those|all the) ((?:[\w-]+ ){{0,2}}?[\w-]+) (?=(?:{_FINITE}) )(?!(?:is|are) (?:the )?{_PICKED}$)", r"the \1, the one that "),
-    ("hich|hat", rf"^(?:which|what) (?!of\b|one\b)((?:[\w-]+ ){{0,3}}?[\w-]+?)(?: here| there)? (?=(?:{_FINITE}) )", r"the \1 that "),
+    ("hich|hat", rf"^(?:which|what|whichever) (?!of\b|one\b)((?:[\w-]+ ){{0,3}}?[\w-]+?)(?: here| there)? (?=(?:{_FINITE}) )", r"the \1 that "),
     ("hich is|hat is", r"^(?:which|what) (?:one )?is (?=the )", ""),
     # "of the various tanks in view, whichever ..."
     ("among|out of|from", rf"\b({_PICKED}|one|ones) (?:from )?(?:among(?:st)?|out of) (?=(?:all )?(?:the|these|those)\b)", r"\1 of "),
     ("various|many|several|visible|different|numerous|assorted|sundry|whole", r"\b(of|among(?:st)?|from) (all )?(?:of )?(the|these|those) (?:various|many|several|visible|different|numerous|assorted|sundry|whole (?:group|set|lot|collection) of|group of|set of|cluster of|collection of) (?:the )?", r"\1 \2\3 "),
     ("group|set|cluster|collection|crowd", r"\b(of|among(?:st)?|from) (?:the|this|that) (?:group|set|cluster|collection|crowd|lot|bunch) of (?:the )?(?=[\w-]+)", r"\1 the "),
-    ("", rf"^(?:out of|of|from among(?:st)?|among(?:st)?|from|considering|taking) (?:all |every |each )?(?:of )?(?:(?:the|these|those) )?(?!(?:the )?{NUMBER} )((?:(?!, )[\w -])+?)(?:,? {_SEEN})?, (?:(?:only|just|pick|select|take|show|find|choose|mark|outline) )?(?:the (?:single )?one|whichever(?: one)?|the \1|that one|it is the one)(?: that)? (?!of\b)", r"the \1, the one "),
+    ("", rf"^(?:out of|of|from among(?:st)?|among(?:st)?|from|considering|taking) (?:all |every |each )?(?:of )?(?:(?:the|these|those) )?(?!(?:the )?{NUMBER} )((?:(?!, )[\w -])+?)(?:,? {_SEEN})?, (?:(?:only|just|pick|select|take|show|find|choose|mark|outline) )?(?:the (?:single )?one|whichever(?: one)?|the \1|that one|it is the one) (?!of\b)", r"the \1, the one "),
     ("those|ones", r",? (?:out of|of|from among(?:st)?|among(?:st)?|from) (?:all )?(?:those|the ones|these)(?: of)? (?=(?:in|on|at|that|which|to|along|near|with|the \w+ half|the \w+ part|\w+ing|over|towards?|located|situated|placed|found|positioned|the (?:left|right|west|east|north|south|top|bottom|upper|lower))\b)", " that are in " ),
     ("that are in ", r" that are in (?=(?:in|on|at|that|which|to|along|near|with|over|towards?|located|situated|placed|found|positioned|\w+ing)\b)", " "),
-    ("", rf",? {_SEEN}(?=$|,| (?:in|on|at|near|that|which) (?!view))", ""),
+    ("", rf",? {_SEEN}(?=$|,| (?:in|on|at|near|that|which|along|across|within|towards?|around|inside|by|over|down|up|amid|against|to) (?!view))", ""),
+    ("anywhere|whatsoever|at all", r",? (?:anywhere|whatsoever|at all)$", ""),
+    ("as the|as this|as it|as they", r",? as (?:(?:the|this) (?:image|picture|photo|scene|map) is \w+|it appears|it is shown|shown|depicted|viewed|seen from (?:above|the air))(?: here)?$", ""),
     ("lot|bunch|set|batch|all|collection|group", rf"({_PICKED}.*?)(?: of| in)(?: the (?:whole |entire )?(?:lot|bunch|set|batch|collection|group|world)| them all| all(?: of them)?)$", r"\1"),
     # "of the two largest tanks, the left one"
     ("of|among", rf"^(?:out of|of|among(?:st)?|from) ((?:the|these|those) {NUMBER} [^,]+?),? (?:(?:the|whichever is the) )(?:one (?:on the |to the |at the |further |farther |more |lying |that is )*(?:the )?)?([\w-]+(?: [\w-]+)?)(?: ones?)?(?: in (?:size|area|extent))?$", r"the \2 of \1"),

@@ -16,8 +16,10 @@ from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Pla
 from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
 from rs2sam.language.order import after_names, usual_order, usual_wording
 from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
+from rs2sam.language.signs import compiled
 from rs2sam.language.spelling import put_right
 from rs2sam.language.words import (
+    CELL,
     COMPARATIVE,
     DETERMINER,
     EXTREME,
@@ -56,6 +58,10 @@ _OF_THEM = re.compile(
     rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
     rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
     _FLAGS,
+)
+# "the left one of the two largest tanks": one order within another.
+_NARROWED = (
+    rf"^(?:the\s+)?(?P<pick>{EXTREME}|{SIZE}|{COMPARATIVE}|{HEIGHT}|higher|{CELL})(?:\s+(?:ones?|(?P<noun>[\w-]+)))?\s+of\s+(?:the|these|those)\s+(?P<several>(?P<number>{NUMBER})\s.*)$"
 )
 _ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
 _OTHERS = re.compile(
@@ -127,6 +133,8 @@ class _Reader:
         self._kept: list[str] = []
         sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
         text = PROTECTED.sub(self._keep, usual_order(unframed(usual_wording(unframed(sentence)))))
+        if with_relations and self._read_narrowed(text):
+            return
         if UNREADABLE.search(text):
             raise _UnreadableError
         text = after_names(text)
@@ -147,6 +155,34 @@ class _Reader:
         self._kept.append(match[0].strip())
         prefix = "at " if re.match(r"(?:in|at|on|along|\w+ing|head\w+|orient\w+|left)\s", match[0], _FLAGS) else ""
         return f"{prefix}kept{len(self._kept) - 1}k" + (" " if match[0].endswith(" ") else "")
+
+    def _read_narrowed(self, text: str) -> bool:
+        """Read "the lower of the two largest tanks", if it is of that kind: two orders, one after the other."""
+        match = compiled(_NARROWED).match(text) if " of the" in text else None
+        if match is None:
+            return False
+        several = match["several"]
+        if match["noun"]:
+            several = re.sub(r"^\w+", lambda number: f"{number[0]} {plural_of(match['noun'])}", several)
+        try:
+            inner = _Reader(self._restored(f"the {several}"), with_relations=False)
+        except _UnreadableError:
+            return False
+        ranks = [claim for claim in inner.claims if isinstance(claim, Rank)]
+        if [(rank.number, rank.first) for rank in ranks] != [(number_of(match["number"]), 1)]:
+            return False
+        pick = match["pick"].lower()
+        if re.match(rf"{SIZE}|{COMPARATIVE}", pick):
+            least = "small" in pick or "short" in pick
+            lengths: tuple[Measure, Measure] = ("shortest", "longest")
+            sizes: tuple[Measure, Measure] = ("smallest", "largest")
+            last = Rank((lengths if re.search("long|short|length", pick) else sizes)[0 if least else 1])
+        else:
+            cell, by_compass = _cell(re.sub(r"\b(?:most|far|extreme|very|utmost|outermost)\b", "", pick))
+            last = Rank("toward", cell, by_compass=by_compass)
+        self.claims = (*inner.claims, last)
+        self.means_one, self.local = False, inner.local
+        return True
 
     def _without_front(self, text: str) -> str:
         """Take a place that stands before everything: "in the upper left, the tank"."""

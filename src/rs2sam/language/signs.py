@@ -18,8 +18,8 @@ _FLAGS = re.IGNORECASE
 IMAGE_SIGN = "\ue0ff"
 ALL, NONE, ONE = "\ue0f0", "\ue0f1", "\ue0f2"
 """All the others; no other; just one other."""
-OPPOSITE = "\ue0f8"
-"""Before the sign of a place in a replacement: the place across from it."""
+OPPOSITE, SIDE_OF = "\ue0f8", "\ue0f9"
+"""In a replacement, before the sign of a place: the place across from it; of an end of an order: the side it is at."""
 C, E, K = "[\ue000-\ue03f]", "[\ue040-\ue07f]", "[\ue080-\ue0bf]"
 """A place ("upper left"), an end of an order ("leftmost"), a name."""
 _FIRST = {"cell": 0xE000, "extreme": 0xE040, "name": 0xE080}
@@ -52,13 +52,12 @@ AT_END = (
 )
 
 _KEPT = (
-    r"(?:fac(?:e|es|ing)|point|head(?!line)|orient|mov|lead|turn|bend|bent|curv|go|goes|driv|sail|fly|flies|travel|cruis|taxi"
-    r"|approach|look|open|cross|pass|land|dock|moor|anchor|berth|paint|colou?r|tint|burn|smok|connect|link|join|attach"
-    r"|cast|hold|carr|contain|surround|us(?:e|ing)|serv|own|slop|tilt|lean|angl|align|tow|pull|has|have|having|had|is|are"
-    r"|was|were|do|does|enter|leav|flow|branch|veer|swerv|descen|ascen|climb|arriv|depart|return|drift|swim|walk|gaz|aim|stop"
-    r"|be|it|they|he|she|we|you|i|the|an?|no|not|look|need|requir|want|damag|ruin|destroy|break|broken|cover|load|fill(?:ed)?"
-    r"|stack|fenc|wall|shad|park(?!ed)|under|includ|exclud|exceed|surpass|lack|miss|call|nam|call|label|mark|next|near|work"
-    r"|spann|divid|separat|split|neighbou?r|adjoin|flank(?!ed)|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat)\w*"
+    r"(?:(?:fac(?:e|es|ing)|point|head(?!line)|orient|mov|lead|turn|bend|bent|curv|driv|sail|fly|flies|travel|cruis|taxi|approach|look|open|cross|pass|land"
+    r"|dock|moor|anchor|berth|paint|colou?r|tint|burn|smok|connect|link|join|attach|cast|hold|carr|contain(?!ed)|surround|us(?:e|ing)|serv|slop|tilt|lean|angl|align"
+    r"|tow(?!ard)|pull|enter|leav|flow|branch|veer|swerv|descen|ascen|climb|arriv|depart|return|drift|swim|walk|gaz|aim|stop|need|requir|want|damag|ruin"
+    r"|destroy|break|broken|cover(?:ed)|load|filled|stack|fenc|wall|shad|includ|exclud|exceed|surpass|lack|miss|call|nam|label|work|spann|divid|separat|split"
+    r"|neighbou?r|adjoin|flank(?!ed)|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat)\w*"
+    r"|(?:goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do|does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)"
 )
 """Verbs that say more than that something lies somewhere: what it does, looks like, or is turned to."""
 _FINITE = (
@@ -72,19 +71,20 @@ _NOUNS_IN_ING = (
     r"|sibling|shopping|boarding|bowling|shipping)\b"
 )
 _LYING = (
-    rf"(?!{_KEPT}\b|{_NOUNS_IN_ING})(?:\w{{2,}}(?:ing|ed)|set|lost|put|laid|found|seen|spread|strung|hung|caught|kept|stuck|flung|sunk"
+    rf"(?!{_KEPT}|{_NOUNS_IN_ING})(?:\w{{2,}}(?:ing|ed)|set|lost|put|laid|found|seen|spread|strung|hung|caught|kept|stuck|flung|sunk"
     r"|strewn|shown|sown|thrown|hidden|driven|home|taken up)"
 )
 _ADVERBS = r"(?:(?:just|right|only|all|still|most|somewhere|well|quite|rather|themselves|itself|practically|\w+ly|also) ){0,2}"
 VERB = (
     rf"(?:(?:that|which|who) (?:(?:is|are|was|were|has|have|had|can|could|may|would|be|been|being|to) ){{0,3}}{_ADVERBS}"
-    rf"(?:{_LYING}|(?!{_KEPT}\b)(?:\w+s|{_FINITE}))"
-    rf"|(?:(?:is|are|was|were|has been|have been|can be|may be|to be|being) )?{_ADVERBS}{_LYING})"
+    rf"(?:{_LYING}|(?!{_KEPT})(?:\w+s|{_FINITE}))"
+    rf"|(?:(?:is|are|was|were|has been|have been|has|have|can be|may be|to be|being) )?{_ADVERBS}{_LYING})"
     r"(?: (?:itself|themselves|up|down|out|over|away|off|about|around|along|together|round|there|in(?= [\ue000-\ue07f]))){0,2}"
 )
 """Anything said of where things lie, other than how they are turned or where they go."""
 
 
+_MOST = re.compile(r"\b(?:most|far|extreme|very|utmost|outermost|furthest|farthest)\b[- ]?|[- ]?most$", _FLAGS)
 _SMALL_WORDS = frozenset(map(plural_of, "in on at to of the that which is are has have lie with further one any all it".split()))
 
 
@@ -103,7 +103,7 @@ class Signs:
         """Put the sign of the image for "the picture"."""
         self.text = re.sub(rf"(?<!\w)(?:the |this |that |my |your )(?!same ){_image()}", IMAGE_SIGN, self.text, flags=_FLAGS)
         self.text = re.sub(
-            rf"\b(of|in|within|across|on) {_image()}(?=$|[ ,.?!])", rf"\1 {IMAGE_SIGN}", self.text, flags=_FLAGS
+            r"\b(of|in|within|across|on) (?:image|picture|photo|photograph|scene|frame|view|map|shot)(?=$|[ ,.?!])(?! of)", rf"\1 {IMAGE_SIGN}", self.text, flags=_FLAGS
         )
 
     def others_told(self) -> None:
@@ -149,12 +149,13 @@ class Signs:
 
     def cell(self, sign: str) -> str | None:
         """The place that a sign names, or None."""
-        found = cell_of(re.sub(r"\b(?:most|far|extreme|very|utmost|outermost)\b", "", self._words[sign]))
+        found = cell_of(_MOST.sub("", self._words[sign]))
         return found[0] if found else None
 
     def restored(self) -> str:
         """The sentence in words."""
         text = re.sub(f"{OPPOSITE}({C})", lambda match: opposite(self._words[match[1]]), self.text)
+        text = re.sub(f"{SIDE_OF}({E})", lambda match: _MOST.sub("", self._words[match[1]]), text)
         others = {IMAGE_SIGN: "the image", ALL: "all others", NONE: "no other", ONE: "only one other"}
         return _SIGNS.sub(lambda match: self._words.get(match[0]) or others.get(match[0], ""), text)
 
@@ -209,7 +210,8 @@ def _extreme() -> re.Pattern[str]:
 
 @cache
 def _cell() -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){CELL}(?![\w’'])(?!-(?!hand))", _FLAGS)
+    right = r"(?<!the )(?<!far )(?<!upper )(?<!lower )(?<!top )(?<!bottom )(?<!extreme )(?<!to )right (?:up|out|down|over|along|at|against|on|in|after)\b"
+    return re.compile(rf"(?<![\w-])(?!{right}){CELL}(?![\w’'])(?!-(?!hand))", _FLAGS)
 
 
 @cache
@@ -220,16 +222,23 @@ def _others() -> tuple[tuple[str, re.Pattern[str]], ...]:
     kind = r"(?P<kind>[\w-]+(?: [\w-]+){0,2})"
     just = r"(?:exactly|only|just|merely|no more than|but)"
     patterns = (
-        (ONE, rf"\b(?:{just} )?(?:one|a single|a solitary|1) (?:other |further |more )?(?:{KIN}\b|of its (?:kind|sort)){said_of}"),
         (ONE, rf"\b(?:{just} )?(?:one|a single) (?:single )?(?:other|further|more) {kind}"),
-        (ONE, rf"\b{just} (?:(?:one|a single)(?= (?:further|farther|more|lies|is|lying|to|above|below|beneath)))"),
-        (ALL, rf"\b(?:any|every|everything|anything|all)(?:thing)? else{said_of}{here}"),
-        (ALL, rf"\b{quantified} (?:several |many |various |visible |remaining )?{KIN}(?: ones?)?\b{said_of}(?= |$|[,.?!]){here}(?! (?!in|on|at|by|to|lie|are|is|have|has|that|exceed|look|save|but|there|here|present|and|with|beneath|below|above|under|in)[\w]+s\b)"),
+        (ONE, rf"\b(?:{just} )?(?:one|a single|a solitary|1) (?:other |further |more )?(?:{KIN}\b|of its (?:kind|sort)\b){said_of}"),
+        (ONE, rf"\b{just} (?:(?:one|a single)(?= (?:further|farther|more|lies|is|lying|to|above|below|beneath)\b))"),
+        (ONE, rf"\b{just} (?:one|a single|1) {kind}"),
+        (ALL, rf"\b(?:any|every|everything|anything|all)(?:thing)? else\b{said_of}{here}"),
         (ALL, rf"\b{quantified} (?:other|remaining|further) {kind}"),
+        (ALL, rf"\b{quantified} (?:several |many |various |visible |remaining )?{KIN}(?: ones?)?\b{said_of}(?= |$|[,.?!'’]){here}"),
         (ALL, rf"\b(?:{quantified} (?:the )?|the )(?:rest|remainder|others)(?: of (?:the|them|its|their|these|those)(?: (?:kind|sort|[\w-]+s))?)?\b{here}"),
-        (ALL, rf"(?<=than )(?:its|the) {KIN}\b{here}"),
-        (NONE, rf"\b(?:nothing|none|no one|nobody)(?: else| other)?(?: of (?:its|the same) (?:kind|sort|type)| of (?:the others|its {KIN}|the rest))?(?=\W|$)"),
-        (NONE, rf"\bno (?:single )?(?:other|further|more)(?: (?:ones?|of its kind|{KIN})\b| {kind})?"),
-        (NONE, rf"\bno (?P<kind>[\w-]+)(?= (?:is|are|lies?|lying|further|farther|to|in|larger|smaller|bigger|exceeds?|surpass\w*|at all)\b)"),
+        (ALL, rf"\b{quantified.replace('(?: (?:the', '(?: (?:of|the')} others{here}"),
+        (ALL, rf"(?<=than )(?:its|the|their) {KIN.replace('?', '')}\b{here}"),
+        (
+            NONE,
+            rf"\b(?:nothing|none|no one|nobody)(?: else| other)?(?: of (?:its|the same) (?:kind|sort|type)| of (?:the others|its {KIN}|the rest))?(?=\W|$)",
+        ),
+        (NONE, rf"\bno (?:single )?(?:other|further|more) {kind}"),
+        (NONE, rf"\bno (?:single )?(?:other|further|more)(?: (?:ones?|of its kind|{KIN})\b)?(?! than)"),
+        (NONE, rf"\bno {kind}"),
+        (NONE, rf"\bno {KIN}\b"),
     )
     return tuple((sign, re.compile(pattern, _FLAGS)) for sign, pattern in patterns)

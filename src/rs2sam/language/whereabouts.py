@@ -14,6 +14,7 @@ from rs2sam.language.signs import (
     ONE,
     OPPOSITE,
     PARTS,
+    SIDE_OF,
     VERB,
     C,
     E,
@@ -70,6 +71,9 @@ PLACE_WORDS: tuple[Rule, ...] = (
         r"\b(towards?|to|near|nearest|closest to) (?:the )?(?:sunset|setting sun)\b",
         r"\1 the west",
     ),
+    ("foot|base", r"(?<=the )(?:foot|base)$", "bottom"),
+    ("head|crown", r"(?<=the )(?:head|crown)$", "top"),
+    ("heart|core|hub|nucleus|midst", r"(?<=the )(?:heart|core|hub|nucleus|midst)$", "centre"),
     ("sunrise|rising", r"\b(towards?|to|near|nearest|closest to) (?:the )?(?:sunrise|rising sun)\b", r"\1 the east"),
     (
         "point|midpoint|middle|cent|bull",
@@ -81,6 +85,7 @@ PLACE_WORDS: tuple[Rule, ...] = (
     ("dead", r"\bdead[- ]cent(?:er|re|ral)(?= \w)", "most central"),
     ("dead", r"(?:that is |, ?)?(?<!the )\bdead[- ]cent(?:er|re|ral)$", "that is the most central"),
     ("leftward|rightward", r"\b(left|right)wards? (of|from)\b", r"\1 \2"),
+    *((letter, rf"(?<=[\w,]) (?:due )?(?-i:{letter}) of (?=\w)", f" {point} of ") for letter, point in (("N", "north"), ("E", "east"), ("S", "south"), ("W", "west"))),
     ("placed|lying|hand", r"\b(highest|lowest)-placed\b", r"\1"),
     ("up|low", r"\b(upper|lower|top|bottom)[- ](left|right)[- ]hand\b", r"\1 \2"),
 )
@@ -110,8 +115,8 @@ _EXTREMES_BY_OTHERS: tuple[Rule, ...] = (
     (
         NONE,
         rf",? (?:with|has|having|that has|which has|and|than which|for which|where there (?:is|are)) {NONE}(?: {VERB}| that is| is| are| lies)?"
-        rf"(?: any)?(?: (?:further|farther|more))? {_ADVERBS}(?:its |the )?({C})(?:[- ]{PARTS})?(?: (?:of|than|from) it(?:self)?)?{AT_END}",
-        r" that is furthest to the \1",
+        rf"(?: any)?(?: (?:further|farther|more))? {_ADVERBS}(?:its |the )?({C}|up|down)(?:[- ]{PARTS})?(?: (?:of|than|from) it(?:self)?)?{AT_END}",
+        r" that is furthest \1",
     ),
     (
         NONE,
@@ -145,7 +150,7 @@ _EXTREMES_BY_OTHERS: tuple[Rule, ...] = (
         rf" that is furthest to the {OPPOSITE}\1",
     ),
     (
-        KIN,
+        "whose|with",
         rf",? (?:whose|with) {KIN} all (?:lie|are|sit|stand|lying|being|fall|appear) {_ADVERBS}(?:its |the )({C})(?:[- ]{PARTS})?{AT_END}",
         rf" that is furthest to the {OPPOSITE}\1",
     ),
@@ -180,9 +185,9 @@ _SECOND_BY_OTHERS: tuple[Rule, ...] = (
     ),
     (
         ONE,
-        rf",? (?:that |which )?(?:is |are )?(?:beaten|bettered|surpassed|outdone|exceeded|preceded) (?:by )?{ONE}(?: \w+)? in (?:how far|being|lying|going) (?:further |far )?"
-        rf"(?:to the )?({C})(?: it (?:lies|is|sits|goes))?{AT_END}",
-        r" that is second from the \1",
+        rf",? (?:that |which )?(?:is |are )?(?:beaten|bettered|surpassed|outdone|exceeded|preceded) (?:by )?{ONE}(?: \w+)? in (?:how (?:far )?|being |lying |going )(?:further |far )?"
+        rf"(?:to the )?(?:({C})|({E}))(?: it (?:lies|is|sits|goes))?{AT_END}",
+        rf" that is second from the \1{SIDE_OF}\2",
     ),
 )
 
@@ -208,9 +213,9 @@ _EXTREMES: tuple[Rule, ...] = (
     # "extreme left of the row", "at the eastern end of the line", "leading the group on the left"
     (
         "row|line|series|group|set|cluster|column|lot|bunch|string|array|formation",
-        rf",?(?: {VERB})?(?: (?:at|on|in|from|of))? (?:the )?({E}|{C}(?=(?:[- ]hand)? (?:end|limit|extremity|tip|edge|head)))(?:[- ](?:hand|end|limit|extremity|tip|edge|head|point|position|place))*"
+        rf",?(?: {VERB})?(?: (?:at|on|in|from|of))? (?:the )?(?:({E})|({C})(?=(?:[- ]hand)? (?:end|limit|extremity|tip|edge|head)))(?:[- ](?:hand|end|limit|extremity|tip|edge|head|point|position|place))*"
         r" (?:of|in) the (?:whole )?(?:row|line|series|group|set|cluster|column|lot|bunch|string|array|formation)\b(?: of (?:the )?[\w-]+)?",
-        r" that is furthest to the \1",
+        rf" that is furthest to the {SIDE_OF}\1\2",
     ),
     (
         "rear|line|queue|row|procession|column",
@@ -227,7 +232,7 @@ _EXTREMES: tuple[Rule, ...] = (
     (
         "after|behind|next|following",
         rf",?(?: {VERB}| that is| which is| that comes)? (?:(?:just|immediately|directly|right|straight|next in line|next|coming) )?(?:after|behind|following) the ({E})(?: ones?| {KIN})?{AT_END}",
-        r" that is second from the \1",
+        rf" that is second from the {SIDE_OF}\1",
     ),
     (
         "highest|lowest",
@@ -281,6 +286,8 @@ _PLACES: tuple[Rule, ...] = (
         rf",?(?: {VERB}| that is)? (?:(?:quite|very|fairly|rather|well) )?(?:low(?: down)?|down(?: low)?(?= and)) (?:and |over )?(?:on|at|to|towards?|in) the ({C})(?:[- ]{PARTS})?{OF_IMAGE}{AT_END}",
         r" in the bottom \1",
     ),
+    ("high", rf",? (?:{VERB}|that is|that are) (?:well )?high(?: up)?$", " in the top"),
+    ("low", rf",? (?:{VERB}|that is|that are) (?:well )?low(?: down)?$", " in the bottom"),
     ("high", rf",?(?: {VERB}| that is| that are)? (?:well )?high(?: up)? (?:in|on|within) {IMAGE_SIGN}{AT_END}", " in the top"),
     ("low", rf",?(?: {VERB}| that is| that are)? (?:well )?low(?: down)? (?:in|on|within) {IMAGE_SIGN}{AT_END}", " in the bottom"),
     (
@@ -291,45 +298,27 @@ _PLACES: tuple[Rule, ...] = (
 )
 
 # A noun first: "that building on the left" begins with no clause.
-_NOUN_BEFORE = r"(?<!^that)(?<!^the)(?<!^an)(?<!^a)(?<!^all)(?<!^any)(?<!^every)(?<!^each)(?<!^those)(?<!^of)(?<=[\w\ue080-\ue0bf])"
+_NOUN_BEFORE = r"(?<!^that)(?<!^the)(?<!^an)(?<!^a)(?<!^all)(?<!^any)(?<!^every)(?<!^each)(?<!^those)(?<!^of)(?<!next)(?<!close)(?<!adjacent)(?<!closest)(?<!nearest)(?<!est)(?<!relative)(?<=[\w\ue080-\ue0bf])"
+_AT = rf"(?:the |an? )?(?:very )?(?:{IMAGE_SIGN}(?:['’]s)? )?"
+_CORNER = r"[- ](?:hand )?(?:corner|angle|nook|extremity)s?"
 PLACE_RULES: tuple[Rule, ...] = (
     *_EXTREMES_BY_OTHERS,
     *_SECOND_BY_OTHERS,
     *_MIDLINES,
     *_PLACES,
     *_EXTREMES,
-    (
-        "",
-        rf"{_NOUN_BEFORE},? {VERB} {_WAY}(?:{_TO} )?(?:the |an? |its )(?:very )?(?:{IMAGE_SIGN}(?:['’]s)? )?({C})[- ](?:corner|angle|nook|extremity)s?{OF_IMAGE}{AT_END}",
-        r" in the \1 corner",
-    ),
-    (
-        "",
-        rf"{_NOUN_BEFORE},? {VERB} {_WAY}(?:{_TO} )?(?:the |an? |its )?(?:very )?(?:{IMAGE_SIGN}(?:['’]s)? )?({C})(?:[- ]{PARTS}){{0,2}}{OF_IMAGE}{AT_END}",
-        r" in the \1",
-    ),
-    (
-        "",
-        rf"{_NOUN_BEFORE},? {_WAY}{_TO} (?:the |an? |its )?(?:very )?(?:{IMAGE_SIGN}(?:['’]s)? )?({C})[- ](?:corner|angle|nook|extremity)s?{OF_IMAGE}{AT_END}",
-        r" in the \1 corner",
-    ),
-    (
-        "",
-        rf"{_NOUN_BEFORE},? {_WAY}{_TO} (?:the |an? |its )?(?:very )?(?:{IMAGE_SIGN}(?:['’]s)? )?({C})(?:[- ]{PARTS}){{1,2}}{OF_IMAGE}{AT_END}",
-        r" in the \1",
-    ),
-    (
-        "",
-        rf"{_NOUN_BEFORE},? {_WAY}(?:{_TO}) (?:the |an? |its )(?:{IMAGE_SIGN}(?:['’]s)? )?({C}){OF_IMAGE}{AT_END}",
-        r" in the \1",
-    ),
+    ("", rf"{_NOUN_BEFORE},? (?:{VERB} {_WAY}(?:{_TO} )?|{_WAY}{_TO} ){_AT}({C}){_CORNER}{OF_IMAGE}{AT_END}", r" in the \1 corner"),
+    ("", rf"{_NOUN_BEFORE},? {VERB} {_WAY}(?:{_TO} )?{_AT}(?!{C}{_CORNER})({C})(?:[- ]{PARTS}){{0,2}}{OF_IMAGE}{AT_END}", r" in the \1"),
+    ("", rf"{_NOUN_BEFORE},? {_WAY}{_TO} {_AT}(?!{C}{_CORNER})({C})(?:[- ]{PARTS}){{1,2}}{OF_IMAGE}{AT_END}", r" in the \1"),
+    ("", rf"{_NOUN_BEFORE},? {_WAY}{_TO} (?:the |an? )(?:{IMAGE_SIGN}(?:['’]s)? )?({C}){OF_IMAGE}{AT_END}", r" in the \1"),
 )
 """In signs; the canonical wordings are "in the CELL (corner)", "furthest to the CELL", "second from the CELL"."""
 
 _PLACES_IN_ORDER = {"one": "first", "1": "first", **{word: ORDINALS[n - 1] for word, n in NUMBERS.items() if n <= len(ORDINALS)}}
+_ONE_IN = r"(?:just |only |exactly )?one (?:place|position|step|spot|slot)\b(?: (?:in|along|inward))?"
 _LAST = rf"(?:(?P<back>second|third|next|2nd|3rd)[- ](?:to[- ])?last|last but (?P<but>one|two)|(?P<last>penultimate|last|final))"
-_NUMBERED = rf"(?:(?:number|no\.?|nr\.?|#) ?(?P<number>one|1|{NUMBER}))"
-RANK = rf"\b(?:{_LAST}|{_NUMBERED}|(?P<ordinal>{ORDINAL}))(?: (?:place|position|spot|rank))?(?![\w-])"
+_NUMBERED = rf"(?:(?:(?:number|no\.?|nr\.?|rank(?:ed|s|ing)?|place|position) |#)(?P<number>one|1|{NUMBER}))"
+RANK = rf"\b(?:{_LAST}|(?P<onein>{_ONE_IN})|{_NUMBERED}|(?P<ordinal>{ORDINAL}))(?: (?:place|position|spot|rank))?(?![\w-])"
 FILLER = frozenset(
     "in the sequence order row line series when if as one you we i reading read reads counting count counted counts scanning scan scanned going"
     " goes go coming comes come moving move moves working encountered encounter encounters met meet meets reach reached reaches hit hits upon"
@@ -348,12 +337,15 @@ def ordinal_in(match: re.Match[str]) -> tuple[str, bool]:
         return match["ordinal"], False
     if match["number"]:
         return _PLACES_IN_ORDER.get(match["number"].lower(), match["number"]), False
+    if match["onein"]:
+        return "second", False
     words = (match["back"] or match["but"] or match["last"]).lower()
     return ("third" if words in ("third", "3rd", "two") else "first" if words in ("last", "final") else "second"), True
 
 
 def noun_among(text: str, filler: frozenset[str]) -> str | None:
     """The one phrase of a text that is no filler, or None where there is not just one."""
+    text = text.replace(IMAGE_SIGN, " ")
     words = [None if word.strip(",.").lower() in filler else word.strip(",.") for word in text.split() if word != ","]
     at = [number for number, word in enumerate(words) if word]
     if not at or at[-1] - at[0] >= 4 or len(at) != at[-1] - at[0] + 1:
@@ -396,7 +388,7 @@ _TOWARDS = {"down": "bottom", "up": "top", "downward": "bottom", "downwards": "b
 _NOT_OF = r"(?! (?:of|than|relative)\b)"
 _SCAN = (
     rf"\b(?:from )?(?:the )?(?P<first>{C})(?: {PARTS})? (?:(?:through|across|over|on|down|up) )?to (?:the )?{C}(?: {PARTS})?{OF_IMAGE}{_NOT_OF}"
-    rf"|\b(?:(?:in|up|down|off|out|inward|inwards|away) )?from (?:the )?(?:very |far )?(?P<side>{C})(?:[- ](?:hand )?{PARTS}){{0,2}}{OF_IMAGE}{_NOT_OF}"
+    rf"|\b(?:(?:in|up|down|off|out|inward|inwards|away) )?from (?:the )?(?:very |far )?(?P<side>{C})(?:[- ](?:hand )?{PARTS}){{0,2}}(?: of (?:the )?(?:row|line|series|sequence|group|set|lot|order|array|formation)\b)?{OF_IMAGE}{_NOT_OF}"
     rf"|(?:\bon the way )?(?:\b|(?<= ))(?P<way>(?:left|right|up|down)wards?|{C}|(?<=way )(?:up|down)|(?:up|down)(?= {IMAGE_SIGN}))(?: (?:across|through|over|along))?"
     rf"(?: {IMAGE_SIGN})?(?=$|[ ,])"
 )
