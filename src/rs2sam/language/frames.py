@@ -30,11 +30,13 @@ _NAMES_TOO = _any(
     "ring|flag|target|reveal|spotlight|locali[sz]e|capture|note( down)?|bring up|put|place|provide|produce|name|list|signal|track down|hunt (down|for)",
     "discover|determine|recogni[sz]e|distinguish|separate|clip( out)?|paint|shade( in)?|(colou?r|fill) in|overlay|cover|encircle|surround|enclose|bound",
     "segment out|retrieve|fetch|grab|deliver|output|present|nominate|designate|specify|state|describe|count|include|keep|track|catch|snip out|pull out|extract",
-    "lasso|underline|emphasi[sz]e|accentuate|hand me|bring me|direct me to|lead me to|take me to|guide me to|zero in on|set|mark (up|down)|verify|confirm|examine|inspect|watch|observe",
+    "lasso|underline|emphasi[sz]e|accentuate|hand me|bring me|point me( out)? to|direct me to|lead me to|take me to|guide me to|zero in on|set|mark (up|down)|verify|confirm|examine|inspect|watch|observe",
     "sketch( out)?|add|make|drop|stick|throw|write|go to|jump to|move to|centre on|center on|concentrate on|attend to|consider|notice",
 )
 """Verbs that may be a part of a name ("circle irrigation"): they ask where a determiner follows."""
-_DETERMINED = _any(r"(?= (the|those|these|this|that|all|every|each|both|any|a|an|me|where|which|whichever|whatever|only|just)\s)")
+_DETERMINED = _any(
+    r"(?= (the|those|these|this|that|all|every|each|both|any|a|an|me|where|which|whichever|whatever|only|just)\s)"
+)
 _WISHES = _any(
     "((i|we) )?(need|want|wanna|would like|'?d like)|i'd (like|love)|((i|we) )?(am |are |'m )?interested in",
     "(i|we)('m|'re| am| are) (looking|searching) for|let (me|us)",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from rs2sam.language.groups import GROUP_RULES
-from rs2sam.language.comparing import RELATION_RULES, SIZE_RULES, SIZE_WORDS, ranked_by_size
+from rs2sam.language.comparing import ANCHOR_RULES, RELATION_RULES, SIZE_RULES, SIZE_WORDS, ranked_by_size
 from rs2sam.language.signs import Signs, has_signs, rewritten
 from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS, counted
 from rs2sam.language.words import CELL, COMPARATIVE, DIRECTION, EXTREME, HEIGHT, IMAGE, NUMBER, ORDINAL, PART, SIZE
@@ -198,7 +198,7 @@ def usual_wording(text: str) -> str:
     signs.places_told()
     counted(signs)
     ranked_by_size(signs)
-    for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES):
+    for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES, ANCHOR_RULES):
         signs.text = " ".join(rewritten(signs.text, rules).split())
     return signs.restored()
 

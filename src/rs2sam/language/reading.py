@@ -60,9 +60,7 @@ _OF_THEM = re.compile(
     _FLAGS,
 )
 # "the left one of the two largest tanks": one order within another.
-_NARROWED = (
-    rf"^(?:the\s+)?(?P<pick>{EXTREME}|{SIZE}|{COMPARATIVE}|{HEIGHT}|higher|{CELL})(?:\s+(?:ones?|(?P<noun>[\w-]+)))?\s+of\s+(?:the|these|those)\s+(?P<several>(?P<number>{NUMBER})\s.*)$"
-)
+_NARROWED = rf"^(?:the\s+)?(?P<pick>{EXTREME}|{SIZE}|{COMPARATIVE}|{HEIGHT}|higher|{CELL})(?:\s+(?:ones?|(?P<noun>[\w-]+)))?\s+of\s+(?:the|these|those)\s+(?P<several>(?:{SIZE}\s+)?(?P<number>{NUMBER})\s.*)$"
 _ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
 _OTHERS = re.compile(
     r"^(?:(?P<any>another|an?\s+(?:other|different|similar|second|smaller|larger|bigger|like)\b)|(?:(?:the|its|their)\s+)?"
@@ -71,7 +69,7 @@ _OTHERS = re.compile(
 )
 # Whoever asks, and what a clause says, lie at no place in the picture that could be looked for.
 _NO_LANDMARK = re.compile(
-    r"^(?:(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
+    r"^(?:(?:the\s+)?(?:camera|viewer|observer|photographer|sensor|satellite|drone|reader|user)\W*$|(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
     r"|anything|nothing|each\s+other|one\s+another|to|from|by|of)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
     _FLAGS,
 )
@@ -153,7 +151,15 @@ class _Reader:
     def _keep(self, match: re.Match[str]) -> str:
         """Put a name or a heading out of the rules' sight: a word `keptNk`, after a preposition where it begins so."""
         self._kept.append(match[0].strip())
-        prefix = "at " if re.match(r"(?:in|at|on|along|\w+ing|head\w+|orient\w+|left)\s", match[0], _FLAGS) else ""
+        prefix = (
+            "at "
+            if re.match(
+                r"(?:in|at|on|along|across|through|over|around|near|to|towards?|from|down|up|about|inside|within|into|onto|by|\w+ing|head\w+|orient\w+|left)\s",
+                match[0],
+                _FLAGS,
+            )
+            else ""
+        )
         return f"{prefix}kept{len(self._kept) - 1}k" + (" " if match[0].endswith(" ") else "")
 
     def _read_narrowed(self, text: str) -> bool:
@@ -163,7 +169,7 @@ class _Reader:
             return False
         several = match["several"]
         if match["noun"]:
-            several = re.sub(r"^\w+", lambda number: f"{number[0]} {plural_of(match['noun'])}", several)
+            several = several.replace(match["number"], f"{match['number']} {plural_of(match['noun'])}", 1)
         try:
             inner = _Reader(self._restored(f"the {several}"), with_relations=False)
         except _UnreadableError:

@@ -20,10 +20,12 @@ ALL, NONE, ONE = "\ue0f0", "\ue0f1", "\ue0f2"
 """All the others; no other; just one other."""
 OPPOSITE, SIDE_OF = "\ue0f8", "\ue0f9"
 """In a replacement, before the sign of a place: the place across from it; of an end of an order: the side it is at."""
-C, E, K = "[\ue000-\ue03f]", "[\ue040-\ue07f]", "[\ue080-\ue0bf]"
-"""A place ("upper left"), an end of an order ("leftmost"), a name."""
-_FIRST = {"cell": 0xE000, "extreme": 0xE040, "name": 0xE080}
-_ROOM = 64
+C, SIDE, MIDDLE = "[\ue000-\ue03f\ue0c0-\ue0df]", "[\ue000-\ue01f]", "[\ue0c0-\ue0df]"
+"""A place ("upper left", "middle"); one of the four sides; the middle."""
+E, K = "[\ue040-\ue05f]", "[\ue080-\ue09f]"
+"""An end of an order ("leftmost"); a name."""
+_FIRST = {"side": 0xE000, "corner": 0xE020, "extreme": 0xE040, "name": 0xE080, "middle": 0xE0C0}
+_ROOM = 32
 _SIGNS = re.compile("[\ue000-\ue0ff]")
 
 Rule: TypeAlias = tuple[str, str, str]
@@ -56,8 +58,8 @@ _KEPT = (
     r"|dock|moor|anchor|berth|paint|colou?r|tint|burn|smok|connect|link|join|attach|cast|hold|carr|contain(?!ed)|surround|us(?:e|ing)|serv|slop|tilt|lean|angl|align"
     r"|tow(?!ard)|pull|enter|leav|flow|branch|veer|swerv|descen|ascen|climb|arriv|depart|return|drift|swim|walk|gaz|aim|stop|need|requir|want|damag|ruin"
     r"|destroy|break|broken|cover(?:ed)|load|filled|stack|fenc|wall|shad|includ|exclud|exceed|surpass|lack|miss|call|nam|label|work|spann|divid|separat|split"
-    r"|neighbou?r|adjoin|flank(?!ed)|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat)\w*"
-    r"|(?:goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do|does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)"
+    r"|neighbou?r|adjoin|flank(?!ed)|start|begin|emerg|originat|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat)\w*"
+    r"|(?:(?:extend|stretch|run)\w*(?= (?:to|towards?|from))|goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do|does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)"
 )
 """Verbs that say more than that something lies somewhere: what it does, looks like, or is turned to."""
 _FINITE = (
@@ -74,7 +76,9 @@ _LYING = (
     rf"(?!{_KEPT}|{_NOUNS_IN_ING})(?:\w{{2,}}(?:ing|ed)|set|lost|put|laid|found|seen|spread|strung|hung|caught|kept|stuck|flung|sunk"
     r"|strewn|shown|sown|thrown|hidden|driven|home|taken up)"
 )
-_ADVERBS = r"(?:(?:just|right|only|all|still|most|somewhere|well|quite|rather|themselves|itself|practically|\w+ly|also) ){0,2}"
+_ADVERBS = (
+    r"(?:(?:just|right|only|all|still|most|somewhere|well|quite|rather|themselves|itself|practically|\w+ly|also) ){0,2}"
+)
 VERB = (
     rf"(?:(?:that|which|who) (?:(?:is|are|was|were|has|have|had|can|could|may|would|be|been|being|to) ){{0,3}}{_ADVERBS}"
     rf"(?:{_LYING}|(?!{_KEPT})(?:\w+s|{_FINITE}))"
@@ -85,7 +89,9 @@ VERB = (
 
 
 _MOST = re.compile(r"\b(?:most|far|extreme|very|utmost|outermost|furthest|farthest)\b[- ]?|[- ]?most$", _FLAGS)
-_SMALL_WORDS = frozenset(map(plural_of, "in on at to of the that which is are has have lie with further one any all it".split()))
+_SMALL_WORDS = frozenset(
+    map(plural_of, "in on at to of the that which is are has have lie with further one any all it".split())
+)
 
 
 class Signs:
@@ -101,9 +107,14 @@ class Signs:
 
     def image_told(self) -> None:
         """Put the sign of the image for "the picture"."""
-        self.text = re.sub(rf"(?<!\w)(?:the |this |that |my |your )(?!same ){_image()}", IMAGE_SIGN, self.text, flags=_FLAGS)
         self.text = re.sub(
-            r"\b(of|in|within|across|on) (?:image|picture|photo|photograph|scene|frame|view|map|shot)(?=$|[ ,.?!])(?! of)", rf"\1 {IMAGE_SIGN}", self.text, flags=_FLAGS
+            rf"(?<!\w)(?:the |this |that |my |your )(?!same ){_image()}", IMAGE_SIGN, self.text, flags=_FLAGS
+        )
+        self.text = re.sub(
+            r"\b(of|in|within|across|on) (?:image|picture|photo|photograph|scene|frame|view|map|shot)(?=$|[ ,.?!])(?! of)",
+            rf"\1 {IMAGE_SIGN}",
+            self.text,
+            flags=_FLAGS,
         )
 
     def others_told(self) -> None:
@@ -131,12 +142,19 @@ class Signs:
         """Put signs of one kind."""
 
         def sign(match: re.Match[str]) -> str:
-            number = sum(ord(one) - _FIRST[kind] in range(_ROOM) for one in self._words)
+            words = match[0].rstrip()
+            found = cell_of(words) if kind == "cell" else None
+            cell = found[0] if found else ""
+            first = (
+                _FIRST["middle" if cell == "center" else "corner" if " " in cell or not cell else "side"]
+                if kind == "cell"
+                else _FIRST[kind]
+            )
+            number = sum(ord(one) - first in range(_ROOM) for one in self._words)
             if number == _ROOM:
                 return match[0]
-            words = match[0].rstrip()
-            self._words[chr(_FIRST[kind] + number)] = words
-            return chr(_FIRST[kind] + number) + match[0][len(words) :]
+            self._words[chr(first + number)] = words
+            return chr(first + number) + match[0][len(words) :]
 
         return pattern.sub(sign, text)
 
@@ -223,15 +241,12 @@ def _others() -> tuple[tuple[str, re.Pattern[str]], ...]:
     just = r"(?:exactly|only|just|merely|no more than|but)"
     patterns = (
         (ONE, rf"\b(?:{just} )?(?:one|a single) (?:single )?(?:other|further|more) {kind}"),
-        (ONE, rf"\b(?:{just} )?(?:one|a single|a solitary|1) (?:other |further |more )?(?:{KIN}\b|of its (?:kind|sort)\b){said_of}"),
+        (
+            ONE,
+            rf"\b(?:{just} )?(?:one|a single|a solitary|1) (?:other |further |more )?(?:{KIN}\b|of its (?:kind|sort)\b){said_of}",
+        ),
         (ONE, rf"\b{just} (?:(?:one|a single)(?= (?:further|farther|more|lies|is|lying|to|above|below|beneath)\b))"),
         (ONE, rf"\b{just} (?:one|a single|1) {kind}"),
-        (ALL, rf"\b(?:any|every|everything|anything|all)(?:thing)? else\b{said_of}{here}"),
-        (ALL, rf"\b{quantified} (?:other|remaining|further) {kind}"),
-        (ALL, rf"\b{quantified} (?:several |many |various |visible |remaining )?{KIN}(?: ones?)?\b{said_of}(?= |$|[,.?!'’]){here}"),
-        (ALL, rf"\b(?:{quantified} (?:the )?|the )(?:rest|remainder|others)(?: of (?:the|them|its|their|these|those)(?: (?:kind|sort|[\w-]+s))?)?\b{here}"),
-        (ALL, rf"\b{quantified.replace('(?: (?:the', '(?: (?:of|the')} others{here}"),
-        (ALL, rf"(?<=than )(?:its|the|their) {KIN.replace('?', '')}\b{here}"),
         (
             NONE,
             rf"\b(?:nothing|none|no one|nobody)(?: else| other)?(?: of (?:its|the same) (?:kind|sort|type)| of (?:the others|its {KIN}|the rest))?(?=\W|$)",
@@ -240,5 +255,17 @@ def _others() -> tuple[tuple[str, re.Pattern[str]], ...]:
         (NONE, rf"\bno (?:single )?(?:other|further|more)(?: (?:ones?|of its kind|{KIN})\b)?(?! than)"),
         (NONE, rf"\bno {kind}"),
         (NONE, rf"\bno {KIN}\b"),
+        (ALL, rf"\b(?:any|every|everything|anything|all)(?:thing)? else\b{said_of}{here}"),
+        (ALL, rf"\b{quantified} (?:other|remaining|further) {kind}"),
+        (
+            ALL,
+            rf"\b{quantified} (?:several |many |various |visible |remaining )?{KIN}(?: ones?)?\b{said_of}(?= |$|[,.?!'’]){here}",
+        ),
+        (
+            ALL,
+            rf"\b(?:{quantified} (?:the )?|the )(?:rest|remainder|others)(?: of (?:the|them|its|their|these|those)(?: (?:kind|sort|[\w-]+s))?)?\b{here}",
+        ),
+        (ALL, rf"\b{quantified.replace('(?: (?:the', '(?: (?:of|the')} others{here}"),
+        (ALL, rf"(?<=than )(?:its|the|their) {KIN.replace('?', '')}\b{here}"),
     )
     return tuple((sign, re.compile(pattern, _FLAGS)) for sign, pattern in patterns)
