@@ -25,13 +25,16 @@ _SHOW = _any(
     "(search|searching|looking) (for|out)|digiti[sz]e|vectori[sz]e|polygoni[sz]e|demarcate",
 )
 _NAMES_TOO = _any(
-    "display|circle|label|spot|crop|trace( out)?|draw|see|view|check|choose|pick( up)?|take|tell me|indicate|annotate|isolate",
-    "tag|pinpoint|(call|single|seek|cut|make|map|carve|work|figure|sort|lift|fish|spell) out|(zoom|home) in on|focus (in )?on|report|frame|box( in| up)?",
-    "ring|flag|target|reveal|spotlight|locali[sz]e|capture|note( down)?|bring up|put|place|provide|produce|name|list|signal|track down|hunt (down|for)",
-    "discover|determine|recogni[sz]e|distinguish|separate|clip( out)?|paint|shade( in)?|(colou?r|fill) in|overlay|cover|encircle|surround|enclose|bound",
-    "segment out|retrieve|fetch|grab|deliver|output|present|nominate|designate|specify|state|describe|count|include|keep|track|catch|snip out|pull out|extract",
-    "lasso|underline|emphasi[sz]e|accentuate|hand me|bring me|point me( out)? to|direct me to|lead me to|take me to|guide me to|zero in on|set|mark (up|down)|verify|confirm|examine|inspect|watch|observe",
-    "sketch( out)?|add|make|drop|stick|throw|write|go to|jump to|move to|centre on|center on|concentrate on|attend to|consider|notice",
+    "display|circle|label|spot|crop|trace( out)?|draw|see|view|check|choose|pick( up)?|take|tell me|indicate",
+    "annotate|isolate|tag|pinpoint|(call|single|seek|cut|make|map|carve|work|figure|sort|lift|fish|spell) out",
+    "(zoom|home) in on|focus (in )?on|report|frame|box( in| up)?|ring|flag|target|reveal|spotlight|locali[sz]e",
+    "capture|note( down)?|bring up|put|place|provide|produce|name|list|signal|track down|hunt (down|for)|discover",
+    "determine|recogni[sz]e|distinguish|separate|clip( out)?|paint|shade( in)?|(colou?r|fill) in|overlay|cover",
+    "encircle|surround|enclose|bound|segment out|retrieve|fetch|grab|deliver|output|present|nominate|designate",
+    "specify|state|describe|count|include|keep|track|catch|snip out|pull out|extract|lasso|underline|emphasi[sz]e",
+    "accentuate|hand me|bring me|point me( out)? to|direct me to|lead me to|take me to|guide me to|zero in on|set",
+    "mark (up|down)|verify|confirm|examine|inspect|watch|observe|sketch( out)?|add|make|drop|stick|throw|write",
+    "go to|jump to|move to|centre on|center on|concentrate on|attend to|consider|notice",
 )
 """Verbs that may be a part of a name ("circle irrigation"): they ask where a determiner follows."""
 _DETERMINED = _any(
@@ -45,16 +48,19 @@ _WISHES = _any(
 )
 _QUESTIONS = _any(
     "(where( (in|on) (the|this) (image|picture|photo|map))?|(what|which)( ones?)?)('s| is| are)",
-    "(is|are) there|there (is|are)|(do|can|could) (you|we|i|one) (see|find|spot|make out)|(what|how) about|where (can|do|could|would) (i|we) (find|see)",
+    "(is|are) there|there (is|are)|(do|can|could) (you|we|i|one) (see|find|spot|make out)|(what|how) about",
+    "where (can|do|could|would) (i|we) (find|see)",
     r"where(?=\s.*\s(is|are|lies?|sits?|stands?)\b)",
     "which pixels (belong to|are)|pixels (that|which) belong to",
 )
 _SHAPES = _any(
     "(the |an? )?((shape|outline|mask|contour|footprint|segmentation|polygon|location|position|extent)s?|pixels)"
     " (of|for(?! me| us)|around)",
-    "(a |an |the |one )?((bounding|red|green|blue|yellow|white|black|tight|closed|thick|neat|snug|coloured|colored|thin|bold|precise|rough) )*(box|boxes|rectangle|outline|circle|ring|mask|polygon|frame"
-    "|contour|line|boundary|border|marker|pin|dot|cross|label|tag|square|loop|lasso|overlay|highlight|arrow|perimeter)s?"
-    " (round|around|about|of|over|on|onto|for|across|along|to|at|enclosing|surrounding|covering|encompassing|containing|bounding)(?= (the|those|these|this|that|all|every|each|both|any|a|an|whichever) )",
+    "(a |an |one )?((bounding|red|green|blue|yellow|white|black|tight|closed|thick|neat|snug|colou?red|thin|bold|precise"
+    "|rough) )*"
+    "((box|boxes|rectangle|outline|circle|ring|mask|polygon|frame|contour|line|boundary|border|square|loop"
+    "|lasso|perimeter)s? (round|around|about|enclosing|surrounding|bounding)|(mask|overlay|highlight|marker|pin|dot|cross|label|tag|box|flag)s?"
+    " (over|on|onto))(?= (the|those|these|this|that|all|every|each|both|any|a|an|whichever) )",
 )
 _KINDS = _any(
     "((all|the|any) )?(areas?|regions?|patch(es)?) of",
@@ -84,7 +90,8 @@ _AFTER = _any(
     "(that|which) (is|are) (masked|highlighted|marked|outlined)|(that|which) (can be|is|are) (found|seen)",
     "((that|which) )?(you|we|i) (can )?(see|find|spot|detect)",
     "(as )?(seen|viewed) from above",
-    r"of (them )?all|of them|(is|are)( (located|situated|found|where))?|there (is|are)|(?<!that\s)(?<!which\s)(lies?|sits?|stands?)",
+    r"of (them )?all|of them|(is|are)( (located|situated|found|where))?|there (is|are)",
+    r"(?<!that\s)(?<!which\s)(lies?|sits?|stands?)",
     r"(?<!to\s)(?<!from\s)(?<!near\s)here",
 )
 TAIL = re.compile(rf"(?:[\s,.!?]*\b(?:{_AFTER})\b)*[\s.?!,]*$", _FLAGS)

@@ -12,11 +12,24 @@ from __future__ import annotations
 
 import re
 
-from rs2sam.language.groups import GROUP_RULES
-from rs2sam.language.comparing import ANCHOR_RULES, RELATION_RULES, SIZE_RULES, SIZE_WORDS, ranked_by_size
-from rs2sam.language.signs import Signs, has_signs, rewritten
-from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS, counted
-from rs2sam.language.words import CELL, COMPARATIVE, DIRECTION, EXTREME, HEIGHT, IMAGE, NUMBER, ORDINAL, PART, SIZE
+from rs2sam.language.comparing import ANCHOR_RULES, RELATION_RULES, SIZE_RULES, SIZE_WORDS
+from rs2sam.language.counting import GROUP_RULES, counted, ranked_by_size
+from rs2sam.language.signs import Signs, compiled, has_signs, rewritten
+from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS
+from rs2sam.language.words import (
+    CELL,
+    COMPARATIVE,
+    DIRECTION,
+    EXTREME,
+    HEIGHT,
+    IMAGE,
+    NUMBER,
+    ORDINAL,
+    PART,
+    SIZE,
+    number_of,
+    plural_of,
+)
 
 _RANKING = rf"(?:(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE}))"
 _TOP_BY = rf"^((?:the\s+)?)top[-\s]+({NUMBER}\s+)([\w\s-]+?)\s+(?:by|in|in\s+terms\s+of)\s+"
@@ -199,7 +212,7 @@ def usual_wording(text: str) -> str:
     counted(signs)
     ranked_by_size(signs)
     for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES, ANCHOR_RULES):
-        signs.text = " ".join(rewritten(signs.text, rules).split())
+        signs.text = rewritten(signs.text, rules)
     return signs.restored()
 
 
@@ -212,6 +225,31 @@ def usual_order(text: str) -> str:
     for pattern, replacement in _REORDERED:
         text = pattern.sub(replacement, text)
     return text.strip()
+
+
+# "the left one of the two largest tanks": one order within another.
+_PICKED = (
+    rf"^(?:the\s+)?(?P<pick>{EXTREME}|{SIZE}|{COMPARATIVE}|{HEIGHT}|higher|{CELL})(?:\s+(?:ones?|(?P<noun>[\w-]+)))?"
+    rf"\s+of\s+(?:the|these|those)\s+(?P<several>(?:{SIZE}\s+)?(?P<number>{NUMBER})\s.*)$"
+)
+
+
+def picked_of_several(text: str) -> tuple[str, str, int] | None:
+    """Divide "the left one of the two largest tanks" into what picks one, "the two largest tanks", and their number.
+
+    Args:
+        text: a sentence in the usual order.
+
+    Returns:
+        The three, or None where it is no such sentence.
+    """
+    match = compiled(_PICKED).match(text) if re.search(r"\sof\s+(?:the|these|those)\s", text) else None
+    if match is None:
+        return None
+    several, number = match["several"], match["number"]
+    if match["noun"]:
+        several = several.replace(number, f"{number} {plural_of(match['noun'])}", 1)
+    return match["pick"].lower(), f"the {several}", number_of(number)
 
 
 def after_names(text: str) -> str:

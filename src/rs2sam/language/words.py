@@ -62,6 +62,9 @@ EXTREME = (
 )
 HEIGHT = r"(?:highest|lowest)(?:[-\s](?:up|lying|placed|positioned))?"
 
+NOT_THE_SIDE = re.compile(r"\b(?:most|far|extreme|very|utmost|outermost|furthest|farthest)\b[-\s]?|[-\s]?most$", _FLAGS)
+"""What of "extreme left" and "northernmost" is no side."""
+
 _STEMS = {
     "upper": "up",
     "top": "up",
@@ -228,3 +231,21 @@ def plural_of(noun: str) -> str:
     if word.endswith(("wharf", "leaf", "shelf", "half")):
         return f"{noun[:-1]}ves"
     return f"{noun}s"
+
+
+_PLURAL_VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
+_AGREEING = re.compile(r"\b(that|which)\s+(\w*[^s\W]s)\b", _FLAGS)
+
+
+def agreeing(clause: str) -> str:
+    """Say of several what a clause says of one: "that crosses the river" becomes "that cross the river".
+
+    Args:
+        clause: what follows a noun.
+    """
+
+    def plural(match: re.Match[str]) -> str:
+        verb = match[2].lower()
+        return f"{match[1]} {_PLURAL_VERBS.get(verb) or re.sub(r'(?<=[sxz])es$|(?<=[cs]h)es$|s$', '', verb)}"
+
+    return _AGREEING.sub(plural, clause)
