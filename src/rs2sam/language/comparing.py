@@ -296,8 +296,9 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |most distant) (=[\w-]+( [\w-]+)?)$ => the \2 \3 farthest from \1
 # directions
 [whose] ,? whose (=@C)([- ](hand|side))* neighbou?r is @Y@AT_END => to the @OPPOSITE\1 of \2
-[the] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)( @VERB)? (to|on|at|towards?) (its|the
-    |their) (=@C)([- ](hand|side|flank|hand side))*( of it)?@AT_END => to the @OPPOSITE\2 of \1
+[it] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)( @VERB)? (to|on|at|towards?) ((its|their) (=@C)
+    ([- ](hand|side|flank|hand side))*|the (=@C)([- ](hand|side|flank|hand side))* of it)@AT_END
+    => to the @OPPOSITE\2@OPPOSITE\3 of \1
 [beneath|below|under] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)
     ( @VERB)? (directly |immediately |just )?(beneath|below|underneath|under) it(self)?@AT_END => above \1
 [above|over] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)

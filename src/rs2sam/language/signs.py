@@ -95,8 +95,7 @@ KIN = (others?|fellows?|companions?|neighbou?rs?|peers?|rivals?|competitors?|con
 PARTS = ((most )?(sides?|parts?|portions?|sections?|corners?|areas?|regions?|zones?|quadrants?|quarters?|hal(f|ves)
     |thirds?|edges?|margins?|borders?|ends?|places?|positions?|sectors?|segments?|strips?|bits?|boundary|boundaries
     |fringes?|rims?|flanks?|limits?|extremit(y|ies)|reach(es)?|angles?|nooks?|bands?|belts?|perimeter|periphery
-    |stretch(es)?|tips?|hand|sweep|expanse|frame ?line|frame|brink|hemisphere|district|tract|space|lines?
-    |sidelines?|wing of \ue0ff))
+    |stretch(es)?|tips?|hand|sweep|expanse|frame ?line|frame|brink|hemisphere))
 OF_IMAGE = ( (of|in|within|on|across|to) @IMAGE_SIGN)?
 AT_END = (?=$|[,.;:?!]| (and|that|which|who|with|in|on|at|near|next|close|closest|nearest|beside|by|is|are|to
     |towards?|within|furthest|farthest|having|under|underneath|below|beneath|above|from|whose|painted|among|for|as
@@ -109,7 +108,12 @@ KEPT = ((fac(e|es|ing)|point|head(?!line)|orient|mov|lead|turn|bend|bent|curv|dr
     |leav|flow|branch|veer|swerv|descen|ascen|climb|arriv|depart|return|drift|swim|walk|gaz|aim|stop|need|requir
     |want|damag|ruin|destroy|break|broken|cover(ed)|load|filled|stack|fenc|wall|shad|includ|exclud|exceed|surpass
     |lack|miss|call|nam|label|work|spann|divid|separat|split|neighbou?r|adjoin|flank(?!ed)|start|begin|emerg
-    |originat|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat)\w*|((extend|stretch|run)\w*(?= (to
+    |originat|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat
+    |graz|unload|queu|wait|flood|plough|plow|harvest|abandon|collaps|demolish|empt|irrigat|mow|rac(ed|ing)|fish|sunbath
+    |play|undergo|refuel|board|revers|sink|sunken|submerg|tarp|roof|glaz|til(ed|ing)|thatch|lit\b|striped|number|operat
+    |designed|intend|ris(es|ing)|steam|idl|construct|renovat|repair|pav(ed|ing)|dried|drying|frozen|freez|melt|erod|bombed
+    |crash|overturn|wreck|rust|decorat|equip|arm(ed|ing)|protect|guard|rent|lock|tied|tether|attract|feed|produc|generat
+    |cool|heat|stor|process|transport|deliver|launch|train|chas|follow|escort|overtak)\w*|((extend|stretch|run)\w*(?= (to
     |towards?|from))|goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do
     |does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)
 FINITE = (line|hug|fill|crowd|dominate|occupy|skirt|fringe|touch|inhabit|populate|lie|sit|stand|cluster|gather|run
