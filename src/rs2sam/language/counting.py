@@ -64,9 +64,9 @@ GROUP_RULES: tuple[Rule, ...] = (
     *table(
         r"""
 # "a handful of tanks"
-[handful|bunch|group|number|collection|cluster|scatter|smatter|set of] ^(?!the number)(the|a|an) ((small|large|little|whole|tight
-    |loose|scattered) )?(handful|bunch|group|number|collection|cluster|scattering|smattering|gathering|set
-    |crowd) of (the )?(?=[\w-]+( [\w-]+)?s\b) => the
+[handful|bunch|group|number|collection|cluster|scatter|smatter|set of] ^(?!the number)(the|a|an)
+    \ ((small|large|little|whole|tight|loose|scattered) )?(handful|bunch|group|number|collection|cluster|scattering
+    |smattering|gathering|set|crowd) of (the )?(?=[\w-]+( [\w-]+)?s\b) => the
 """
         + "".join(
             rf"""

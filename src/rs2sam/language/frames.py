@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rs2sam.language.words import DIRECTION
+from rs2sam.language.words import DETERMINER, DIRECTION
 
 _FLAGS = re.IGNORECASE
 
@@ -56,11 +56,11 @@ _QUESTIONS = _any(
 _SHAPES = _any(
     "(the |an? )?((shape|outline|mask|contour|footprint|segmentation|polygon|location|position|extent)s?|pixels)"
     " (of|for(?! me| us)|around)",
-    "(a |an |one )?((bounding|red|green|blue|yellow|white|black|tight|closed|thick|neat|snug|colou?red|thin|bold|precise"
-    "|rough) )*"
-    "((box|boxes|rectangle|outline|circle|ring|mask|polygon|frame|contour|line|boundary|border|square|loop"
-    "|lasso|perimeter)s? (round|around|about|enclosing|surrounding|bounding)|(mask|overlay|highlight|marker|pin|dot|cross|label|tag|box|flag)s?"
-    " (over|on|onto))(?= (the|those|these|this|that|all|every|each|both|any|a|an|whichever) )",
+    "(a |an |one )?((bounding|red|green|blue|yellow|white|black|tight|closed|thick|neat|snug|colou?red|thin|bold) )*"
+    "((box|boxes|rectangle|outline|circle|ring|mask|polygon|frame|contour|line|boundary|border|square|loop|lasso)s?"
+    " (round|around|about|enclosing|surrounding|bounding)"
+    "|(mask|overlay|highlight|marker|pin|dot|cross|label|tag|box|flag)s? (over|on|onto))"
+    "(?= (the|those|these|this|that|all|every|each|both|any|a|an|whichever) )",
 )
 _KINDS = _any(
     "((all|the|any) )?(areas?|regions?|patch(es)?) of",
@@ -119,3 +119,15 @@ def unframed(text: str) -> str:
     bare = TAIL.sub("", text)
     is_torn = _TORN.search(bare) and (_VERB_LAST.search(text) or re.search(r"\b(?:that|which|where|who|whose)$", bare))
     return text.rstrip(" .?!,") if is_torn else bare
+
+
+def bare(sentence: str) -> str:
+    """A sentence without its frame; the sentence itself where it has none, or is nothing else.
+
+    Args:
+        sentence: English.
+    """
+    words = " ".join(sentence.split())
+    thing = unframed(words).strip(" ,")
+    names_something = DETERMINER.sub("", f"{thing} ").strip()
+    return thing if thing != words and names_something else sentence

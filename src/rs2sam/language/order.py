@@ -191,6 +191,15 @@ _AFTER_NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+# "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
+OF_THEM = re.compile(
+    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?"
+    rf"(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
+    rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
+    re.IGNORECASE,
+)
+
+
 def usual_wording(text: str) -> str:
     """Say in the usual words what strangers say in many.
 

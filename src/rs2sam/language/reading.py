@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
-from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
-from rs2sam.language.order import after_names, picked_of_several, usual_order, usual_wording
+from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, bare, unframed
+from rs2sam.language.order import OF_THEM, after_names, picked_of_several, usual_order, usual_wording
 from rs2sam.language.phrases import (
     GLUE,
     HEAD_PHRASES,
@@ -25,18 +25,15 @@ from rs2sam.language.phrases import (
     RELATIONS,
     REST_PHRASES,
 )
+from rs2sam.language.signs import opposite
 from rs2sam.language.spelling import put_right
 from rs2sam.language.words import (
     COMPARATIVE,
     DETERMINER,
-    EXTREME,
-    HEIGHT,
     HOLE,
     LEFT_OVER,
     MASS_NOUNS,
     NOT_THE_SIDE,
-    NUMBER,
-    ORDINAL,
     PROTECTED,
     SIZE,
     STOP,
@@ -57,15 +54,8 @@ _NO_NOUN = re.compile(r"(?:far|well|way|mostly|slightly|almost|nearly|just|very|
 _TORN = re.compile(
     r"^(?:the|an?|it|them)\b|\b(?:else|far|extreme|very)$", _FLAGS
 )  # what is left of a phrase that was read in part
-_OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 _HEADWORDS = r"\b(?:building|tower|house|tree|roof|mountain|hill|chimney|structure|skyscraper)s?\b"
 
-# "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
-_OF_THEM = re.compile(
-    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
-    rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
-    _FLAGS,
-)
 _ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
 
 
@@ -89,16 +79,8 @@ def read_sentence(sentence: str) -> ScopedSentence:
     return (
         ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
         if reader.claims
-        else ScopedSentence(sentence, _bare(sentence))
+        else ScopedSentence(sentence, bare(sentence))
     )
-
-
-def _bare(sentence: str) -> str:
-    """A sentence without its frame; the sentence itself where it has none, or is nothing else."""
-    words = " ".join(sentence.split())
-    bare = unframed(words).strip(" ,")
-    names_something = DETERMINER.sub("", f"{bare} ").strip()
-    return bare if bare != words and names_something else sentence
 
 
 class _UnreadableError(Exception):
@@ -125,8 +107,8 @@ class _Reader:
         if UNREADABLE.search(text):
             raise _UnreadableError
         text = after_names(text)
-        is_one_of_them = bool(_OF_THEM.match(text) or _ONE.search(text))
-        text = self._without_front(_OF_THEM.sub(r"\1", text))
+        is_one_of_them = bool(OF_THEM.match(text) or _ONE.search(text))
+        text = self._without_front(OF_THEM.sub(r"\1", text))
         determiner = DETERMINER.match(text)
         stop = STOP.search(text, determiner.end() if determiner else 0)
         self._head, self._rest = (text, "") if stop is None else (text[: stop.start()], text[stop.start() :])
@@ -297,7 +279,7 @@ class _Reader:
             cell, by_compass = _cell(match["cell"])
             if "center" in cell:
                 raise _UnreadableError
-            cell = _OPPOSITE[cell] if "own" in match.groupdict() else cell
+            cell = opposite(cell) if "own" in match.groupdict() else cell
             self._claims.append(Direction(cell, anchor, by_compass))
         self._rest = self._rest[: match.start()] + HOLE + self._rest[max(end, match.end()) :]
 

@@ -112,8 +112,9 @@ KEPT = ((fac(e|es|ing)|point|head(?!line)|orient|mov|lead|turn|bend|bent|curv|dr
     |graz|unload|queu|wait|flood|plough|plow|harvest|abandon|collaps|demolish|empt|irrigat|mow|rac(ed|ing)|fish|sunbath
     |play|undergo|refuel|board|revers|sink|sunken|submerg|tarp|roof|glaz|til(ed|ing)|thatch|lit\b|striped|number|operat
     |designed|intend|ris(es|ing)|steam|idl|construct|renovat|repair|pav(ed|ing)|dried|drying|frozen|freez|melt|erod|bombed
-    |crash|overturn|wreck|rust|decorat|equip|arm(ed|ing)|protect|guard|rent|lock|tied|tether|attract|feed|produc|generat
-    |cool|heat|stor|process|transport|deliver|launch|train|chas|follow|escort|overtak)\w*|((extend|stretch|run)\w*(?= (to
+    |crash|overturn|wreck|rust|decorat|equip|arm(ed|ing)|protect|guard|rent|lock|tied|tether|attract|feed|produc
+    |generat|cool|heat|stor|process|transport|deliver|launch|train|chas|follow|escort|overtak)\w*
+    |((extend|stretch|run)\w*(?= (to
     |towards?|from))|goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do
     |does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)
 FINITE = (line|hug|fill|crowd|dominate|occupy|skirt|fringe|touch|inhabit|populate|lie|sit|stand|cluster|gather|run
