@@ -20,6 +20,8 @@ SMALL = diminutive|compact|undersized|minuscule|miniscule|minute|petite|modest|m
 LONG = elongated|drawn[- ]out|stretched([- ]out)?|lengthy|extended in length
 SHORT = abbreviated|stubby|truncated|curtailed|stunted
 SUPERLATIVE = (largest|smallest|longest|shortest)
+BY_FAR = (by (a|some|a (wide|large|clear|long|good) )?(margin|distance|way|far|a long way|a mile)|far and away|easily|clearly
+    |undoubtedly|decidedly|without (a )?doubt|hands down)
 SIZE = ((sheer|overall|total|visible|surface|ground|physical|outline|plan|covered|apparent) )*(size|area|extent
     |footprint|bulk|dimensions?|surface|coverage|expanse|proportions|magnitude|mass|volume|acreage|outline|spread
     |ground (plan|cover)|bigness|largeness|smallness|floor area|square footage|scale|stature|girth)s?
@@ -29,7 +31,7 @@ IN_SIZE = ( (in|by|for|as regards|regarding|with respect to|with regard to|in te
 GROUND = ((amount|share|number|expanse|stretch|patch|area|piece|part) of )?(the )?(ground|room|space|area|land
     |surface|pixels?|terrain|territory|floor space|surface area|ground area|image area)( of \ue0ff)?
 TAKES = (tak(es?|ing)( up)?|cover(s|ing)?|claim(s|ing)?|occup(y|ies|ying)|fill(s|ing)?( up)?|account(s|ing)? for
-    |us(es?|ing)( up)?|hog(s|ging)?|swallow(s|ing)?( up)?|enclos(es?|ing)|consum(es?|ing)|spread(s|ing)? (over
+    |us(es?|ing)( up)?|hog(s|ging)?|swallow(s|ing)?( up)?|enclos(es?|ing)|consum(es?|ing)|(spread|sprawl|stretch)(e?s|ing)? (over
     |across)|extend(s|ing)? over|command(s|ing)?|need(s|ing)?|spann?(s|ing)?|encompass(es|ing)?|possess(es|ing)?
     |has|have|having|with|boast(s|ing)?|show(s|ing)?|present(s|ing)?)
 OUTDO = (outstrip|exceed|surpass|dwarf|outsize|outdo|eclipse|overshadow|outclass|outgrow|outweigh|outmatch|overtop
@@ -68,6 +70,12 @@ SIZE_WORDS: tuple[Rule, ...] = table(
 [stub|stump|curt] \b(stubbiest|stumpiest|curtest)\b => shortest
 [min|max|size] ^(the )?max(imum|imal)?[- ]size(d)?\  => the largest
 [min|max|size] ^(the )?min(imum|imal)?[- ]size(d)?\  => the smallest
+[margin|distance|far|easily|clearly|doubt|hands|mile] ,? ?\b(=that is )?@BY_FAR(?= the @SUPERLATIVE) => \1
+[prize|crown|place|gold|honours] \b(=takes|wins|claims|earns|gets|deserves) (the )?(prize|crown|gold|honours|title) (for|in) (=@SIZE) => \1 first place in \2
+[champion|leader|winner|king|runner|record] \b(champion|leader|winner|king|front-?runner|record[- ]holder|number one)@IN_SIZE (among(st)?|of|out of)
+    \ (?=(all |the |these |those )) => largest of
+[from] \b(=second|third|fourth) from (the )?(bottom|end|last)@IN_SIZE => \1 smallest
+[from] \b(=second|third|fourth) from (the )?(top|start)@IN_SIZE => \1 largest
 [giant|titan|colossus|monster|whale|behemoth|leviathan|goliath|heavyweight|jumbo] \b(giant|titan|colossus|monster
     |whale|behemoth|leviathan|goliath|heavyweight|jumbo) (among(st)?|of|out of) (?=(all |the |these |those ))
     => largest of
@@ -149,14 +157,20 @@ SIZE_RULES: tuple[Rule, ...] = (
 [un|second to none|not ] ,? (with|of|having|that has) an? @SIZE( that is)? @UNMATCHED( by (@ALL|(its
     |any of its) @KIN))? => that is the largest
 [un|second to none|not ] @CLAUSE@UNMATCHED@IN_SIZE( by (@ALL|its @KIN))? => that is the largest
+[@ALL] @CLAUSE@OUTDONE@IN_SIZE? by @ALL@IN_SIZE?@DONE => that is the smallest
+[@ALL] @CLAUSE(ahead of|leading|dominating|dominates|leads|overtakes|outdistancing|superior to|above|in front of) @ALL@IN_SIZE@DONE
+    => that is the largest
+[@ALL] @CLAUSE(behind|inferior to|trailing|below) @ALL@IN_SIZE@DONE => that is the smallest
+[@ONE] @CLAUSE(larger|bigger|greater)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second smallest
+[@ONE] @CLAUSE(smaller|less)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second largest
 [@ONE] @CLAUSE@OUTDONE@IN_SIZE? by @ONE@IN_SIZE?@DONE => that is the second largest
 [@ONE] @CLAUSE(undercut)@IN_SIZE? by @ONE@IN_SIZE?@DONE => that is the second smallest
 [@ONE] ,? (that|which) @ONE (@OUTDO)@IN_SIZE?@DONE => that is the second largest
 [@ONE] ,? (that|which) @ONE @UNDERCUT@IN_SIZE?@DONE => that is the second smallest
 [@ONE] ,? (that )?(yields?|yielding|second|giving way|gives way)@IN_SIZE? (only )?to @ONE@IN_SIZE?@DONE
     => that is the second largest
-[@ONE] ,? (than which|with) @ONE (is |that is )?(larger|bigger) => that is the second largest
-[@ONE] ,? (than which|with) @ONE (is |that is )?smaller => that is the second smallest
+[@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?(larger|bigger)( than it)? => that is the second largest
+[@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?smaller( than it)? => that is the second smallest
 [@ONE] @CLAUSE(the )?(=@SUPERLATIVE),? (were it not|but|if not|if it were not|if it weren['’]t|except|save)
     ( for)? @ONE => that is the second \1
 [than all] @CLAUSE(larger|bigger|greater)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)
@@ -185,7 +199,7 @@ SIZE_RULES: tuple[Rule, ...] = (
 [behind|after|below|following|above|up|down|removed|short|to the] ,?( @VERB| that is| which is)? ((just|right
     |immediately|directly|straight|next|one( (step|place|notch|rung|position|size))?|a (step|notch|place))( (up
     |down|above|below|removed|away|next|in line))*)@IN_SIZE? (behind|after|below|following|from|above|over|to|than
-    |under) the (=@SUPERLATIVE)( ones?| of (them )?all)?@IN_SIZE?@AT_END => that is the second \1
+    |under|short of|shy of) the (=@SUPERLATIVE)( ones?| of (them )?all)?@IN_SIZE?@AT_END => that is the second \1
 [second only|second to] @CLAUSEsecond (only )?to the (=@SUPERLATIVE)( ones?)?@IN_SIZE? => that is the second \1
 """,
         _BLOCKS,
@@ -210,6 +224,8 @@ SIZE_RULES: tuple[Rule, ...] = (
     ),
     *table(
         r"""
+[most|least] ,? ((that|which) )?@TAKES (the )?most( of (the )?@IMAGE_SIGN@AT_END|$) => that is the largest
+[most|least] ,? ((that|which) )?@TAKES (the )?least( of (the )?@IMAGE_SIGN@AT_END|$) => that is the smallest
 [est] \b(=@SUPERLATIVE)(=( [\w-]+){0,3}?)@IN_SIZE@DONE => \1\2
 [has|with] ,? (that (has|shows)|with|having) (the )?(=largest|smallest)$ => that is the \1
 [largest|smallest] \b(=largest|smallest)([- ](in size|sized))(?= \w) => \1
@@ -249,6 +265,11 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |gap|space|stretch))?@AT_END => nearest to \1
 [separat|apart] @IS (separated|apart|removed|parted) from @Y by the (longest|largest|greatest|widest|most)
     ( (distance|gap|space|stretch))?@AT_END => farthest from \1
+[distance] ,? whose distance (to|from) @Y is (the )?(smallest|shortest|least|lowest|minimal|minimum)( of all)?$ => nearest to \1
+[distance] ,? whose distance (to|from) @Y is (the )?(largest|longest|most|highest|maximal|maximum)( of all)?$ => farthest from \1
+[second] ,? (that |which )?(comes|ranks|is|stands) second in (closeness|nearness|proximity) to\  => second nearest to
+[next] ,?( @VERB| that is)? next[- ](nearest|closest) to @Y,? (after|behind|following) the (nearest|closest|first)( one)?$ => second nearest to \1
+[nearest|closest] \b(=nearest|closest) by (?=to ) => \1
 [neighbo] ,? (that is |which is )?((=second) )?(the )?@Y['’]s? (nearest|closest|immediate) neighbou?r$
     => nearest to \2
 [neighbo] ,? (that is |which is )?(the )?(nearest|closest) neighbou?r (of|to)\  => nearest to
@@ -279,9 +300,8 @@ RELATION_RULES: tuple[Rule, ...] = table(
 [distance|gap|remove|separation|minim|maxim|longest] @IS ((at|with|lying at|having) )?(the |a )?(most|largest
     |longest|max(imum|imal)?|widest|furthest|farthest) (distance|gap|remove|separation|range|interval|path|way
     |route)( (away|off|apart|out))? (from|to)\  => farthest from
-[farthest|furthest|remote|distant|removed] @IS (the )?((=second) )?(furthest|farthest|most (remote|distant|removed
-    |far))( (away|off|out|apart|distant|removed))? (from|to) (?!(the )?(@IMAGE_SIGN|@C(?!(most)? \w+))[^\w]?)
-    => \1 farthest from
+[farthest|furthest|remote|distant|removed] @IS (the )?((=second) )?(furthest|farthest|most (remote|distant|removed|far))
+    ( (away|off|out|apart|distant|removed))? from (?!(the )?(very )?(@IMAGE_SIGN|@C)) => \1 farthest from
 [@ONE] ,? (that|which) @ONE (beats?|betters?|surpass(es)?|exceeds?|outdoes) in (nearness|closeness|proximity) to\
     => second nearest to
 [nearest|closest] \b(second|next)[- ](nearest|closest) (of|among) the (=\w+( \w+)?) to\  => second nearest \1 to
@@ -305,6 +325,10 @@ RELATION_RULES: tuple[Rule, ...] = table(
     ( @VERB)? (directly |immediately |just )?(above|over) it(self)?@AT_END => below \1
 [which] ,? (for|to|of) which (=the [^,.;?!\0]{2,40}?) (is|forms|makes) the ((neighbou?r|one|next thing|landmark
     |object) (to|on) the (=@C)|(=@C)([- ]hand)? (neighbou?r|one))@AT_END => to the @OPPOSITE\2@OPPOSITE\3 of \1
+[which] ,? (for|from) which @Y (lies|is|sits|stands|appears) (to|on|at|in) the (=@C)([- ](hand|side))*$ => to the @OPPOSITE\2 of \1
+[beyond|past] ,? (beyond|past) @Y (to|on|in|towards?) the (=@C)([- ](hand|side))*$ => to the \2 of \1
+[flank|border|adjoin|hug] ,? ((that|which) )?(flank|border|adjoin|hug)(s|ging|ing) @Y (on|at|to) (its|the) (=@C)([- ](hand|side|flank|edge))*$ => to the \2 of \1
+[over] ,?( that is| that lies| lying)? over (=the [\w -]{3,30}) (in|on|within) @IMAGE_SIGN$ => above \1
 [which] ,? (to|on|at) (the (=@C)( side)? of which|whose (=@C)( side)?) (is|lies|stands|sits|one finds
     |you find) @Y@AT_END => to the @OPPOSITE\1@OPPOSITE\2 of \3
 ,? (that |which )?(=the [^,.;?!\0]{2,40}?) (lies|is|sits|stands) (to the )?(=@C)(wards?)? of( it)?$
@@ -317,7 +341,7 @@ RELATION_RULES: tuple[Rule, ...] = table(
 (?<=[\w\ue080-\ue09f])(?<!^the)(?<!^a),?( @VERB| that is| which is| that are)? ((just|due|directly|immediately
     |right|straight|well|slightly|somewhat|over|off|out|round|across|away|down|up) )*((to|on|at|off|towards?) )?
     (the |its )?(=@C)([- ](hand|side|flank|edge|face|direction))*(wards?)? (of|from|relative to|with respect to
-    |compared (to|with)) (?=(the|that|this|a|an) (?!@IMAGE_SIGN|@C[- ](half|side|part|edge))[\w\ue040-\ue09f])
+    |compared (to|with)) (?=(the|that|this|a|an) (?!@IMAGE_SIGN|@C[- ](half|side|part|edge)|@E( ones?| @KIN)?($|[,.]))[\w\ue040-\ue09f])
     => to the \1 of
 [above|over] ,? @VERB (directly |immediately |just )?above (?=(the|a|an) )(?!the ground) => above
 [below|beneath|under] ,? @VERB (directly |immediately |just )?(below|beneath) (?=(the|a|an) ) => below

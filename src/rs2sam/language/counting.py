@@ -31,11 +31,12 @@ ONE_IN = (just |only |exactly )?one (place|position|step|spot|slot)\b( (in|along
 LAST = ((?P<back>second|third|next|2nd|3rd)[- ](to[- ])?last|last but (?P<but>one|two)|(?P<last>penultimate|last
     |final))
 NUMBERED = (((number|no\.?|nr\.?|rank(ed|s|ing)?|place|position) |#)(?P<number>one|1|@NUMBER))
-RANK = \b(@LAST|(?P<onein>@ONE_IN)|@NUMBERED|(?P<lead>leading|foremost|opening)|(?P<ordinal>@ORDINAL)([- ](ranked
-    |placed|positioned))?)([- ](place|position|spot|rank))?(?![\w-])
+RANK = \b(@LAST|(?P<onein>@ONE_IN)|@NUMBERED|(?P<lead>leading|foremost|opening|(at )?the (head|front|start|beginning) of the (line|row|queue|sequence|series|file))
+    |(?P<runner>runner-?( )?up)|(?P<ordinal>@ORDINAL)([- ](ranked
+    |placed|positioned))?)([- ](place|position|spot|rank|slot|station|seat))?(?![\w-])
 NOT_OF = (?! (of|than|relative)\b)
 SCAN = \b(from )?(the )?(?P<first>@C)( @PARTS)? ((through|across|over|on|down|up) )?to (the )?@C( @PARTS)?
-    @OF_IMAGE@NOT_OF|\b(((in|up|down|off|out|inward|inwards|away) )?from|start(s|ing|ed)? (at|on|with|in)|begin(s
+    @OF_IMAGE@NOT_OF|(?<![-\w])(((in|up|down|off|out|inward|inwards|away) )?from|start(s|ing|ed)? (at|on|with|in)|begin(s
     |ning)? (at|on|with|in)) (the )?(very |far )?(?P<side>@C)([- ](hand )?@PARTS){0,2}( of (the )?(row|line|series
     |sequence|group|set|lot|order|array|formation)\b)?@OF_IMAGE@NOT_OF|(\bon the way )?(\b|(?<= ))(?P<way>(left
     |right|up|down)wards?|@C|(?<=way )(up|down)|(?<=going )(up|down)|(?<=moving )(up|down)|(?<=reading )(up|down)
@@ -83,6 +84,8 @@ GROUP_RULES: tuple[Rule, ...] = (
     *table(
         r"""
 [all ] ^(the )?(=[\w -]+s), (all|both)( of the)?( (=@NUMBER))$ => the \2 \1
+[both|all ] ^(the )?(=[\w -]+s),? (both|all two|the two)( of them)?$ => the two \1
+[all ] ^(the )?(=[\w -]+s),? all (=@NUMBER) of them$ => the \2 \1
 [hich] ^(=(of|among|out of|from) [^,]+), which (one |of them )?(?=(@FINITE) ) => \1, the one that
 [twin|paired] ^(the )?(twin|paired) (?=[\w-]+( [\w-]+)?s\b) => the two
 ^((the|a|an|that|this) )?(\w+ )?@SET @OF (the )?(?=(@NUMBER) ) => the
@@ -100,7 +103,7 @@ GROUP_RULES: tuple[Rule, ...] = (
 ^(the )?(=[\w -]+s), (=@NUMBER)$ => the \2 \1
 [x|×] ^(=@NUMBER) ?[x×] (?=\w) => the \1
 ^(=((the|all|both|those|these) )*(@NUMBER|both) [\w -]+?),? (without (omitting|missing|skipping|leaving out
-    |forgetting|exception)( (either|any|one|none))?( (one|of them))?|(the )?one and the other( alike)?
+    |forgetting|exception)( (either|any|one|none))?( (one|of them))?|no more(,)?( and)? no (less|fewer)|no (less|fewer)(,)?( and)? no more|(the )?one and the other( alike)?
     |in their entirety|making up (this|the|that) \w+|one and all|(each|every one) of them|the lot( of them)?
     |together|as a group|in full|(that are )?all of them|alike|inclusive)$ => \1
 # "which of the tanks reaches furthest west", "which tank takes second place"
@@ -117,8 +120,7 @@ GROUP_RULES: tuple[Rule, ...] = (
 [group|set|cluster|collection|crowd] \b(=of|among(st)?|from) (the|this|that) (group|set|cluster|collection|crowd
     |lot|bunch) of (the )?(?=[\w-]+) => \1 the
 ^(out of|of|from among(st)?|among(st)?|from|considering|taking) (all |every |each )?(of )?((the|these|those) )?
-    (?!(the )?@NUMBER )(=((?!, )[\w -])+?)(,? @SEEN)?, ((only|just|pick|select|take|show|find|choose|mark
-    |outline) )?(the (single )?one|whichever( one)?|the \1|that one|it is the one|that(?= which)
+    (?!(the )?@NUMBER )(=((?!, )[\w -])+?)(,? @SEEN)?, ((?!the)\w+ (out |me )?)?(the (single )?one|whichever( one)?|the \1|that one|it is the one|that(?= which)
     |the (?=(one )?that )) (?!of\b) => the \1, the one
 [the one ] ^(the one|that) (=(with|having|whose|that|which) .+?) (of|among(st)?|out of|from among) (all )?(the
     |these|those) (?!@NUMBER )(?=[\w-]+( [\w-]+)?s\b)(=.+)$ => the \2, the one \1
@@ -134,12 +136,14 @@ GROUP_RULES: tuple[Rule, ...] = (
 [anywhere|whatsoever|at all] ,? (anywhere|whatsoever|at all)$ =>
 [as the|as this|as it|as they] ,? as ((the|this) (image|picture|photo|scene|map) is \w+|it appears|it is shown
     |shown|depicted|viewed|seen from (above|the air))( here)?$ =>
-[lot|bunch|set|batch|all|collection|group] (=@PICKED.*?)( of| in)( the (whole |entire )?(lot|bunch|set|batch
+[lot|bunch|set|batch|all|collection|group] (=(@PICKED|furthest|farthest|nearest|closest).*?)( of| in)( the (whole |entire )?(lot|bunch|set|batch
     |collection|group|world)| them all| all( of them)?)$ => \1
 # "of the two largest tanks, the left one"
-[of|among] ^(out of|of|among(st)?|from) (=(the|these|those) @NUMBER [^,]+?),? ((the|whichever is the) )
+[of|among] ^(out of|of|among(st)?|from) (=(the|these|those) @NUMBER [^,]+?),? ((the|whichever (one )?is( the)?) )
     (one (on the |to the |at the |further |farther |more |lying |that is )*(the )?)?(=[\w-]+( [\w-]+)?)( ones?)?
     ( in (size|area|extent))?$ => the \2 of \1
+[one] ^(=(the|these|those) @NUMBER [^,]+), (the|whichever is( the)?) (one (on the |to the |at the |further |farther |more |lying |that is )*
+    (the )?(=[\w-]+( [\w-]+)?)|(=[\w-]+( [\w-]+)?) ones?)$ => the \2\3 of \1
 [and ] ^(=(the|these|those) @NUMBER [^,]+?),? and (then )?(outline|mark|take|pick|show|select|segment|choose|find
     |highlight|give me|return|keep|box|circle|tag|trace) the (=[\w-]+( [\w-]+)?)( one)?( of (them|these|those
     |the two))?$ => the \2 of \1
@@ -159,7 +163,7 @@ _PLACES_IN_ORDER = {
 _FILLER = frozenset(
     re.findall(
         r"\S+",
-        "in the sequence order row line series when if as one you we i reading read reads counting count counted "
+        "see sees seeing notice notices spots encounters in the sequence order row line series when if as one you we i reading read reads counting count counted "
         "counts scanning scan scanned going goes go coming comes come moving move moves working encountered encounter "
         "encounters met meet meets reach reached reaches hit hits upon across entering enter on along that which is "
         "are proceeding proceeds proceed eye travels starting start starts place position inward inwards would ranked "
@@ -182,7 +186,7 @@ def ordinal_in(match: re.Match[str]) -> tuple[str, bool]:
         return _PLACES_IN_ORDER.get(match["number"].lower(), match["number"]), False
     if match["lead"]:
         return "first", False
-    if match["onein"]:
+    if match["onein"] or match["runner"]:
         return "second", False
     words = (match["back"] or match["but"] or match["last"]).lower()
     return ("third" if words in ("third", "3rd", "two") else "first" if words in ("last", "final") else "second"), True

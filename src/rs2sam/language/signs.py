@@ -340,6 +340,8 @@ _OTHER_RULES = table(
 \b(@JUST )?(one|a single) (single )?(other|further|more) @THING => @ONE
 \b(@JUST )?(one|a single|a solitary|1) (other |further |more )?(@KIN\b|of its (kind|sort)\b)@SAID_OF => @ONE
 \b@JUST ((one|a single)(?= (further|farther|more|lies|is|lying|to|above|below|beneath)\b)) => @ONE
+(?<=with )(one|a single) @THING(?= (to|on|above|below|beneath|further|farther|in|larger|bigger|smaller|lying)\b) => @ONE
+(?<!all )\b@JUST (one|a single one)(?=$|[,.]) => @ONE
 \b@JUST (one|a single|1) @THING => @ONE
 \b(nothing|none|no one|nobody)( else| other)?( of (its|the same) (kind|sort|type)| of (the others|its @KIN|the rest))?
     (?=\W|$) => @NONE

@@ -18,7 +18,7 @@ BETTER = (furthest|farthest|closest|nearest|most|least)
 ADVERBS = ((up|down|over|out|off|away|back|along|across|round|in|on|towards?|to|at|from|into|against|by|near
     |touching|reaching|meeting|of|lying) )*
 WAY = ((up|down|over|out|off|away|back|right|just|along|round|far(?= (up|down))|smack|bang|plumb|squarely|square
-    |slap|somewhere|roughly|well|mostly|mainly|directly) )*
+    |slap|somewhere|anywhere|roughly|well|mostly|mainly|directly) )*
 TO = (in|at|on|to|near|along|towards?|around|round|about|within|inside|into|onto|upon|by|across|through|throughout
     |over|down|up|amid|amidst|against)
 ITS_SIDE = (the |its |an? )?(very |extreme |exact |dead |absolute )?(@IMAGE_SIGN(['’]s)? )?(=@C)
@@ -48,8 +48,8 @@ PLACE_WORDS: tuple[Rule, ...] = table(
     |frame|view|shot|map|tile)) => centre of
 [sunset|sunrise|setting|rising] \b(=towards?|to|near|nearest|closest to) (the )?(sunset|setting sun)\b
     => \1 the west
-[foot|base] (?<=the )(foot|base)$ => bottom
-[head|crown] (?<=the )(head|crown)$ => top
+[foot|base] \b(=the (very )?)(foot|base)$ => \1bottom
+[head|crown] \b(=the (very )?)(head|crown)$ => \1top
 [heart|core|hub|nucleus|midst] (?<=the )(heart|core|hub|nucleus|midst)$ => centre
 [sunrise|rising] \b(=towards?|to|near|nearest|closest to) (the )?(sunrise|rising sun)\b => \1 the east
 [point|midpoint|middle|cent|bull] \b((exact|precise|very|dead|true|absolute|geometric(al)?|optical|actual
@@ -73,11 +73,18 @@ PLACE_WORDS: tuple[Rule, ...] = table(
 [ or ] \b(in|at|on) or (near|around|close to|by|at|next to|about)(?= the ) => in
 [mid] \bin mid[- ]?(image|picture|frame|scene|photo|view)\b => in the centre
 ^(=[\w ,-]+[\w,]) (?-i:(=NW|NE|SE|SW))$ => \1 in the \2
-[from] \b(=@ORDINAL)[- ]from[- ](the[- ])?(=left|right|top|bottom|west|east|north|south) (=[\w-]+( [\w-]+)?)$
+[from] ^(the )?(=@ORDINAL)[- ]from[- ](the[- ])?(=left|right|top|bottom|west|east|north|south) (?!in |by |of |edge|side|border|margin|end)
+    (=[\w-]+( [\w-]+)?)$
     => \1 \3 from the \2
 [very] \bvery (?=(highest|lowest|largest|smallest|biggest|tiniest|longest|shortest|first|last|\w+most)\b) =>
 [most] \bmost cent(ered|red)\b => most central
 [diagonal] \b(to )?where the ((two|image) )?diagonals (cross|meet|intersect)\b => to the centre
+[them all|of all|among them|of the lot|in the group] , (of (them )?all|of (all )?the lot|among them|out of all of them|in the group), =>
+[among|of the|in the] (=(furthest|farthest|nearest|closest|\w+most).*?) (among|amongst|out of|of) (them|them all|the (group|bunch|set|lot))$ => \1
+[innermost] \binnermost\b => most central
+[midway] \bmidway\b => halfway
+[angle] \b(=(upper|lower|top|bottom)[- ](left|right)|(north|south)[- ]?(east|west)(ern)?)[- ](hand )?angle\b => \1 corner
+[centrally] ^(=the |an? |all |all the )?centrally[- ](located|placed|situated|positioned) (?!in |at |on |within )(?=\w) => \1central
 [elevated|raised] \bmost elevated\b => highest
 [going|moving|heading|go |move |head ] \b(going|moving|heading|go|move|head)s? (?=(left|right|top|bottom|west|east
     |north|south) to ) => reading from
@@ -109,6 +116,10 @@ PLACE_WORDS: tuple[Rule, ...] = table(
 
 PLACE_RULES: tuple[Rule, ...] = table(
     r"""
+# "out on the far right, the plane"
+^@WAY(@TO )?(the )?(=@E)([- ]@PARTS){0,2}@OF_IMAGE, (=.+)$ => \2 that is \1
+^@WAY@TO (the )?((very|far|extreme) )(=@C)([- ]@PARTS){0,2}@OF_IMAGE, (=.+)$ => \2 that is furthest to the \1
+^@WAY@TO (the )?(=@C)(=([- ]corner)?)([- ]@PARTS){0,2}@OF_IMAGE, (=.+)$ => \3 in the \1\2
 # "east of everything else", "higher in the frame than any other", "further left than all its fellows"
 [@ALL] ( @VERB)?,? (placed |sitting |lying )?((further|farther|more|closer|nearer) )?@ADVERBS(the )?(=@C)
     ([- ]@PARTS)?@OF_IMAGE (of|than|from) @ALL => that is furthest to the \1
@@ -140,6 +151,9 @@ PLACE_RULES: tuple[Rule, ...] = table(
 [@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) (below|beneath|under)( it)?$
     => that is furthest to the top
 [@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) above( it)?$ => that is furthest to the bottom
+[@ALL] ,? (beneath|below|under) which @ALL( (is|are|lies?|sits?|stands?))?@AT_END => that is furthest to the top
+[@ALL] ,? above which @ALL( (is|are|lies?|sits?|stands?))?@AT_END => that is furthest to the bottom
+[@ALL] ,? to the (=@C) of which @ALL( (is|are|lies?|sits?|stands?))?@AT_END => that is furthest to the @OPPOSITE\1
 # "that has every other tank beneath it", "with all the others to its west", "whose neighbours all lie to its west"
 [@ALL] ,? (that |which )?(with|has|having|have) @ALL( @VERB)? (below|beneath|under(neath)?) it@AT_END
     => that is furthest to the top
@@ -174,14 +188,14 @@ PLACE_RULES: tuple[Rule, ...] = table(
 ,?( @VERB| that is| that are)? (in|within|at) the (=@E) (part|portion|section|region|area|quarter|third|half|zone
     |sector|band|strip)s?@OF_IMAGE@AT_END => in the @SIDE_OF\1
 # "where the top and left margins meet", "in the angle formed by the upper and right-hand borders"
-[meet|join|intersect|converge|touch|cross] ,?( @VERB| that is)? ((at|in) the (corner|angle|spot|point
+[meet|join|intersect|converge|touch|cross|come] ,?( @VERB| that is)? ((at|in) the (corner|angle|spot|point
     |place) )?where the (=@C)( @EDGES)?( (and|meets|joins|touches)( the)? (=@C))?( @EDGES)?( (meet|join|intersect
     |converge|touch|cross|come together)( up)?)?@OF_IMAGE@AT_END => in the \1 \2 corner
 [corner|angle|nook] ,?( @VERB| that is)? (in|at|into|within) the (corner|angle|nook)( that is)? (formed|made
     |enclosed|where|created|bounded|shared)?( ?by| of| between)? the (=@C)( @EDGES)?( and( the)? (=@C))?( @EDGES)?
     @OF_IMAGE@AT_END => in the \1 \2 corner
-[up] ,?( @VERB| that is)? up (high )?(in|at|into|on|near) the (=@C)(?=[- ](hand )?corner) => in the top \1
-[down] ,?( @VERB| that is)? down (low )?(in|at|into|on|near) the (=@C)(?=[- ](hand )?corner) => in the bottom \1
+[up] ,?( @VERB| that is)? (high )?up (high )?(in|at|into|on|near) the (=@C)(?=[- ](hand )?corner) => in the top \1
+[down] ,?( @VERB| that is)? (low )?down (low )?(in|at|into|on|near) the (=@C)(?=[- ](hand )?corner) => in the bottom \1
 # "high on the right", "low in the frame", "up and to the left"
 [high|top|up] ,?( @VERB| that is)? ((quite|very|fairly|rather|well) )?(high( up)?|up( high)?(?= and)) (and |over )?
     (on|at|to|towards?|in) the (=@C)([- ]@PARTS)?@OF_IMAGE@AT_END => in the top \1
@@ -195,6 +209,19 @@ PLACE_RULES: tuple[Rule, ...] = table(
     |in (the )?mid) @IMAGE_SIGN(, (well )?away from \w+ (border|edge|margin|side)s?)?@AT_END => in the centre
 [whose] \ whose (position|location|place|spot|cent(er|re)) (is|lies|comes|falls|sits) (?=(the )?(@BETTER|@E))
     => that is
+[from] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?(furthest|farthest|most (removed|remote|distant|far))
+    ( (away|off|out))? from (the )?(very )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END => that is \1 furthest to the @OPPOSITE\2
+[distance] ,?( @VERB| that is| that has)?( (with|at|having))? (the )?(largest|longest|most|max(imum|imal)?) distance (from|to)
+    \ (the )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END => that is furthest to the @OPPOSITE\1
+[down|up] ,?( @VERB| that is| which is| that are)? (the )?(furthest|farthest) (=up|down)( (in|on|within))?( @IMAGE_SIGN)?@AT_END
+    => that is furthest \1
+[closest|nearest|most|tight] ,? @VERB @ITS_SIDE (the )?(closest|nearest|tightest|most (closely|tightly|nearly))@AT_END
+    => that is furthest to the \1
+[@ALL] ,? @VERB @ITS_SIDE more (closely|tightly|nearly) than @ALL => that is furthest to the \1
+[as] ,?( @VERB| that is)? as ((=@E)|far (to the )?(=@C)) as (any( of them| other)?|possible|it gets)@AT_END
+    => that is furthest to the @SIDE_OF\1\2
+[marks|marking|forms|forming|makes|defin] ,? (that |which )?(marks|marking|forms|forming|makes|making|defines|defining) the (=@C)
+    ([- ]hand)? (end|limit|edge|boundary|extremity|margin|tip)(( of the)( \w+){1,3})?$ => that is furthest to the \1
 # "the second closest to the left edge", "that lies most nearly in the middle", "pressed closest to the right"
 [est|most|least] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?
     @FURTHEST @ADVERBS@ITS_SIDE@AT_END => that is \1 furthest to the \2
@@ -202,9 +229,9 @@ PLACE_RULES: tuple[Rule, ...] = table(
 ,?( @VERB) ((at|in|on) )?(the )?(=@E)( (point|place|position|spot|@PARTS))?@OF_IMAGE@AT_END => that is \1
 [right] \ right ((up|out|over|down|along) )?(against|at|on|by|to) (the )?(=@C) (edge|margin|border|limit|boundary
     |end|extremity|fringe)s?@OF_IMAGE( of (the|all) [\w-]+( [\w-]+)?)?@AT_END => that is furthest to the \1
-[rear|line|queue|row|procession|column] ,? (that |which )?(bring(s|ing) up the rear|clos(es|ing) (off )?the (line
-    |row|queue|column|procession|series)|end(s|ing) the (line|row|series)|head(s|ing)? the (line|row)|finish(es
-    |ing) the (line|row)|lead(s|ing) the (line|row)) @ADVERBS@ITS_SIDE => that is furthest to the \1
+[rear|the ] ,? (that |which )?(bring(s|ing) up the rear|(clos|end|finish|conclud|terminat|complet|open|start|begin|lead|head|top)
+    (e?s|n?ing) (off )?the (line|row|queue|column|procession|series|sequence|string|run|order|list|set|file)|trails the others)
+    \ @ADVERBS@ITS_SIDE => that is furthest to the \1
 # "at the eastern end"; where several are named, they are only thereabouts
 [end|extremity|limit|tip|extreme] (?<!s),?( @VERB| that is| which is)? (right )?(at|on|near
     |by) the (very |far |extreme )?(=@SIDE)[- ](hand )?(end|extremity|limit|tip|extreme)@OF_IMAGE@AT_END
@@ -218,9 +245,16 @@ PLACE_RULES: tuple[Rule, ...] = table(
     |specimen|representative|one)s? (?=(of|among|in) ) => \1
 [station|spot|position|place|slot] \ (occupying|taking|holding|filling|in) the (=@E) (station|spot|position|place
     |slot|point|berth)s?( of (them )?all| of the \w+)? => that is \1
-,?( @VERB| that is| which is| that comes)? ((just|immediately|directly|right|straight|next in line|next|coming
-    |one( \w+)?) )?(after|behind|following|next to|beside|in from|along from|down from|up from|below
-    |above) the (=@E)( ones?| @KIN)?@AT_END => that is second from the @SIDE_OF\1
+,?( @VERB| that is| which is| that comes)? ((just|immediately|directly|right|straight|next in line|next|coming|one( \w+)?) )?
+    (after|behind|following|next to|beside|in from|along from|down from|up from|below|above) the (=@E)( ones?| @KIN)?@AT_END
+    => that is second from the @SIDE_OF\1
+,?( @VERB| that is| which is)? (just|immediately|directly|right|next|one( \w+)?) ((to|on) the )?
+    (@C( of)?|beneath|below|under|above|over|inside|short of) the (=@E)( ones?| @KIN)?@AT_END => that is second from the @SIDE_OF\1
+[follow|succeed|second only|comes next|runner] ,? (that |which )?(follow(s|ing)|succeed(s|ing)|second only to|coming after|comes after)
+    \ the (=@E)( ones?| @KIN)?( in [\w -]+)?$ => that is second from the @SIDE_OF\1
+[runner] ^(the )?runner-?( )?up (for|as|to|in being) (the )?(=@E)(= .+)$ => the second \1\2
+[one ] ,?( @VERB| that is)? (just )?one (place |position |spot |step )?((up|down|in|along|over|away|back|inward) )?from (the )?(=@C)([- ]@PARTS)?
+    @OF_IMAGE@AT_END => that is second from the \1
 [topmost|uppermost|northernmost|highest] ,?( @VERB| that is| which is)? (just|right|immediately|directly
     |one( \w+)?) (below|beneath|under|after|down from|behind) the (highest|topmost|uppermost)( one| @KIN)?$
     => that is second from the top

@@ -176,7 +176,7 @@ UNREADABLE = re.compile(
 LEFT_OVER = re.compile(
     rf"\b(?:{DIRECTION}|{SIZE}|{HEIGHT}|{COMPARATIVE}|{NUMBER}|{ORDINAL}|\w+most|most|least|nearest|closest|farthest"
     r"|furthest|farther|further|widest|narrowest|tallest|longer|shorter|wider|taller|than|centrally|others?|another"
-    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own|halfway|slightly|(?:up|down)(?=\s*$)|whose\s+\w+(?=\s*$)|i|we|you|me|us)\b"
+    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own|halfway|slightly|beyond|distance|sequence|ranking|(?:for|from|than|above|below|beneath)\s+which|(?:up|down)(?=\s*$)|whose\s+\w+(?=\s*$)|i|we|you|me|us)\b"
     rf"|^(?:of|in|at(?!\s+kept)|on|for|from|by|to)\b|(?:^|\s)-|\bof\s+them$"
     rf"|\band\s+(?:the|an?|all|every|those)\b|\b(?:edge|border|margin)s?\s*(?:of\s+{IMAGE})?$",
     _FLAGS,
