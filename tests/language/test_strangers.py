@@ -40,6 +40,12 @@ PLACES = [
     ("Put a rectangle around the airplane down at the bottom right.", "the airplanes", "in lower right"),
 ]
 EXTREMES = [
+    ("the plane with the greatest distance from the left edge", "the planes", "toward right"),
+    ("the plane farthest from the left edge", "the planes", "toward right"),
+    ("the plane furthest to the left in the upper half", "the planes", "in top; toward left"),
+    ("out on the far right, the plane", "the planes", "toward right"),
+    ("the airplane beneath which all the others lie", "the airplanes", "toward top"),
+    ("the pool located as far left as any", "the pools", "toward left"),
     ("the tank lying furthest towards sunset", "the tanks", "toward left (compass)"),
     ("the plane pressed closest to the right edge", "the planes", "toward right"),
     ("Which of the pools reaches furthest west?", "the pools", "toward left (compass)"),
@@ -66,6 +72,9 @@ EXTREMES = [
     ("the pair of ships at the extreme right of the scene", "the ships", "2 toward right"),
 ]
 RANKS_IN_A_ROW = [
+    ("the pool just to the right of the leftmost one", "the pools", "second toward left"),
+    ("the runner-up from the top among the swimming pools", "the swimming pools", "second toward top"),
+    ("the pool that is one up from the bottom", "the pools", "second toward bottom"),
     ("the second pool in from the left", "the pools", "second toward left"),
     ("the pool second up from the bottom", "the pools", "second toward bottom"),
     ("the third pool along, counting from the west", "the pools", "third toward left (compass)"),
@@ -78,6 +87,10 @@ RANKS_IN_A_ROW = [
     ("the truck in third place from the left-hand edge", "the trucks", "third toward left"),
 ]
 SIZES = [
+    ("the plane dwarfed by all the others", "the planes", "smallest"),
+    ("the car that takes the prize for size", "the cars", "largest"),
+    ("the pool which is larger than only one other", "the pools", "second smallest"),
+    ("the car occupying the largest portion of the image", "the cars", "largest"),
     ("of all the cars, the one with the most generous footprint", "the cars", "largest"),
     ("the ship that takes up the fewest pixels", "the ships", "smallest"),
     ("the car that outstrips all its fellows in size", "the cars", "largest"),
@@ -103,6 +116,9 @@ SIZES = [
     ("of the planes in the western part, the one with the greatest area", "the planes", "in left (compass); largest"),
 ]
 RELATIONS = [
+    ("the car whose distance to the house is smallest", "the cars", "nearest [the houses]"),
+    ("the tank beyond the bridge to the east", "the tanks", "right of [the bridges] (compass)"),
+    ("the tank for which the bridge lies to the east", "the tanks", "left of [the bridges] (compass)"),
     ("storage tank, W of bridge", "the storage tanks", "left of [the bridges] (compass)"),
     ("the tank that lies due east of the bridge", "the tanks", "right of [the bridges] (compass)"),
     ("the tank with the bridge to its west", "the tanks", "right of [the bridges] (compass)"),
@@ -135,6 +151,8 @@ NUMBERS = [
     ("a couple of ships on the left", "the ships", "in left; count 2"),
 ]
 ONE_ORDER_IN_ANOTHER = [
+    ("the two largest cars: the one on the right", "the cars", "2 largest; toward right"),
+    ("whichever of the two largest courts is further to the left", "the courts", "2 largest; toward left"),
     ("the leftmost of the two largest tanks", "the tanks", "2 largest; toward left"),
     ("of the two largest tennis courts, the left one", "the tennis courts", "2 largest; toward left"),
     ("the bigger of the two leftmost airplanes", "the airplanes", "2 toward left; largest"),

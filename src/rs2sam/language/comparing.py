@@ -20,20 +20,21 @@ SMALL = diminutive|compact|undersized|minuscule|miniscule|minute|petite|modest|m
 LONG = elongated|drawn[- ]out|stretched([- ]out)?|lengthy|extended in length
 SHORT = abbreviated|stubby|truncated|curtailed|stunted
 SUPERLATIVE = (largest|smallest|longest|shortest)
-BY_FAR = (by (a|some|a (wide|large|clear|long|good) )?(margin|distance|way|far|a long way|a mile)|far and away|easily|clearly
-    |undoubtedly|decidedly|without (a )?doubt|hands down)
+BY_FAR = (by (a|some|a (wide|large|clear|long|good) )?(margin|distance|way|far|a long way|a mile)|far and away
+    |easily|clearly|undoubtedly|decidedly|without (a )?doubt|hands down)
 SIZE = ((sheer|overall|total|visible|surface|ground|physical|outline|plan|covered|apparent) )*(size|area|extent
     |footprint|bulk|dimensions?|surface|coverage|expanse|proportions|magnitude|mass|volume|acreage|outline|spread
-    |ground (plan|cover)|bigness|largeness|smallness|floor area|square footage|scale|stature|girth)s?
+    |ground (plan|cover)|bigness|largeness|floor area|square footage|scale|stature|girth)s?
 LENGTH = ((overall|total) )?(length|reach|end-to-end (length|extent|distance)|longitudinal extent|linear extent|run)
 IN_SIZE = ( (in|by|for|as regards|regarding|with respect to|with regard to|in terms of|as to|in point of
     |in respect of|when it comes to|judged by|going by|on) ((its|their|the|of) )*@SIZE)
 GROUND = ((amount|share|number|expanse|stretch|patch|area|piece|part) of )?(the )?(ground|room|space|area|land
-    |surface|pixels?|terrain|territory|floor space|surface area|ground area|image area)( of \ue0ff)?
-TAKES = (tak(es?|ing)( up)?|cover(s|ing)?|claim(s|ing)?|occup(y|ies|ying)|fill(s|ing)?( up)?|account(s|ing)? for
-    |us(es?|ing)( up)?|hog(s|ging)?|swallow(s|ing)?( up)?|enclos(es?|ing)|consum(es?|ing)|(spread|sprawl|stretch)(e?s|ing)? (over
-    |across)|extend(s|ing)? over|command(s|ing)?|need(s|ing)?|spann?(s|ing)?|encompass(es|ing)?|possess(es|ing)?
-    |has|have|having|with|boast(s|ing)?|show(s|ing)?|present(s|ing)?)
+    |surface|pixels?|terrain|territory|floor space|surface area|ground area|image area)( of \ue0ff)?|(portion|share
+    |part|chunk|fraction|proportion|slice)( of \ue0ff)?
+TAKES = (tak(es?|ing)( up)?|cover(s|ing)?|claim(s|ing)?|occup(y|ies|ying)|fill(s|ing)?( up)?|account(s|ing)? for|us
+    (es?|ing)( up)?|hog(s|ging)?|swallow(s|ing)?( up)?|enclos(es?|ing)|consum(es?|ing)|(spread|sprawl|stretch)(e?s
+    |ing)? (over|across)|extend(s|ing)? over|command(s|ing)?|need(s|ing)?|spann?(s|ing)?|encompass(es|ing)?|possess
+    (es|ing)?|has|have|having|with|boast(s|ing)?|show(s|ing)?|present(s|ing)?)
 OUTDO = (outstrip|exceed|surpass|dwarf|outsize|outdo|eclipse|overshadow|outclass|outgrow|outweigh|outmatch|overtop
     |outrank|top|beat|outshine|trump|best|excel)(e?s|p?ping|ing)?|outdoes|outdoing|outsizing|eclipsing
 OUTDONE = (exceeded|surpassed|outdone|outstripped|eclipsed|beaten|topped|overshadowed|dwarfed|outsized|bettered
@@ -68,21 +69,22 @@ SIZE_WORDS: tuple[Rule, ...] = table(
 [right] \bright (?=(behind|after|below|above|under) the (largest|smallest|longest|shortest)) => just
 [lengthiest] \blengthiest\b => longest
 [stub|stump|curt] \b(stubbiest|stumpiest|curtest)\b => shortest
-[min|max|size] ^(the )?max(imum|imal)?[- ]size(d)?\  => the largest
-[min|max|size] ^(the )?min(imum|imal)?[- ]size(d)?\  => the smallest
+[min|max|size] ^(the )?max(imum|imal)?[- ]size(d)?[ ] => the largest
+[min|max|size] ^(the )?min(imum|imal)?[- ]size(d)?[ ] => the smallest
 [margin|distance|far|easily|clearly|doubt|hands|mile] ,? ?\b(=that is )?@BY_FAR(?= the @SUPERLATIVE) => \1
-[prize|crown|place|gold|honours] \b(=takes|wins|claims|earns|gets|deserves) (the )?(prize|crown|gold|honours|title) (for|in) (=@SIZE) => \1 first place in \2
-[champion|leader|winner|king|runner|record] \b(champion|leader|winner|king|front-?runner|record[- ]holder|number one)@IN_SIZE (among(st)?|of|out of)
-    \ (?=(all |the |these |those )) => largest of
+[prize|crown|place|gold|honours] \b(=takes|wins|claims|earns|gets|deserves) (the )?(prize|crown|gold|honours
+    |title) (for|in) (=@SIZE) => \1 first place in \2
+[champion|leader|winner|king|runner|record] \b(champion|leader|winner|king|front-?runner|record[- ]holder
+    |number one)@IN_SIZE (among(st)?|of|out of)\ (?=(all |the |these |those )) => largest of
 [from] \b(=second|third|fourth) from (the )?(bottom|end|last)@IN_SIZE => \1 smallest
 [from] \b(=second|third|fourth) from (the )?(top|start)@IN_SIZE => \1 largest
+[smallness] \b(=second|third) in smallness\b => \1 smallest
 [giant|titan|colossus|monster|whale|behemoth|leviathan|goliath|heavyweight|jumbo] \b(giant|titan|colossus|monster
     |whale|behemoth|leviathan|goliath|heavyweight|jumbo) (among(st)?|of|out of) (?=(all |the |these |those ))
     => largest of
 [dwarf|midget|baby|minnow|runt|shrimp|pygmy|tiddler|featherweight] \b(dwarf|midget|baby|minnow|runt|shrimp|pygmy
     |tiddler|featherweight) (among(st)?|of|out of) (?=(all |the |these |those )) => smallest of
-[runner] \b(the )?runner-?( )?up@IN_SIZE? (among(st)?|of|out of) (?=(all |the |these |those ))
-    => the second largest of
+[runner] \b(the )?runner-?( )?up@IN_SIZE? (among(st)?|of|out of) (?=(all |the |these |those )) => the second largest of
 [next-to-|next to ] \bnext[- ]to[- ](=largest|smallest|longest|shortest)(?= \w) => second \1
 [next-to-|next to ] \bnext[- ]to[- ]least(?= ) => second smallest
 [next-to-|next to ] \bnext[- ]to[- ]most(?= ) => second largest
@@ -94,7 +96,7 @@ SIZE_WORDS: tuple[Rule, ...] = table(
     (?= (of|in|than|one|\w+ of)\b) => smaller
 [top|number|no|#] ^(the )?(top|number one|no\.? 1|#1|chief|leading) (=(?!@SUPERLATIVE)[\w-]+( [\w-]+)?)(?<!s)
     @IN_SIZE$ => the largest \1
-[by|in|for] ^(=the ((two|three|four|five) )?(second )?@SUPERLATIVE)@IN_SIZE (of|among) (all )?(the|these|those)\
+[by|in|for] ^(=the ((two|three|four|five) )?(second )?@SUPERLATIVE)@IN_SIZE (of|among) (all )?(the|these|those)[ ]
     => \1 of the
 [ranking|list|league|table|order] \bat the (top|head) of the (=size|area) (ranking|list|league|table|order)\b
     => ranked first by \1
@@ -136,8 +138,7 @@ SIZE_RULES: tuple[Rule, ...] = (
     ),
     *table(
         r"""
-[@ALL] @CLAUSE@TAKES (more|a (greater|larger|bigger)|greater) (@GROUND|@SIZE) than @ALL(['’]s?)?
-    => that is the largest
+[@ALL] @CLAUSE@TAKES (more|a (greater|larger|bigger)|greater) (@GROUND|@SIZE) than @ALL(['’]s?)? => that is the largest
 [@ALL] @CLAUSE@TAKES (less|fewer|a smaller|smaller) (@GROUND|@SIZE) than @ALL(['’]s?)? => that is the smallest
 [@ALL] \ whose (@SIZE) @TAKES more (@GROUND) than @ALL(['’]s?)? => that is the largest
 [@ALL] \ whose (@SIZE) @TAKES (less|fewer) (@GROUND) than @ALL(['’]s?)? => that is the smallest
@@ -156,10 +157,11 @@ SIZE_RULES: tuple[Rule, ...] = (
 [@NONE] @CLAUSE(@OUTDONE|@UNMATCHED)@IN_SIZE? by @NONE@IN_SIZE?@DONE => that is the largest
 [un|second to none|not ] ,? (with|of|having|that has) an? @SIZE( that is)? @UNMATCHED( by (@ALL|(its
     |any of its) @KIN))? => that is the largest
+[whose] \ whose @SIZE is @UNMATCHED( by @ALL)? => that is the largest
 [un|second to none|not ] @CLAUSE@UNMATCHED@IN_SIZE( by (@ALL|its @KIN))? => that is the largest
 [@ALL] @CLAUSE@OUTDONE@IN_SIZE? by @ALL@IN_SIZE?@DONE => that is the smallest
-[@ALL] @CLAUSE(ahead of|leading|dominating|dominates|leads|overtakes|outdistancing|superior to|above|in front of) @ALL@IN_SIZE@DONE
-    => that is the largest
+[@ALL] @CLAUSE(ahead of|leading|dominating|dominates|leads|overtakes|outdistancing|superior to|above
+    |in front of) @ALL@IN_SIZE@DONE => that is the largest
 [@ALL] @CLAUSE(behind|inferior to|trailing|below) @ALL@IN_SIZE@DONE => that is the smallest
 [@ONE] @CLAUSE(larger|bigger|greater)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second smallest
 [@ONE] @CLAUSE(smaller|less)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second largest
@@ -169,19 +171,20 @@ SIZE_RULES: tuple[Rule, ...] = (
 [@ONE] ,? (that|which) @ONE @UNDERCUT@IN_SIZE?@DONE => that is the second smallest
 [@ONE] ,? (that )?(yields?|yielding|second|giving way|gives way)@IN_SIZE? (only )?to @ONE@IN_SIZE?@DONE
     => that is the second largest
-[@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?(larger|bigger)( than it)? => that is the second largest
+[@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?(larger|bigger)( than it)?
+    => that is the second largest
 [@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?smaller( than it)? => that is the second smallest
 [@ONE] @CLAUSE(the )?(=@SUPERLATIVE),? (were it not|but|if not|if it were not|if it weren['’]t|except|save)
     ( for)? @ONE => that is the second \1
 [than all] @CLAUSE(larger|bigger|greater)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)
     @IN_SIZE?@DONE => that is the second largest
-[than all] @CLAUSE(smaller|less)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)
-    @IN_SIZE?@DONE => that is the second smallest
-[only] @CLAUSE(smaller only than|@OUTDONE@IN_SIZE? only by|only @OUTDONE@IN_SIZE? by
-    |second only to) the largest( ones?| of (them )?all)?@IN_SIZE?@DONE => that is the second largest
+[than all] @CLAUSE(smaller|less)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)@IN_SIZE?@DONE
+    => that is the second smallest
+[only] @CLAUSE(smaller only than|@OUTDONE@IN_SIZE? only by|only @OUTDONE@IN_SIZE? by|second only to) the largest
+    ( ones?| of (them )?all)?@IN_SIZE?@DONE => that is the second largest
 [only] @CLAUSE(larger|bigger) only than the smallest( ones?| of (them )?all)?@DONE => that is the second smallest
-[than the] @CLAUSE(just|only just|only|one size|a size|next|slightly) (larger|bigger
-    |greater) than the smallest( ones?| of (them )?all)?@DONE => that is the second smallest
+[than the] @CLAUSE(just|only just|only|one size|a size|next|slightly) (larger|bigger|greater) than the smallest
+    ( ones?| of (them )?all)?@DONE => that is the second smallest
 [than the] @CLAUSE(just|only just|only|one size|a size|next|slightly) (smaller|less) than the largest( ones?
     | of (them )?all)?@DONE => that is the second largest
 [only the] ,? (that|which) only the largest( one)? (@OUTDO)@IN_SIZE?@DONE => that is the second largest
@@ -208,8 +211,8 @@ SIZE_RULES: tuple[Rule, ...] = (
         _for_each(
             r"""
 # "having the largest surface area", "of greatest bulk", "that accounts for the fewest pixels"
-,? ((that|which) )?(@TAKES|of|at|in possession of|characteri[sz]ed by) (the )?@MOST (@SIZE|@GROUND)
-    ( of (all|any|them all|the lot|@ALL))?@AT_END => that is the \g<n> @BEST
+,? ((that|which) )?(@TAKES|of|at|in possession of|characteri[sz]ed by) (the )?@MOST (@SIZE|@GROUND)( of (all|any
+    |them all|the lot|@ALL))?@AT_END => that is the \g<n> @BEST
 ,? whose @SIZE is (the )?@MOST( of (all|them all))?@AT_END => that is the \g<n> @BEST
 ,? (that|which) measures (the )?@MOST@IN_SIZE@AT_END => that is the \g<n> @BEST
 ,? ((that|which) (is|are) )?(the )?@MOST@IN_SIZE@AT_END => that is the \g<n> @BEST
@@ -232,8 +235,8 @@ SIZE_RULES: tuple[Rule, ...] = (
 # lengths
 [length|reach|run] ,? (with|of|having|that has|has|that boasts) (the )?(largest|longest|most|max(imum|imal)?
     |highest) @LENGTH@AT_END => that is the longest
-[length|reach|run] ,? (with|of|having|that has|has) (the )?(smallest|shortest|least|min(imum|imal)?
-    |lowest) @LENGTH@AT_END => that is the shortest
+[length|reach|run] ,? (with|of|having|that has|has) (the )?(smallest|shortest|least|min(imum|imal)?|lowest) @LENGTH
+    @AT_END => that is the shortest
 [length] ,? max(imum|imal)?( in)? length$ => that is the longest
 [length] ,? min(imum|imal)?( in)? length$ => that is the shortest
 [most|longest|largest|furthest|farthest] ,? ((that|which) )?(measur(es|ing)|extend(s|ing)|stretch(es|ing)|span(s
@@ -248,8 +251,7 @@ SIZE_RULES: tuple[Rule, ...] = (
     => that is the longest
 [@ALL] ,? (that|which) is not (as|so) long as @ALL => that is the shortest
 [@ALL] ,? (that|which) is not (as|so) (large|big) as @ALL => that is the smallest
-[@ALL] ,? whose length @ALL (cannot|can not|do not|don['’]t|fail to) (equal|match|reach|rival)
-    => that is the longest
+[@ALL] ,? whose length @ALL (cannot|can not|do not|don['’]t|fail to) (equal|match|reach|rival) => that is the longest
 [length] ,? whose length (@OUTDO) (that of )?@ALL(['’]s?)? => that is the longest
 [longest|shortest] (=longest|shortest) (from )?(end to end|tip to tip|stem to stern) => \1
 """,
@@ -265,16 +267,20 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |gap|space|stretch))?@AT_END => nearest to \1
 [separat|apart] @IS (separated|apart|removed|parted) from @Y by the (longest|largest|greatest|widest|most)
     ( (distance|gap|space|stretch))?@AT_END => farthest from \1
-[distance] ,? whose distance (to|from) @Y is (the )?(smallest|shortest|least|lowest|minimal|minimum)( of all)?$ => nearest to \1
-[distance] ,? whose distance (to|from) @Y is (the )?(largest|longest|most|highest|maximal|maximum)( of all)?$ => farthest from \1
-[second] ,? (that |which )?(comes|ranks|is|stands) second in (closeness|nearness|proximity) to\  => second nearest to
-[next] ,?( @VERB| that is)? next[- ](nearest|closest) to @Y,? (after|behind|following) the (nearest|closest|first)( one)?$ => second nearest to \1
+[@ALL] @IS (less|not so|not as) (far|distant|remote)( away| off)? from @Y (than|as) @ALL => nearest to \1
+[distance] ,? whose distance (to|from) @Y is (the )?(smallest|shortest|least|lowest|minimal|minimum)( of all)?$
+    => nearest to \1
+[distance] ,? whose distance (to|from) @Y is (the )?(largest|longest|most|highest|maximal|maximum)( of all)?$
+    => farthest from \1
+[second] ,? (that |which )?(comes|ranks|is|stands|coming|ranking|placed) second in (closeness|nearness
+    |proximity) to[ ] => second nearest to
+[next] ,?( @VERB| that is)? next[- ](nearest|closest) to @Y,? (after|behind|following) the (nearest|closest|first)
+    ( one)?$ => second nearest to \1
 [nearest|closest] \b(=nearest|closest) by (?=to ) => \1
-[neighbo] ,? (that is |which is )?((=second) )?(the )?@Y['’]s? (nearest|closest|immediate) neighbou?r$
-    => nearest to \2
-[neighbo] ,? (that is |which is )?(the )?(nearest|closest) neighbou?r (of|to)\  => nearest to
-[between] ,? (with|that has|which has|having|has) the (least|smallest|shortest|narrowest) (ground|distance|gap
-    |space|room|stretch|separation)( of ground)? between (itself|it|them)( and| to)? @Y@AT_END => nearest to \1
+[neighbo] ,? (that is |which is )?((=second) )?(the )?@Y['’]s? (nearest|closest|immediate) neighbou?r$ => nearest to \2
+[neighbo] ,? (that is |which is )?(the )?(nearest|closest) neighbou?r (of|to)[ ] => nearest to
+[between] ,? (with|that has|which has|having|has) the (least|smallest|shortest|narrowest) (ground|distance|gap|space
+    |room|stretch|separation)( of ground)? between (itself|it|them)( and| to)? @Y@AT_END => nearest to \1
 [between] ,? (with|that has|which has|having|has) the (most|largest|longest|widest|furthest) (ground|distance|gap
     |space|room|stretch|separation)( of ground)? between (itself|it|them)( and| to)? @Y@AT_END => farthest from \1
 [which] ,? to which @Y (is|lies|sits|stands) (nearer|closer|nearest|closest)( than to @ALL| of all)?@AT_END
@@ -283,28 +289,28 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |come to|come upon|encounter|arrive at|get to|find)( (when|if|on|by|in))?( (setting out|starting|going|coming
     |leaving|walking|moving|travell?ing|proceeding|one|you|set out|started|heading))* ?(out )?(from )?@Y$
     => the \1 nearest to \2
-[imally] @IS minimally (distant|far|remote|removed) (away )?from\  => nearest to
-[imally] @IS maximally (distant|far|remote|removed) (away )?from\  => farthest from
+[imally] @IS minimally (distant|far|remote|removed) (away )?from[ ] => nearest to
+[imally] @IS maximally (distant|far|remote|removed) (away )?from[ ] => farthest from
 [proximity|vicinity|closeness|nearness] @IS (in|at|with) (the )?(closest|nearest|greatest|largest
-    |most immediate) (proximity|vicinity|closeness|nearness) (to|of)\  => nearest to
+    |most immediate) (proximity|vicinity|closeness|nearness) (to|of)[ ] => nearest to
 [@ALL] @IS (nearer|closer)( to)? @Y than @ALL => nearest to \1
 [@ALL] @IS (further|farther|more distant|more remote)( away| off| out)? from @Y than @ALL => farthest from \1
 [@NONE] ,? than which @NONE (is|lies|sits|stands|comes) (nearer|closer)( to)? @Y@AT_END => nearest to \1
-[@NONE] ,? than which @NONE (is|lies|sits|stands) (more (remote|distant)|further|farther)( away
-    | off)? from @Y@AT_END => farthest from \1
+[@NONE] ,? than which @NONE (is|lies|sits|stands) (more (remote|distant)|further|farther)( away| off)? from @Y@AT_END
+    => farthest from \1
 [remote|distant|far|removed|close] @IS (the )?(least|smallest) (remote|distant|far|removed|distance)( away
-    | off)? (from|to)\  => nearest to
-[distance|gap|remove|separation|minim|maxim|shortest] @IS (at|with|lying at|having) (the |a )?(least|smallest
+    | off)? (from|to)[ ] => nearest to
+[distance|gap|remove|separation|minim|maxim|shortest] @IS( (at|with|lying at|having))? (the |a )?(least|smallest
     |shortest|min(imum|imal)?|narrowest|closest) (distance|gap|remove|separation|range|interval|path|way|route)
-    ( (away|off))? (from|to)\  => nearest to
+    ( (away|off))? (from|to)[ ] => nearest to
 [distance|gap|remove|separation|minim|maxim|longest] @IS ((at|with|lying at|having) )?(the |a )?(most|largest
     |longest|max(imum|imal)?|widest|furthest|farthest) (distance|gap|remove|separation|range|interval|path|way
-    |route)( (away|off|apart|out))? (from|to)\  => farthest from
-[farthest|furthest|remote|distant|removed] @IS (the )?((=second) )?(furthest|farthest|most (remote|distant|removed|far))
-    ( (away|off|out|apart|distant|removed))? from (?!(the )?(very )?(@IMAGE_SIGN|@C)) => \1 farthest from
-[@ONE] ,? (that|which) @ONE (beats?|betters?|surpass(es)?|exceeds?|outdoes) in (nearness|closeness|proximity) to\
+    |route)( (away|off|apart|out))? (from|to)[ ] => farthest from
+[farthest|furthest|remote|distant|removed] @IS (the )?((=second) )?(furthest|farthest|most (remote|distant|removed
+    |far))( (away|off|out|apart|distant|removed))? from (?!(the )?(very )?(@IMAGE_SIGN|@C)) => \1 farthest from
+[@ONE] ,? (that|which) @ONE (beats?|betters?|surpass(es)?|exceeds?|outdoes) in (nearness|closeness|proximity) to[ ]
     => second nearest to
-[nearest|closest] \b(second|next)[- ](nearest|closest) (of|among) the (=\w+( \w+)?) to\  => second nearest \1 to
+[nearest|closest] \b(second|next)[- ](nearest|closest) (of|among) the (=\w+( \w+)?) to[ ] => second nearest \1 to
 [nearest|closest] \bnext[- ](nearest|closest) (=\w+( \w+)?) to @Y,? (after|behind|following) the (nearest|closest
     |first)( one)?$ => second nearest \1 to \2
 [nearest|closest] \b(=nearest|closest) of (all )?(the )?(=\w+( \w+)?) to (?=the |a ) => \1 \2 to
@@ -316,8 +322,8 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |most distant) (=[\w-]+( [\w-]+)?)$ => the \2 \3 farthest from \1
 # directions
 [whose] ,? whose (=@C)([- ](hand|side))* neighbou?r is @Y@AT_END => to the @OPPOSITE\1 of \2
-[it] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)( @VERB)? (to|on|at|towards?) ((its|their) (=@C)
-    ([- ](hand|side|flank|hand side))*|the (=@C)([- ](hand|side|flank|hand side))* of it)@AT_END
+[it] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)( @VERB)? (to|on|at|towards?) ((its
+    |their) (=@C)([- ](hand|side|flank|hand side))*|the (=@C)([- ](hand|side|flank|hand side))* of it)@AT_END
     => to the @OPPOSITE\2@OPPOSITE\3 of \1
 [beneath|below|under] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)
     ( @VERB)? (directly |immediately |just )?(beneath|below|underneath|under) it(self)?@AT_END => above \1
@@ -325,12 +331,14 @@ RELATION_RULES: tuple[Rule, ...] = table(
     ( @VERB)? (directly |immediately |just )?(above|over) it(self)?@AT_END => below \1
 [which] ,? (for|to|of) which (=the [^,.;?!\0]{2,40}?) (is|forms|makes) the ((neighbou?r|one|next thing|landmark
     |object) (to|on) the (=@C)|(=@C)([- ]hand)? (neighbou?r|one))@AT_END => to the @OPPOSITE\2@OPPOSITE\3 of \1
-[which] ,? (for|from) which @Y (lies|is|sits|stands|appears) (to|on|at|in) the (=@C)([- ](hand|side))*$ => to the @OPPOSITE\2 of \1
+[which] ,? (for|from) which @Y (lies|is|sits|stands|appears) (to|on|at|in) the (=@C)([- ](hand|side))*$
+    => to the @OPPOSITE\2 of \1
 [beyond|past] ,? (beyond|past) @Y (to|on|in|towards?) the (=@C)([- ](hand|side))*$ => to the \2 of \1
-[flank|border|adjoin|hug] ,? ((that|which) )?(flank|border|adjoin|hug)(s|ging|ing) @Y (on|at|to) (its|the) (=@C)([- ](hand|side|flank|edge))*$ => to the \2 of \1
+[flank|border|adjoin|hug] ,? ((that|which) )?(flank|border|adjoin|hug)(s|ging|ing) @Y (on|at|to) (its|the) (=@C)
+    ([- ](hand|side|flank|edge))*$ => to the \2 of \1
 [over] ,?( that is| that lies| lying)? over (=the [\w -]{3,30}) (in|on|within) @IMAGE_SIGN$ => above \1
-[which] ,? (to|on|at) (the (=@C)( side)? of which|whose (=@C)( side)?) (is|lies|stands|sits|one finds
-    |you find) @Y@AT_END => to the @OPPOSITE\1@OPPOSITE\2 of \3
+[which] ,? (to|on|at) (the (=@C)( side)? of which|whose (=@C)( side)?) (is|lies|stands|sits|one finds|you find) @Y
+    @AT_END => to the @OPPOSITE\1@OPPOSITE\2 of \3
 ,? (that |which )?(=the [^,.;?!\0]{2,40}?) (lies|is|sits|stands) (to the )?(=@C)(wards?)? of( it)?$
     => to the @OPPOSITE\2 of \1
 [higher|lower|further|farther] @IS (higher|further up|farther up)( up)?( (in|on|within))?( @IMAGE_SIGN)? than (?=@Y)
@@ -338,11 +346,11 @@ RELATION_RULES: tuple[Rule, ...] = table(
 [higher|lower|further|farther] @IS (lower|further down|farther down)( down)?( (in|on|within))?
     ( @IMAGE_SIGN)? than (?=@Y) => below
 [than] @IS ((further|farther|more) )?(to the )?(=@C) than (?!@ALL)(?=@Y) => to the \1 of
-(?<=[\w\ue080-\ue09f])(?<!^the)(?<!^a),?( @VERB| that is| which is| that are)? ((just|due|directly|immediately
-    |right|straight|well|slightly|somewhat|over|off|out|round|across|away|down|up) )*((to|on|at|off|towards?) )?
+(?<=[\w\ue080-\ue09f])(?<!^the)(?<!^a),?( @VERB| that is| which is| that are)? ((just|due|directly|immediately|right
+    |straight|well|slightly|somewhat|over|off|out|round|across|away|down|up) )*((to|on|at|off|towards?) )?
     (the |its )?(=@C)([- ](hand|side|flank|edge|face|direction))*(wards?)? (of|from|relative to|with respect to
-    |compared (to|with)) (?=(the|that|this|a|an) (?!@IMAGE_SIGN|@C[- ](half|side|part|edge)|@E( ones?| @KIN)?($|[,.]))[\w\ue040-\ue09f])
-    => to the \1 of
+    |compared (to|with)) (?=(the|that|this|a|an) (?!@IMAGE_SIGN|@C[- ](half|side|part|edge)|@E( ones?| @KIN)?($
+    |[,.]))[\w\ue040-\ue09f]) => to the \1 of
 [above|over] ,? @VERB (directly |immediately |just )?above (?=(the|a|an) )(?!the ground) => above
 [below|beneath|under] ,? @VERB (directly |immediately |just )?(below|beneath) (?=(the|a|an) ) => below
 """,

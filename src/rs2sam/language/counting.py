@@ -18,12 +18,12 @@ SET = (group|set|cluster|collection|batch|cohort|gathering|assembly|team|company
 OF = (of|comprising|consisting of|made up of|formed (by|of|from)|composed of|containing|numbering|with|comprised of
     |constituted by)
 PICKED = (@SUPERLATIVE|larger|smaller|longer|shorter|@EXTREME|(more|most) \w+)
-FINITE = (is|are|has|have|would|lies?|sits?|stands?|appears?|comes?|ranks?|takes?|measures?|extends?|fills?
-    |occup(ies|y)|reach(es)?|covers?|stretch(es)?|falls?|spans?|claims?|hugs?|lines?|runs?|rests?|crowds?|keeps?
-    |gets?|belongs?|shows?|exceeds?|surpass(es)?|outstrips?|dwarfs?|boasts?|uses?|accounts?|ends?|can|could|may
-    |does|features?|strays?|heads?|leads?|tops?|spreads?|uses?|stays?|goes)
-SEEN = ((that|which|who) (is|are|can be|could be|may be|have been|has been) |to be |one can |you can |we can )?
-    (seen|found|spotted|observed|made out|make out|picked out|visible|here|present|shown|captured|depicted|pictured
+FINITE = (is|are|has|have|would|lies?|sits?|stands?|appears?|comes?|ranks?|takes?|measures?|extends?|fills?|occup
+    (ies|y)|reach(es)?|covers?|stretch(es)?|falls?|spans?|claims?|hugs?|lines?|runs?|rests?|crowds?|keeps?|gets?
+    |belongs?|shows?|exceeds?|surpass(es)?|outstrips?|dwarfs?|boasts?|uses?|accounts?|ends?|can|could|may|does
+    |features?|strays?|heads?|leads?|tops?|spreads?|uses?|stays?|goes)
+SEEN = ((that|which|who) (is|are|can be|could be|may be|have been|has been) |to be |one can |you can |we can )?(seen
+    |found|spotted|observed|made out|make out|picked out|visible|here|present|shown|captured|depicted|pictured
     |displayed|discernible|detectable|in evidence|on record|see|spot|identified|(anywhere )?(in|on) (view|show
     |display|sight|offer))( (here|there|at all|(in|on|within) (the|this) (image|picture|photo|photograph|scene
     |frame|view|shot)))?
@@ -31,12 +31,12 @@ ONE_IN = (just |only |exactly )?one (place|position|step|spot|slot)\b( (in|along
 LAST = ((?P<back>second|third|next|2nd|3rd)[- ](to[- ])?last|last but (?P<but>one|two)|(?P<last>penultimate|last
     |final))
 NUMBERED = (((number|no\.?|nr\.?|rank(ed|s|ing)?|place|position) |#)(?P<number>one|1|@NUMBER))
-RANK = \b(@LAST|(?P<onein>@ONE_IN)|@NUMBERED|(?P<lead>leading|foremost|opening|(at )?the (head|front|start|beginning) of the (line|row|queue|sequence|series|file))
-    |(?P<runner>runner-?( )?up)|(?P<ordinal>@ORDINAL)([- ](ranked
-    |placed|positioned))?)([- ](place|position|spot|rank|slot|station|seat))?(?![\w-])
+RANK = \b(@LAST|(?P<onein>@ONE_IN)|@NUMBERED|(?P<lead>leading|foremost|opening|(at )?the (head|front|start
+    |beginning) of the (line|row|queue|sequence|series|file))|(?P<runner>runner-?( )?up)|(?P<ordinal>@ORDINAL)
+    ([- ](ranked|placed|positioned))?)([- ](place|position|spot|rank|slot|station|seat))?(?![\w-])
 NOT_OF = (?! (of|than|relative)\b)
-SCAN = \b(from )?(the )?(?P<first>@C)( @PARTS)? ((through|across|over|on|down|up) )?to (the )?@C( @PARTS)?
-    @OF_IMAGE@NOT_OF|(?<![-\w])(((in|up|down|off|out|inward|inwards|away) )?from|start(s|ing|ed)? (at|on|with|in)|begin(s
+SCAN = \b(from )?(the )?(?P<first>@C)( @PARTS)? ((through|across|over|on|down|up) )?to (the )?@C( @PARTS)?@OF_IMAGE
+    @NOT_OF|(?<![-\w])(((in|up|down|off|out|inward|inwards|away) )?from|start(s|ing|ed)? (at|on|with|in)|begin(s
     |ning)? (at|on|with|in)) (the )?(very |far )?(?P<side>@C)([- ](hand )?@PARTS){0,2}( of (the )?(row|line|series
     |sequence|group|set|lot|order|array|formation)\b)?@OF_IMAGE@NOT_OF|(\bon the way )?(\b|(?<= ))(?P<way>(left
     |right|up|down)wards?|@C|(?<=way )(up|down)|(?<=going )(up|down)|(?<=moving )(up|down)|(?<=reading )(up|down)
@@ -65,9 +65,9 @@ GROUP_RULES: tuple[Rule, ...] = (
     *table(
         r"""
 # "a handful of tanks"
-[handful|bunch|group|number|collection|cluster|scatter|smatter|set of] ^(?!the number)(the|a|an)
-    \ ((small|large|little|whole|tight|loose|scattered) )?(handful|bunch|group|number|collection|cluster|scattering
-    |smattering|gathering|set|crowd) of (the )?(?=[\w-]+( [\w-]+)?s\b) => the
+[handful|bunch|group|number|collection|cluster|scatter|smatter|set of] ^(?!the number)(the|a|an)\ ((small|large
+    |little|whole|tight|loose|scattered) )?(handful|bunch|group|number|collection|cluster|scattering|smattering
+    |gathering|set|crowd) of (the )?(?=[\w-]+( [\w-]+)?s\b) => the
 """
         + "".join(
             rf"""
@@ -103,27 +103,27 @@ GROUP_RULES: tuple[Rule, ...] = (
 ^(the )?(=[\w -]+s), (=@NUMBER)$ => the \2 \1
 [x|×] ^(=@NUMBER) ?[x×] (?=\w) => the \1
 ^(=((the|all|both|those|these) )*(@NUMBER|both) [\w -]+?),? (without (omitting|missing|skipping|leaving out
-    |forgetting|exception)( (either|any|one|none))?( (one|of them))?|no more(,)?( and)? no (less|fewer)|no (less|fewer)(,)?( and)? no more|(the )?one and the other( alike)?
-    |in their entirety|making up (this|the|that) \w+|one and all|(each|every one) of them|the lot( of them)?
-    |together|as a group|in full|(that are )?all of them|alike|inclusive)$ => \1
+    |forgetting|exception)( (either|any|one|none))?( (one|of them))?|no more(,)?( and)? no (less|fewer)|no (less
+    |fewer)(,)?( and)? no more|(the )?one and the other( alike)?|in their entirety|making up (this|the|that) \w+
+    |one and all|(each|every one) of them|the lot( of them)?|together|as a group|in full|(that are )?all of them
+    |alike|inclusive)$ => \1
 # "which of the tanks reaches furthest west", "which tank takes second place"
 [hich|hat] ^(which|whichever|what|whatever) (one )?of (the|these|those
     |all the) (=([\w-]+ ){0,2}?[\w-]+) (?=(@FINITE) )(?!(is|are) (the )?@PICKED$) => the \1, the one that
-[hich|hat] ^(which|what|whichever) (?!of\b|one\b)(=([\w-]+ ){0,3}?[\w-]+?)( here| there)? (?=(@FINITE) )
-    => the \1 that
+[hich|hat] ^(which|what|whichever) (?!of\b|one\b)(=([\w-]+ ){0,3}?[\w-]+?)( here| there)? (?=(@FINITE) ) => the \1 that
 [hich is|hat is] ^(which|what) (one )?is (?=the ) =>
 # "of the various tanks in view, whichever ..."
 [among|out of|from] \b(=@PICKED|one|ones) (from )?(among(st)?|out of) (?=(all )?(the|these|those)\b) => \1 of
 [various|many|several|visible|different|numerous|assorted|sundry|whole] \b(=of|among(st)?|from) (=all )?(of )?(=the
     |these|those) (various|many|several|visible|different|numerous|assorted|sundry|whole (group|set|lot
     |collection) of|group of|set of|cluster of|collection of) (the )? => \1 \2\3
-[group|set|cluster|collection|crowd] \b(=of|among(st)?|from) (the|this|that) (group|set|cluster|collection|crowd
-    |lot|bunch) of (the )?(?=[\w-]+) => \1 the
+[group|set|cluster|collection|crowd] \b(=of|among(st)?|from) (the|this|that) (group|set|cluster|collection|crowd|lot
+    |bunch) of (the )?(?=[\w-]+) => \1 the
 ^(out of|of|from among(st)?|among(st)?|from|considering|taking) (all |every |each )?(of )?((the|these|those) )?
-    (?!(the )?@NUMBER )(=((?!, )[\w -])+?)(,? @SEEN)?, ((?!the)\w+ (out |me )?)?(the (single )?one|whichever( one)?|the \1|that one|it is the one|that(?= which)
-    |the (?=(one )?that )) (?!of\b) => the \1, the one
-[the one ] ^(the one|that) (=(with|having|whose|that|which) .+?) (of|among(st)?|out of|from among) (all )?(the
-    |these|those) (?!@NUMBER )(?=[\w-]+( [\w-]+)?s\b)(=.+)$ => the \2, the one \1
+    (?!(the )?@NUMBER )(=((?!, )[\w -])+?)(,? @SEEN)?, ((?!the)\w+ (out |me )?)?(the (single )?one|whichever( one)?
+    |the \1|that one|it is the one|that(?= which)|the (?=(one )?that )) (?!of\b) => the \1, the one
+[the one ] ^(the one|that) (=(with|having|whose|that|which) .+?) (of|among(st)?|out of|from among) (all )?(the|these
+    |those) (?!@NUMBER )(?=[\w-]+( [\w-]+)?s\b)(=.+)$ => the \2, the one \1
 [the one ] ^the one ((lying|placed|situated|located) )?((further|farther|more|higher|lower) )?((on|to|at
     |towards?) the )?(=(left|right|top|bottom|upper|lower|north|south|east|west)\w*) of (?=(the|these
     |those) @NUMBER ) => the \1 of
@@ -134,21 +134,22 @@ GROUP_RULES: tuple[Rule, ...] = (
 ,? @SEEN(?=$|,| (in|on|at|near|that|which|along|across|within|towards?|around|inside|by|over|down|up|amid|against
     |to) (?!view)) =>
 [anywhere|whatsoever|at all] ,? (anywhere|whatsoever|at all)$ =>
-[as the|as this|as it|as they] ,? as ((the|this) (image|picture|photo|scene|map) is \w+|it appears|it is shown
-    |shown|depicted|viewed|seen from (above|the air))( here)?$ =>
-[lot|bunch|set|batch|all|collection|group] (=(@PICKED|furthest|farthest|nearest|closest).*?)( of| in)( the (whole |entire )?(lot|bunch|set|batch
-    |collection|group|world)| them all| all( of them)?)$ => \1
+[as the|as this|as it|as they] ,? as ((the|this) (image|picture|photo|scene|map) is \w+|it appears|it is shown|shown
+    |depicted|viewed|seen from (above|the air))( here)?$ =>
+[lot|bunch|set|batch|all|collection|group] (=(@PICKED|furthest|farthest|nearest|closest).*?)( of| in)
+    ( the (whole |entire )?(lot|bunch|set|batch|collection|group|world)| them all| all( of them)?)$ => \1
 # "of the two largest tanks, the left one"
 [of|among] ^(out of|of|among(st)?|from) (=(the|these|those) @NUMBER [^,]+?),? ((the|whichever (one )?is( the)?) )
     (one (on the |to the |at the |further |farther |more |lying |that is )*(the )?)?(=[\w-]+( [\w-]+)?)( ones?)?
     ( in (size|area|extent))?$ => the \2 of \1
-[one] ^(=(the|these|those) @NUMBER [^,]+), (the|whichever is( the)?) (one (on the |to the |at the |further |farther |more |lying |that is )*
-    (the )?(=[\w-]+( [\w-]+)?)|(=[\w-]+( [\w-]+)?) ones?)$ => the \2\3 of \1
+[one] ^(=(the|these|those) @NUMBER [^,]+), (the|whichever is
+    ( the)?) (one (on the |to the |at the |further |farther |more |lying |that is )*(the )?(=[\w-]+( [\w-]+)?)
+    |(=[\w-]+( [\w-]+)?) ones?)$ => the \2\3 of \1
 [and ] ^(=(the|these|those) @NUMBER [^,]+?),? and (then )?(outline|mark|take|pick|show|select|segment|choose|find
     |highlight|give me|return|keep|box|circle|tag|trace) the (=[\w-]+( [\w-]+)?)( one)?( of (them|these|those
     |the two))?$ => the \2 of \1
-[of the|of these|of those] ^the (further |farther |more )?(=[\w-]+( \w+)?)( ones?)? of (?=(the|these
-    |those) @NUMBER ) => the \1 of
+[of the|of these|of those] ^the (further |farther |more )?(=[\w-]+( \w+)?)( ones?)? of (?=(the|these|those) @NUMBER )
+    => the \1 of
 """,
         _BLOCKS,
     ),
@@ -163,7 +164,8 @@ _PLACES_IN_ORDER = {
 _FILLER = frozenset(
     re.findall(
         r"\S+",
-        "see sees seeing notice notices spots encounters in the sequence order row line series when if as one you we i reading read reads counting count counted "
+        "see sees seeing notice notices spots "
+        "in the sequence order row line series when if as one you we i reading read reads counting count counted "
         "counts scanning scan scanned going goes go coming comes come moving move moves working encountered encounter "
         "encounters met meet meets reach reached reaches hit hits upon across entering enter on along that which is "
         "are proceeding proceeds proceed eye travels starting start starts place position inward inwards would ranked "

@@ -42,7 +42,8 @@ _DETERMINED = _any(
 )
 _WISHES = _any(
     "((i|we) )?(need|want|wanna|would like|'?d like)|i'd (like|love)|((i|we) )?(am |are |'m )?interested in",
-    "(i|we)('m|'re| am| are) (looking for|searching for|after|thinking of|talking about)|i mean(?= (the|all|those|this|that|these) )|let (me|us)",
+    "(i|we)('m|'re| am| are) (looking for|searching for|after|thinking of|talking about)",
+    "i mean(?= (the|all|those|this|that|these) )|let (me|us)",
     "(could|can|would|will|may) (you|u|i|we|someone|anyone)|(do|can) (you|we|i) see",
     "you to|for (me|us)|(i|we) (think|guess|believe)|(would you )?be so kind( as)?|(is|would) it (be )?possible",
 )

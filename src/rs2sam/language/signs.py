@@ -108,15 +108,14 @@ KEPT = ((fac(e|es|ing)|point|head(?!line)|orient|mov|lead|turn|bend|bent|curv|dr
     |leav|flow|branch|veer|swerv|descen|ascen|climb|arriv|depart|return|drift|swim|walk|gaz|aim|stop|need|requir
     |want|damag|ruin|destroy|break|broken|cover(ed)|load|filled|stack|fenc|wall|shad|includ|exclud|exceed|surpass
     |lack|miss|call|nam|label|work|spann|divid|separat|split|neighbou?r|adjoin|flank(?!ed)|start|begin|emerg
-    |originat|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat
-    |graz|unload|queu|wait|flood|plough|plow|harvest|abandon|collaps|demolish|empt|irrigat|mow|rac(ed|ing)|fish|sunbath
-    |play|undergo|refuel|board|revers|sink|sunken|submerg|tarp|roof|glaz|til(ed|ing)|thatch|lit\b|striped|number|operat
-    |designed|intend|ris(es|ing)|steam|idl|construct|renovat|repair|pav(ed|ing)|dried|drying|frozen|freez|melt|erod|bombed
-    |crash|overturn|wreck|rust|decorat|equip|arm(ed|ing)|protect|guard|rent|lock|tied|tether|attract|feed|produc
-    |generat|cool|heat|stor|process|transport|deliver|launch|train|chas|follow|escort|overtak)\w*
-    |((extend|stretch|run)\w*(?= (to
-    |towards?|from))|goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do
-    |does|be|it|they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)
+    |originat|ring|bounded|shaped|sized|engined|built|grow|plant|cultivat|graz|unload|queu|wait|flood|plough|plow
+    |harvest|abandon|collaps|demolish|empt|irrigat|mow|rac(ed|ing)|fish|sunbath|play|undergo|refuel|board|revers
+    |sink|sunken|submerg|tarp|roof|glaz|til(ed|ing)|thatch|lit\b|striped|number|operat|designed|intend|ris(es|ing)
+    |steam|idl|construct|renovat|repair|pav(ed|ing)|dried|drying|frozen|freez|melt|erod|bombed|crash|overturn|wreck
+    |rust|decorat|equip|arm(ed|ing)|protect|guard|rent|lock|tied|tether|attract|feed|produc|generat|cool|heat|stor
+    |process|transport|deliver|launch|train|chas|follow|escort|overtak)\w*|((extend|stretch|run)\w*(?= (to|towards?
+    |from))|goes?|going|parks?|parking|owns?|owned|marks?|marked|has|have|having|had|is|are|was|were|do|does|be|it
+    |they|he|she|we|you|i|one|the|an?|no|not|under|next|near|its?|this|that)\b)
 FINITE = (line|hug|fill|crowd|dominate|occupy|skirt|fringe|touch|inhabit|populate|lie|sit|stand|cluster|gather|run
     |rest|fall|appear|come|reach|belong|stay|keep|remain|extend|stretch|spread|dot|perch|hang|group|bunch|huddle
     |congregate|rank|show|live|end|feature|take up|edge|nestle|press|push|hover|abut|drop|get|strays?|place)
@@ -124,14 +123,14 @@ NOUNS_IN_ING = (building|crossing|mooring|dwelling|landing|parking|clearing|open
     |wing|ring|spring|string|thing|housing|lighting|marking|shed|bed|seed|weed|reed|red|watershed|flowerbed
     |riverbed|speed|feed|during|king|sibling|shopping|boarding|bowling|shipping)\b
 LYING = (?!@KEPT|@NOUNS_IN_ING)(\w{2,}(ing|ed)|set|lost|put|laid|found|seen|spread|strung|hung|caught|kept|stuck
-    |flung|sunk|strewn|shown|sown|thrown|hidden|driven|home|taken up)
+    |flung|sunk|strewn|sat|stood|shown|sown|thrown|hidden|driven|home|taken up)
 ADVERBS = ((just|right|only|all|still|most|somewhere|well|quite|rather|themselves|itself|practically|\w+ly
     |also) ){0,2}
 # anything said of where things lie
 VERB = ((that|which|who) ((is|are|was|were|has|have|had|can|could|may|would|be|been|being|to) ){0,3}@ADVERBS(@LYING
-    |(?!@KEPT)(\w+s|@FINITE))|((is|are|was|were|has been|have been|has|have|can be|may be|to be|being) )?
-    @ADVERBS@LYING)( (itself|themselves|up|down|out|over|away|off|about|around|along|together|round|there
-    |in(?= [\ue000-\ue05f]))){0,2}
+    |(?!@KEPT)(\w+s|@FINITE))|((is|are|was|were|has been|have been|has|have|can be|may be|to be|being) )?@ADVERBS
+    @LYING)( (itself|themselves|up|down|out|over|away|off|about|around|along|together|round|there|in
+    (?= [\ue000-\ue05f]))){0,2}
 """,
     {
         "C": C,
@@ -340,11 +339,12 @@ _OTHER_RULES = table(
 \b(@JUST )?(one|a single) (single )?(other|further|more) @THING => @ONE
 \b(@JUST )?(one|a single|a solitary|1) (other |further |more )?(@KIN\b|of its (kind|sort)\b)@SAID_OF => @ONE
 \b@JUST ((one|a single)(?= (further|farther|more|lies|is|lying|to|above|below|beneath)\b)) => @ONE
-(?<=with )(one|a single) @THING(?= (to|on|above|below|beneath|further|farther|in|larger|bigger|smaller|lying)\b) => @ONE
+(?<=with )(one|a single) @THING(?= (to|on|above|below|beneath|further|farther|in|larger|bigger|smaller|lying)\b)
+    => @ONE
 (?<!all )\b@JUST (one|a single one)(?=$|[,.]) => @ONE
 \b@JUST (one|a single|1) @THING => @ONE
-\b(nothing|none|no one|nobody)( else| other)?( of (its|the same) (kind|sort|type)| of (the others|its @KIN|the rest))?
-    (?=\W|$) => @NONE
+\b(nothing|none|no one|nobody)( else| other)?( of (its|the same) (kind|sort|type)| of (the others|its @KIN
+    |the rest))?(?=\W|$) => @NONE
 \bno (single )?(other|further|more) @THING => @NONE
 \bno (single )?(other|further|more)( (ones?|of its kind|@KIN)\b)?(?! than) => @NONE
 \bno @THING => @NONE
@@ -352,10 +352,10 @@ _OTHER_RULES = table(
 \b(any|every|everything|anything|all)(thing)? else\b@SAID_OF@HERE => @ALL
 \b@QUANTIFIED (other|remaining|further) @THING => @ALL
 \b@QUANTIFIED (several |many |various |visible |remaining )?@KIN( ones?)?\b@SAID_OF(?= |$|[,.?!'’])@HERE => @ALL
-\b(@QUANTIFIED (the )?|the )(rest|remainder|others)( of (the|them|its|their|these|those)( (kind|sort|[\w-]+s))?)?\b@HERE
-    => @ALL
-(?<=than )(its|the|their) (others|fellows|companions|neighbou?rs|peers|rivals|competitors|siblings|counterparts|mates)\b
+\b(@QUANTIFIED (the )?|the )(rest|remainder|others)( of (the|them|its|their|these|those)( (kind|sort|[\w-]+s))?)?\b
     @HERE => @ALL
+(?<=than )(its|the|their) (others|fellows|companions|neighbou?rs|peers|rivals|competitors|siblings|counterparts
+    |mates)\b@HERE => @ALL
 """,
     _OTHERS,
 )

@@ -21,8 +21,8 @@ WAY = ((up|down|over|out|off|away|back|right|just|along|round|far(?= (up|down))|
     |slap|somewhere|anywhere|roughly|well|mostly|mainly|directly) )*
 TO = (in|at|on|to|near|along|towards?|around|round|about|within|inside|into|onto|upon|by|across|through|throughout
     |over|down|up|amid|amidst|against)
-ITS_SIDE = (the |its |an? )?(very |extreme |exact |dead |absolute )?(@IMAGE_SIGN(['’]s)? )?(=@C)
-    ([- ]@PARTS){0,2}@OF_IMAGE
+ITS_SIDE = (the |its |an? )?(very |extreme |exact |dead |absolute )?(@IMAGE_SIGN(['’]s)? )?(=@C)([- ]
+    @PARTS){0,2}@OF_IMAGE
 NOUN_BEFORE = (?<!^that)(?<!^the)(?<!^an)(?<!^a)(?<!^all)(?<!^any)(?<!^every)(?<!^each)(?<!^those)(?<!^of)(?<!next)
     (?<!close)(?<!adjacent)(?<!closest)(?<!nearest)(?<!est)(?<!relative)(?<=[\w\ue080-\ue09f])
 AT = (the |an? )?(@IMAGE_SIGN(['’]s)? )?
@@ -46,15 +46,13 @@ PLACE_WORDS: tuple[Rule, ...] = table(
     => top of
 [heart|core|hub|nucleus|midst] \b(heart|core|hub|nucleus|midst) of (?=(the|this|that) (image|picture|photo|scene
     |frame|view|shot|map|tile)) => centre of
-[sunset|sunrise|setting|rising] \b(=towards?|to|near|nearest|closest to) (the )?(sunset|setting sun)\b
-    => \1 the west
+[sunset|sunrise|setting|rising] \b(=towards?|to|near|nearest|closest to) (the )?(sunset|setting sun)\b => \1 the west
 [foot|base] \b(=the (very )?)(foot|base)$ => \1bottom
 [head|crown] \b(=the (very )?)(head|crown)$ => \1top
 [heart|core|hub|nucleus|midst] (?<=the )(heart|core|hub|nucleus|midst)$ => centre
 [sunrise|rising] \b(=towards?|to|near|nearest|closest to) (the )?(sunrise|rising sun)\b => \1 the east
 [point|midpoint|middle|cent|bull] \b((exact|precise|very|dead|true|absolute|geometric(al)?|optical|actual
-    |central) )*(cent(er|re)[- ]?point|mid-?point|mid-point|middle point|central point|bull['’]?s[- ]?eye)\b
-    => centre
+    |central) )*(cent(er|re)[- ]?point|mid-?point|mid-point|middle point|central point|bull['’]?s[- ]?eye)\b => centre
 [cent|middle] \b(exact|precise|true|geometric(al)?|optical|actual) (?=(cent(er|re)|middle)\b) =>
 [dead] \b(=to|at|in|near|nearest|closest) (=the )?dead[- ](?=cent) => \1 the
 [dead] \bdead[- ]cent(er|re|ral)(?= \w) => most central
@@ -73,18 +71,26 @@ PLACE_WORDS: tuple[Rule, ...] = table(
 [ or ] \b(in|at|on) or (near|around|close to|by|at|next to|about)(?= the ) => in
 [mid] \bin mid[- ]?(image|picture|frame|scene|photo|view)\b => in the centre
 ^(=[\w ,-]+[\w,]) (?-i:(=NW|NE|SE|SW))$ => \1 in the \2
-[from] ^(the )?(=@ORDINAL)[- ]from[- ](the[- ])?(=left|right|top|bottom|west|east|north|south) (?!in |by |of |edge|side|border|margin|end)
-    (=[\w-]+( [\w-]+)?)$
-    => \1 \3 from the \2
+[from] ^(the )?(=@ORDINAL)[- ]from[- ](the[- ])?(=left|right|top|bottom|west|east|north|south) (?!in |by |of |edge
+    |side|border|margin|end)(=[\w-]+( [\w-]+)?)$ => \1 \3 from the \2
 [very] \bvery (?=(highest|lowest|largest|smallest|biggest|tiniest|longest|shortest|first|last|\w+most)\b) =>
 [most] \bmost cent(ered|red)\b => most central
 [diagonal] \b(to )?where the ((two|image) )?diagonals (cross|meet|intersect)\b => to the centre
-[them all|of all|among them|of the lot|in the group] , (of (them )?all|of (all )?the lot|among them|out of all of them|in the group), =>
-[among|of the|in the] (=(furthest|farthest|nearest|closest|\w+most).*?) (among|amongst|out of|of) (them|them all|the (group|bunch|set|lot))$ => \1
+[them all|of all|among them|of the lot|in the group] , (of (them )?all|of (all )?the lot|among them
+    |out of all of them|in the group), =>
+[among|of the|in the] (=(furthest|farthest|nearest|closest|\w+most).*?) (among|amongst|out of|of) (them|them all
+    |the (group|bunch|set|lot))$ => \1
 [innermost] \binnermost\b => most central
 [midway] \bmidway\b => halfway
-[angle] \b(=(upper|lower|top|bottom)[- ](left|right)|(north|south)[- ]?(east|west)(ern)?)[- ](hand )?angle\b => \1 corner
-[centrally] ^(=the |an? |all |all the )?centrally[- ](located|placed|situated|positioned) (?!in |at |on |within )(?=\w) => \1central
+[angle] \b(=(upper|lower|top|bottom)[- ](left|right)|(north|south)[- ]?(east|west)(ern)?)[- ](hand )?angle\b
+    => \1 corner
+[centrally] ^(=the |an? |all |all the )?centrally[- ](located|placed|situated|positioned) (?!in |at |on |within )
+    (?=\w) => \1central
+[most far] \bmost far (?=left|right|up|down|north|south|east|west|to) => furthest
+[ as the| to be the] \b(that |which )?(stands? (out |apart )?as|counts? as|ranks? as|qualif(y|ies) as|(turns out
+    |happens|proves|appears|seems) to be)(?= the (most|\w+est|\w+most|second|third)\b) => that is
+[hichever|hich ] ^(whichever|which)( one)? of (=the @NUMBER .+) (is|lies|sits|stands|appears) (the )?((further
+    |farther|more) )?((to|on|at) the )?(=[\w-]+)( one)?$ => the \2 of \1
 [elevated|raised] \bmost elevated\b => highest
 [going|moving|heading|go |move |head ] \b(going|moving|heading|go|move|head)s? (?=(left|right|top|bottom|west|east
     |north|south) to ) => reading from
@@ -94,8 +100,8 @@ PLACE_WORDS: tuple[Rule, ...] = table(
     |spot|location|point|elevation)\b => that is the \1
 [half|side|part] ^the (=([\w-]+ )?(left|right|top|bottom|upper|lower|western|eastern|northern|southern)
     ([- ]hand)?) (=half|side|part|corner)['’]s (=[\w -]+)$ => the \3 in the \1 \2
-[whatever|any ] ^(whatever|whichever|any) (=[\w -]+?) (there (is|are|may be)|(one|you) (can )?finds?|(is
-    |are) there)(?= ) => all \1
+[whatever|any ] ^(whatever|whichever|any) (=[\w -]+?) (there (is|are|may be)|(one|you) (can )?finds?|(is|are) there)
+    (?= ) => all \1
 [outer] \b(=on|at|to|toward|towards) the outer (?=(left|right|top|bottom|upper|lower|west|east|north|south))
     => \1 the far
 [outermost] \boutermost (=[\w-]+( [\w-]+)?) (on|at|to|toward|towards|in) the (?=(left|right|top|bottom|upper|lower
@@ -121,8 +127,8 @@ PLACE_RULES: tuple[Rule, ...] = table(
 ^@WAY@TO (the )?((very|far|extreme) )(=@C)([- ]@PARTS){0,2}@OF_IMAGE, (=.+)$ => \2 that is furthest to the \1
 ^@WAY@TO (the )?(=@C)(=([- ]corner)?)([- ]@PARTS){0,2}@OF_IMAGE, (=.+)$ => \3 in the \1\2
 # "east of everything else", "higher in the frame than any other", "further left than all its fellows"
-[@ALL] ( @VERB)?,? (placed |sitting |lying )?((further|farther|more|closer|nearer) )?@ADVERBS(the )?(=@C)
-    ([- ]@PARTS)?@OF_IMAGE (of|than|from) @ALL => that is furthest to the \1
+[@ALL] ( @VERB)?,? (placed |sitting |lying )?((further|farther|more|closer|nearer) )?@ADVERBS(the )?(=@C)([- ]
+    @PARTS)?@OF_IMAGE (of|than|from) @ALL => that is furthest to the \1
 [@ALL] ( @VERB)?,? ((placed|sitting|lying) )?(higher|further up|farther up)( up)?@OF_IMAGE than @ALL
     => that is furthest to the top
 [@ALL] ( @VERB)?,? ((placed|sitting|lying) )?(lower|further down|farther down)( down)?@OF_IMAGE than @ALL
@@ -133,8 +139,8 @@ PLACE_RULES: tuple[Rule, ...] = table(
 [@NONE] ,? (with|has|having|that has|which has|and|than which|for which|where there (is|are)) @NONE( @VERB| that is
     | is| are| lies)?( any)?( (further|farther|more))? @ADVERBS(its |the )?(=@C|up|down)([- ]@PARTS)?( (of|than
     |from) it(self)?)?@AT_END => that is furthest \1
-[@NONE] ,? (with|has|having|that has|which has|and|than which) @NONE( @VERB| that is| is| lies)? (higher( up)?
-    |above( it)?)( than it)?@OF_IMAGE@AT_END => that is furthest to the top
+[@NONE] ,? (with|has|having|that has|which has|and|than which) @NONE( @VERB| that is| is| lies)? (higher( up)?|above
+    ( it)?)( than it)?@OF_IMAGE@AT_END => that is furthest to the top
 [@NONE] ,? (with|has|having|that has|which has|and|than which) @NONE( @VERB| that is| is| lies)? (lower( down)?
     |(below|beneath|under(neath)?)( it)?)( than it)?@OF_IMAGE@AT_END => that is furthest to the bottom
 [@NONE] ,? above which @NONE( \w+)?@AT_END => that is furthest to the top
@@ -148,8 +154,7 @@ PLACE_RULES: tuple[Rule, ...] = table(
     ( it)?$ => that is furthest to the bottom
 [@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) (to the )?(=@C) of( it)?$
     => that is furthest to the @OPPOSITE\1
-[@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) (below|beneath|under)( it)?$
-    => that is furthest to the top
+[@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) (below|beneath|under)( it)?$ => that is furthest to the top
 [@ALL] ,? (that |which )?@ALL (is|are|lies?|sits?|stands?) above( it)?$ => that is furthest to the bottom
 [@ALL] ,? (beneath|below|under) which @ALL( (is|are|lies?|sits?|stands?))?@AT_END => that is furthest to the top
 [@ALL] ,? above which @ALL( (is|are|lies?|sits?|stands?))?@AT_END => that is furthest to the bottom
@@ -160,8 +165,8 @@ PLACE_RULES: tuple[Rule, ...] = table(
 [@ALL] ,? (that |which )?(with|has|having) @ALL( @VERB)? above it@AT_END => that is furthest to the bottom
 [@ALL] ,? (that |which )?(with|has|having) @ALL( @VERB)? @ADVERBS(its |the )(=@C)([- ]@PARTS)?( of it)?@AT_END
     => that is furthest to the @OPPOSITE\1
-[whose|with] ,? (whose|with) @KIN all (lie|are|sit|stand|lying|being|fall|appear) @ADVERBS(its |the )(=@C)
-    ([- ]@PARTS)?@AT_END => that is furthest to the @OPPOSITE\1
+[whose|with] ,? (whose|with) @KIN all (lie|are|sit|stand|lying|being|fall|appear) @ADVERBS(its |the )(=@C)([- ]
+    @PARTS)?@AT_END => that is furthest to the @OPPOSITE\1
 [@ALL] ,? (that |which )?@ALL (have|see|keep|find) @ADVERBStheir (=@C)([- ]@PARTS)?@AT_END
     => that is furthest to the \1
 [@ALL] ,? to which @ALL (lie|are|sit|stand) (to (the |its )?)?(=@C)(wards?)?@AT_END
@@ -174,15 +179,15 @@ PLACE_RULES: tuple[Rule, ...] = table(
     => that is second from the top
 [@ONE] ,? (that |which )?(with|has|having) @ONE( @VERB)? (below|beneath|under(neath)?|lower( down)?)( it| than it)?
     @OF_IMAGE@AT_END => that is second from the bottom
-[@ONE] ,? (that |which )?(is |are )?(beaten|bettered|surpassed|outdone|exceeded|preceded) (by )?
-    @ONE( \w+)? in (how (far )?|being |lying |going )(further |far )?(to the )?((=@C)|(=@E))( it( (lies|is|sits
-    |goes|reaches))?)?@AT_END => that is second from the \1@SIDE_OF\2
+[@ONE] ,? (that |which )?(is |are )?(beaten|bettered|surpassed|outdone|exceeded|preceded) (by )?@ONE
+    ( \w+)? in (how (far )?|being |lying |going )(further |far )?(to the )?((=@C)|(=@E))( it( (lies|is|sits|goes
+    |reaches))?)?@AT_END => that is second from the \1@SIDE_OF\2
 # "west of the vertical midline"
 ,?( @VERB| that is| that are)? (to the |on the )?(=@C)( side)? (of|from) (the )?(@IMAGE_SIGN(['’]s)? )?((vertical
     |horizontal|own|imaginary|image) )*(mid-?line|mid-line|@MIDDLE[- ]?line|centre-?line|center-?line|median
     |equator|meridian|axis|@MIDDLE|half-?way line|midway line)@OF_IMAGE@AT_END => in the \1 half
-[above|over] ,?( @VERB| that is| that are)? (above|over) the (horizontal |vertical |image )?(mid-?line
-    |@MIDDLE([- ]?line)?|half-?way line|equator)@OF_IMAGE@AT_END => in the upper half
+[above|over] ,?( @VERB| that is| that are)? (above|over) the (horizontal |vertical |image )?(mid-?line|@MIDDLE
+    ([- ]?line)?|half-?way line|equator)@OF_IMAGE@AT_END => in the upper half
 [below|under|beneath] ,?( @VERB| that is| that are)? (below|under|beneath) the (horizontal |vertical |image )?
     (mid-?line|@MIDDLE([- ]?line)?|half-?way line|equator)@OF_IMAGE@AT_END => in the lower half
 ,?( @VERB| that is| that are)? (in|within|at) the (=@E) (part|portion|section|region|area|quarter|third|half|zone
@@ -205,37 +210,42 @@ PLACE_RULES: tuple[Rule, ...] = table(
 [low] ,?( @VERB| that is| that are)? (well )?low( down)?$ => in the bottom
 [high] ,?( @VERB| that is| that are)? (well )?high( up)? (in|on|within) @IMAGE_SIGN@AT_END => in the top
 [low] ,?( @VERB| that is| that are)? (well )?low( down)? (in|on|within) @IMAGE_SIGN@AT_END => in the bottom
-[amid|middle|mid] ,?( @VERB| that is| that are)? (amid|amidst
-    |in (the )?mid) @IMAGE_SIGN(, (well )?away from \w+ (border|edge|margin|side)s?)?@AT_END => in the centre
-[whose] \ whose (position|location|place|spot|cent(er|re)) (is|lies|comes|falls|sits) (?=(the )?(@BETTER|@E))
-    => that is
-[from] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?(furthest|farthest|most (removed|remote|distant|far))
-    ( (away|off|out))? from (the )?(very )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END => that is \1 furthest to the @OPPOSITE\2
-[distance] ,?( @VERB| that is| that has)?( (with|at|having))? (the )?(largest|longest|most|max(imum|imal)?) distance (from|to)
-    \ (the )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END => that is furthest to the @OPPOSITE\1
-[down|up] ,?( @VERB| that is| which is| that are)? (the )?(furthest|farthest) (=up|down)( (in|on|within))?( @IMAGE_SIGN)?@AT_END
-    => that is furthest \1
-[closest|nearest|most|tight] ,? @VERB @ITS_SIDE (the )?(closest|nearest|tightest|most (closely|tightly|nearly))@AT_END
-    => that is furthest to the \1
+[amid|middle|mid] ,?( @VERB| that is| that are)? (amid|amidst|in (the )?mid) @IMAGE_SIGN
+    (, (well )?away from \w+ (border|edge|margin|side)s?)?@AT_END => in the centre
+[whose] \ whose (position|location|place|spot|@MIDDLE|middle point) (is|lies|comes|falls|sits) (?=(the )?(@BETTER
+    |@E)) => that is
+[from] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?(furthest|farthest|most (removed
+    |remote|distant|far))( (away|off|out))? from (the )?(very )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END
+    => that is \1 furthest to the @OPPOSITE\2
+[distance] ,?( @VERB| that is| that has)?( (with|at|having))? (the )?(largest|longest|most|max(imum
+    |imal)?) distance (from|to)\ (the )?(=@SIDE)([- ]@PARTS){0,2}@OF_IMAGE@AT_END
+    => that is furthest to the @OPPOSITE\1
+[down|up] ,?( @VERB| that is| which is| that are)? (the )?(furthest|farthest) (=up|down)( (in|on|within))?
+    ( @IMAGE_SIGN)?@AT_END => that is furthest \1
+[closest|nearest|most|tight] ,? @VERB @ITS_SIDE (the )?(closest|nearest|tightest|most (closely|tightly|nearly))
+    @AT_END => that is furthest to the \1
 [@ALL] ,? @VERB @ITS_SIDE more (closely|tightly|nearly) than @ALL => that is furthest to the \1
 [as] ,?( @VERB| that is)? as ((=@E)|far (to the )?(=@C)) as (any( of them| other)?|possible|it gets)@AT_END
     => that is furthest to the @SIDE_OF\1\2
-[marks|marking|forms|forming|makes|defin] ,? (that |which )?(marks|marking|forms|forming|makes|making|defines|defining) the (=@C)
-    ([- ]hand)? (end|limit|edge|boundary|extremity|margin|tip)(( of the)( \w+){1,3})?$ => that is furthest to the \1
+[marks|marking|forms|forming|makes|defin] ,? (that |which )?(marks|marking|forms|forming|makes|making|defines
+    |defining) the (=@C)([- ]hand)? (end|limit|edge|boundary|extremity|margin|tip)(( of the)( \w+){1,3})?$
+    => that is furthest to the \1
 # "the second closest to the left edge", "that lies most nearly in the middle", "pressed closest to the right"
-[est|most|least] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?
-    @FURTHEST @ADVERBS@ITS_SIDE@AT_END => that is \1 furthest to the \2
+[est|most|least] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?@FURTHEST @ADVERBS@ITS_SIDE
+    @AT_END => that is \1 furthest to the \2
 ,?( @VERB) (the )?(=@E)(?= than) => \1
 ,?( @VERB) ((at|in|on) )?(the )?(=@E)( (point|place|position|spot|@PARTS))?@OF_IMAGE@AT_END => that is \1
 [right] \ right ((up|out|over|down|along) )?(against|at|on|by|to) (the )?(=@C) (edge|margin|border|limit|boundary
     |end|extremity|fringe)s?@OF_IMAGE( of (the|all) [\w-]+( [\w-]+)?)?@AT_END => that is furthest to the \1
-[rear|the ] ,? (that |which )?(bring(s|ing) up the rear|(clos|end|finish|conclud|terminat|complet|open|start|begin|lead|head|top)
-    (e?s|n?ing) (off )?the (line|row|queue|column|procession|series|sequence|string|run|order|list|set|file)|trails the others)
-    \ @ADVERBS@ITS_SIDE => that is furthest to the \1
+[rear|the ] ,? (that |which )?(bring(s|ing) up the rear|(clos|end|finish|conclud|terminat|complet|open|start|begin
+    |lead|head|top)(e?s|n?ing) (off )?the (line|row|queue|column|procession|series|sequence|string|run|order|list
+    |set|file|pack|field|way)|trails the others)\ @ADVERBS@ITS_SIDE => that is furthest to the \1
 # "at the eastern end"; where several are named, they are only thereabouts
 [end|extremity|limit|tip|extreme] (?<!s),?( @VERB| that is| which is)? (right )?(at|on|near
     |by) the (very |far |extreme )?(=@SIDE)[- ](hand )?(end|extremity|limit|tip|extreme)@OF_IMAGE@AT_END
     => that is furthest to the \1
+[of] \b(=that (is|are) (the )?(@E|largest|smallest|longest|shortest)) of (all )?(the |these |those )?
+    [\w-]+( [\w-]+)?$ => \1
 # "extreme left of the row", "at the eastern end of the line", "leading the group on the left"
 [row|line|series|group|set|cluster|column|lot|bunch|string|array|formation] ,?( @VERB)?( (at|on|in|from
     |of))? (the )?((=@E)|(=@C)(?=([- ]hand)? (end|limit|extremity|tip|edge|head)))([- ](hand|end|limit|extremity
@@ -245,22 +255,21 @@ PLACE_RULES: tuple[Rule, ...] = table(
     |specimen|representative|one)s? (?=(of|among|in) ) => \1
 [station|spot|position|place|slot] \ (occupying|taking|holding|filling|in) the (=@E) (station|spot|position|place
     |slot|point|berth)s?( of (them )?all| of the \w+)? => that is \1
-,?( @VERB| that is| which is| that comes)? ((just|immediately|directly|right|straight|next in line|next|coming|one( \w+)?) )?
-    (after|behind|following|next to|beside|in from|along from|down from|up from|below|above) the (=@E)( ones?| @KIN)?@AT_END
-    => that is second from the @SIDE_OF\1
-,?( @VERB| that is| which is)? (just|immediately|directly|right|next|one( \w+)?) ((to|on) the )?
-    (@C( of)?|beneath|below|under|above|over|inside|short of) the (=@E)( ones?| @KIN)?@AT_END => that is second from the @SIDE_OF\1
-[follow|succeed|second only|comes next|runner] ,? (that |which )?(follow(s|ing)|succeed(s|ing)|second only to|coming after|comes after)
-    \ the (=@E)( ones?| @KIN)?( in [\w -]+)?$ => that is second from the @SIDE_OF\1
+,?( @VERB| that is| which is| that comes)? ((just|immediately|directly|right|straight|next in line|next|coming|one
+    ( \w+)?) )?(after|behind|following|next to|beside|in from|along from|down from|up from|below|above) the (=@E)
+    ( ones?| @KIN)?@AT_END => that is second from the @SIDE_OF\1
+,?( @VERB| that is| which is)? (just|immediately|directly|right|next|one( \w+)?) ((to|on) the )?(@C( of)?|beneath
+    |below|under|above|over|inside|short of) the (=@E)( ones?| @KIN)?@AT_END => that is second from the @SIDE_OF\1
+[follow|succeed|second only|comes next|runner] ,? (that |which )?(follow(s|ing)|succeed(s|ing)|second only to
+    |coming after|comes after)\ the (=@E)( ones?| @KIN)?( in [\w -]+)?$ => that is second from the @SIDE_OF\1
 [runner] ^(the )?runner-?( )?up (for|as|to|in being) (the )?(=@E)(= .+)$ => the second \1\2
-[one ] ,?( @VERB| that is)? (just )?one (place |position |spot |step )?((up|down|in|along|over|away|back|inward) )?from (the )?(=@C)([- ]@PARTS)?
-    @OF_IMAGE@AT_END => that is second from the \1
-[topmost|uppermost|northernmost|highest] ,?( @VERB| that is| which is)? (just|right|immediately|directly
-    |one( \w+)?) (below|beneath|under|after|down from|behind) the (highest|topmost|uppermost)( one| @KIN)?$
+[one ] ,?( @VERB| that is)? (just )?one (place |position |spot |step )?((up|down|in|along|over|away|back
+    |inward) )?from (the )?(=@C)([- ]@PARTS)?@OF_IMAGE@AT_END => that is second from the \1
+[topmost|uppermost|northernmost|highest] ,?( @VERB| that is| which is)? (just|right|immediately|directly|one
+    ( \w+)?) (below|beneath|under|after|down from|behind) the (highest|topmost|uppermost)( one| @KIN)?$
     => that is second from the top
 [bottom|lowest|lower|southern] ,?( @VERB| that is| which is)? (just|right|immediately|directly|one( \w+)?) (above
-    |over|up from|before|after) the (lowest|bottom-?most|lowermost)( one| @KIN)?$
-    => that is second from the bottom
+    |over|up from|before|after) the (lowest|bottom-?most|lowermost)( one| @KIN)?$ => that is second from the bottom
 [highest|lowest] ,?( @VERB) (the )?(=highest|lowest)( (up|down|placed))?@OF_IMAGE@AT_END => that is \1
 [distance] ,? whose distance (from|to) @ITS_SIDE is (the )?(smallest|shortest|least|lowest|minimal)( of all)?@AT_END
     => that is furthest to the \1
