@@ -245,6 +245,10 @@ class _Chooser:
 
     def _ranked(self, chosen: NDArray[np.intp], ranks: Sequence[Rank]) -> NDArray[np.intp]:
         """The regions at the ranks that are named; of several orders, by the sum of ranks."""
+        if len({rank.number for rank in ranks}) > 1:  # "the left one of the two largest"
+            for rank in ranks:
+                chosen = self._ranked(chosen, [rank])
+            return chosen
         values = [self._values(rank)[chosen] for rank in ranks]
         if len(ranks) > 1:
             places = np.add.reduce([np.searchsorted(np.sort(value), value).astype(np.float64) for value in values])

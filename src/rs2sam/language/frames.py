@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rs2sam.language.words import DIRECTION
+from rs2sam.language.words import DETERMINER, DIRECTION
 
 _FLAGS = re.IGNORECASE
 
@@ -25,25 +25,43 @@ _SHOW = _any(
     "(search|searching|looking) (for|out)|digiti[sz]e|vectori[sz]e|polygoni[sz]e|demarcate",
 )
 _NAMES_TOO = _any(
-    "display|circle|label|spot|crop|trace|draw|see|view|check|choose|pick|take|tell me|indicate|annotate|isolate"
+    "display|circle|label|spot|crop|trace( out)?|draw|see|view|check|choose|pick( up)?|take|tell me|indicate",
+    "annotate|isolate|tag|pinpoint|(call|single|seek|cut|make|map|carve|work|figure|sort|lift|fish|spell) out",
+    "(zoom|home) in on|focus (in )?on|report|frame|box( in| up)?|ring|flag|target|reveal|spotlight|locali[sz]e",
+    "capture|note( down)?|bring up|put|place|provide|produce|name|list|signal|track down|hunt (down|for)|discover",
+    "determine|recogni[sz]e|distinguish|separate|clip( out)?|paint|shade( in)?|(colou?r|fill) in|overlay|cover",
+    "encircle|surround|enclose|bound|segment out|retrieve|fetch|grab|deliver|output|present|nominate|designate",
+    "specify|state|describe|count|include|keep|track|catch|snip out|pull out|extract|lasso|underline|emphasi[sz]e",
+    "accentuate|hand me|bring me|point me( out)? to|direct me to|lead me to|take me to|guide me to|zero in on|set",
+    "mark (up|down)|verify|confirm|examine|inspect|watch|observe|sketch( out)?|add|make|drop|stick|throw|write",
+    "go to|jump to|move to|centre on|center on|concentrate on|attend to|consider|notice",
 )
 """Verbs that may be a part of a name ("circle irrigation"): they ask where a determiner follows."""
-_DETERMINED = _any(r"(?= (the|those|these|this|that|all|every|each|both|any|a|an|me|where|which|only|just)\s)")
+_DETERMINED = _any(
+    r"(?= (the|those|these|this|that|all|every|each|both|any|a|an|me|where|which|whichever|whatever|only|just)\s)"
+)
 _WISHES = _any(
     "((i|we) )?(need|want|wanna|would like|'?d like)|i'd (like|love)|((i|we) )?(am |are |'m )?interested in",
-    "(i|we)('m|'re| am| are) (looking|searching) for|let (me|us)",
+    "(i|we)('m|'re| am| are) (looking for|searching for|after|thinking of|talking about)",
+    "i mean(?= (the|all|those|this|that|these) )|let (me|us)",
     "(could|can|would|will|may) (you|u|i|we|someone|anyone)|(do|can) (you|we|i) see",
     "you to|for (me|us)|(i|we) (think|guess|believe)|(would you )?be so kind( as)?|(is|would) it (be )?possible",
 )
 _QUESTIONS = _any(
     "(where( (in|on) (the|this) (image|picture|photo|map))?|(what|which)( ones?)?)('s| is| are)",
-    "(is|are) there|there (is|are)|(what|how) about|where (can|do|could|would) (i|we) (find|see)",
-    r"where(?=\s.*\s(is|are)\b)",
+    "(is|are) there|there (is|are)|(do|can|could) (you|we|i|one) (see|find|spot|make out)|(what|how) about",
+    "where (can|do|could|would) (i|we) (find|see)",
+    r"where(?=\s.*\s(is|are|lies?|sits?|stands?)\b)",
     "which pixels (belong to|are)|pixels (that|which) belong to",
 )
 _SHAPES = _any(
     "(the |an? )?((shape|outline|mask|contour|footprint|segmentation|polygon|location|position|extent)s?|pixels)"
     " (of|for(?! me| us)|around)",
+    "(a |an |one )?((bounding|red|green|blue|yellow|white|black|tight|closed|thick|neat|snug|colou?red|thin|bold) )*"
+    "((box|boxes|rectangle|outline|circle|ring|mask|polygon|frame|contour|line|boundary|border|square|loop|lasso)s?"
+    " (round|around|about|enclosing|surrounding|bounding)"
+    "|(mask|overlay|highlight|marker|pin|dot|cross|label|tag|box|flag)s? (over|on|onto))"
+    "(?= (the|those|these|this|that|all|every|each|both|any|a|an|whichever) )",
 )
 _KINDS = _any(
     "((all|the|any) )?(areas?|regions?|patch(es)?) of",
@@ -74,6 +92,7 @@ _AFTER = _any(
     "((that|which) )?(you|we|i) (can )?(see|find|spot|detect)",
     "(as )?(seen|viewed) from above",
     r"of (them )?all|of them|(is|are)( (located|situated|found|where))?|there (is|are)",
+    r"(?<!that\s)(?<!which\s)(lies?|sits?|stands?)",
     r"(?<!to\s)(?<!from\s)(?<!near\s)here",
 )
 TAIL = re.compile(rf"(?:[\s,.!?]*\b(?:{_AFTER})\b)*[\s.?!,]*$", _FLAGS)
@@ -101,3 +120,15 @@ def unframed(text: str) -> str:
     bare = TAIL.sub("", text)
     is_torn = _TORN.search(bare) and (_VERB_LAST.search(text) or re.search(r"\b(?:that|which|where|who|whose)$", bare))
     return text.rstrip(" .?!,") if is_torn else bare
+
+
+def bare(sentence: str) -> str:
+    """A sentence without its frame; the sentence itself where it has none, or is nothing else.
+
+    Args:
+        sentence: English.
+    """
+    words = " ".join(sentence.split())
+    thing = unframed(words).strip(" ,")
+    names_something = DETERMINER.sub("", f"{thing} ").strip()
+    return thing if thing != words and names_something else sentence

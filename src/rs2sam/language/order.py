@@ -1,5 +1,7 @@
 """Orders of words that would hide what is asked for, brought into the usual one before anything else is read.
 
+>>> usual_wording("the tank than which none is smaller")
+'the tank that is the smallest'
 >>> usual_order("of the two ships, the larger one")
 'the larger of the two ships'
 >>> usual_order("ship top left")
@@ -10,7 +12,24 @@ from __future__ import annotations
 
 import re
 
-from rs2sam.language.words import CELL, COMPARATIVE, DIRECTION, EXTREME, HEIGHT, IMAGE, NUMBER, ORDINAL, PART, SIZE
+from rs2sam.language.comparing import ANCHOR_RULES, RELATION_RULES, SIZE_RULES, SIZE_WORDS
+from rs2sam.language.counting import GROUP_RULES, counted, ranked_by_size
+from rs2sam.language.signs import Signs, compiled, has_signs, rewritten
+from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS
+from rs2sam.language.words import (
+    CELL,
+    COMPARATIVE,
+    DIRECTION,
+    EXTREME,
+    HEIGHT,
+    IMAGE,
+    NUMBER,
+    ORDINAL,
+    PART,
+    SIZE,
+    number_of,
+    plural_of,
+)
 
 _RANKING = rf"(?:(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE}))"
 _TOP_BY = rf"^((?:the\s+)?)top[-\s]+({NUMBER}\s+)([\w\s-]+?)\s+(?:by|in|in\s+terms\s+of)\s+"
@@ -22,13 +41,18 @@ _CORNER = (
     r"(?:(?:top|upper|bottom|lower|cent(?:er|re)|middle)[-\s]+(?:left|right|cent(?:er|re)|middle)|(?:left|right)[-\s]+(?:top|bottom"
     r"|upper|lower)|(?:north|south)[-\s]?(?:east|west))"
 )
-_REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
+_MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\s+[-–—]+\s+|\s*[:;]\s+", ", "),
         (r"[\s,]*[(\[{]([^()\[\]{}]*)[)\]}]", r", \1"),
         (r"\s+/\s+", ", "),
         (r"\s@\s", " at "),
+    )
+)
+_REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
         (r"^(?:(?:the|an?)\s+)?trio\s+of\s+", "the three "),
         # "upper left: the largest ship"
         (rf"^(?:the\s+)?({CELL}\s+{PART}(?:\s+(?:of|in)\s+{IMAGE})?|{CELL}),\s+(?=\w)", r"in the \1, "),
@@ -167,6 +191,40 @@ _AFTER_NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+# "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
+OF_THEM = re.compile(
+    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?"
+    rf"(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
+    rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
+    re.IGNORECASE,
+)
+
+
+def usual_wording(text: str) -> str:
+    """Say in the usual words what strangers say in many.
+
+    Args:
+        text: a referring expression without "please find" and the like.
+
+    Returns:
+        The expression; what no rule knows stays as it was.
+    """
+    for pattern, replacement in _MARKS:
+        text = pattern.sub(replacement, text)
+    text = " ".join(text.split()).strip(" ,.?!")
+    if has_signs(text):
+        return text
+    signs = Signs(rewritten(rewritten(rewritten(text, PLACE_WORDS), SIZE_WORDS), GROUP_RULES))
+    signs.image_told()
+    signs.others_told()
+    signs.places_told()
+    counted(signs)
+    ranked_by_size(signs)
+    for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES, ANCHOR_RULES):
+        signs.text = rewritten(signs.text, rules)
+    return signs.restored()
+
+
 def usual_order(text: str) -> str:
     """Bring telegraphic and inverted phrases into the order of "the second largest ship in the upper left".
 
@@ -176,6 +234,31 @@ def usual_order(text: str) -> str:
     for pattern, replacement in _REORDERED:
         text = pattern.sub(replacement, text)
     return text.strip()
+
+
+# "the left one of the two largest tanks": one order within another.
+_PICKED = (
+    rf"^(?:the\s+)?(?P<pick>{EXTREME}|{SIZE}|{COMPARATIVE}|{HEIGHT}|higher|{CELL})(?:\s+(?:ones?|(?P<noun>[\w-]+)))?"
+    rf"\s+of\s+(?:the|these|those)\s+(?P<several>(?:{SIZE}\s+)?(?P<number>{NUMBER})\s.*)$"
+)
+
+
+def picked_of_several(text: str) -> tuple[str, str, int] | None:
+    """Divide "the left one of the two largest tanks" into what picks one, "the two largest tanks", and their number.
+
+    Args:
+        text: a sentence in the usual order.
+
+    Returns:
+        The three, or None where it is no such sentence.
+    """
+    match = compiled(_PICKED).match(text) if re.search(r"\sof\s+(?:the|these|those)\s", text) else None
+    if match is None:
+        return None
+    several, number = match["several"], match["number"]
+    if match["noun"]:
+        several = several.replace(number, f"{number} {plural_of(match['noun'])}", 1)
+    return match["pick"].lower(), f"the {several}", number_of(number)
 
 
 def after_names(text: str) -> str:

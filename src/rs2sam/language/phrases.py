@@ -188,3 +188,20 @@ RELATIONS: tuple[tuple[re.Pattern[str], Measure | None], ...] = tuple(
     )
 )
 """What leads to another object: by distance (a measure) or by direction (None)."""
+
+OTHERS = re.compile(
+    r"^(?:(?P<any>another|an?\s+(?:other|different|similar|second|smaller|larger|bigger|like)\b)|(?:(?:the|its|their)\s+)?"
+    r"(?:other|fellow|twin|neighbou?r|counterpart|sibling)s?\b)",
+    re.IGNORECASE,
+)
+# Whoever asks, and what a clause says, lie at no place in the picture that could be looked for.
+NO_LANDMARK = re.compile(
+    r"^(?:(?:the\s+)?(?:camera|viewer|observer|photographer|sensor|satellite|drone|reader|user)\W*$|(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
+    r"|anything|nothing|each\s+other|one\s+another|to|from|by|of)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
+    re.IGNORECASE,
+)
+LANDMARK_END = re.compile(
+    r"[,;.?!\0]|\s+(?:that|which|who|in|on|at|near|next|and|is|are|close|beside|to|from|towards?|located|situated"
+    r"|positioned|found)\b|$",
+    re.IGNORECASE,
+)

@@ -13,24 +13,32 @@ from dataclasses import replace
 
 from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
-from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
-from rs2sam.language.order import after_names, usual_order
-from rs2sam.language.phrases import GLUE, HEAD_PHRASES, PLACE, RELATIONS, REST_PHRASES
+from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, bare, unframed
+from rs2sam.language.order import OF_THEM, after_names, picked_of_several, usual_order, usual_wording
+from rs2sam.language.phrases import (
+    GLUE,
+    HEAD_PHRASES,
+    LANDMARK_END,
+    NO_LANDMARK,
+    OTHERS,
+    PLACE,
+    RELATIONS,
+    REST_PHRASES,
+)
+from rs2sam.language.signs import opposite
 from rs2sam.language.spelling import put_right
 from rs2sam.language.words import (
     COMPARATIVE,
     DETERMINER,
-    EXTREME,
-    HEIGHT,
     HOLE,
     LEFT_OVER,
     MASS_NOUNS,
-    NUMBER,
-    ORDINAL,
+    NOT_THE_SIDE,
     PROTECTED,
     SIZE,
     STOP,
     UNREADABLE,
+    agreeing,
     cell_of,
     is_plural,
     number_of,
@@ -46,34 +54,9 @@ _NO_NOUN = re.compile(r"(?:far|well|way|mostly|slightly|almost|nearly|just|very|
 _TORN = re.compile(
     r"^(?:the|an?|it|them)\b|\b(?:else|far|extreme|very)$", _FLAGS
 )  # what is left of a phrase that was read in part
-_OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
-_PLURAL_VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
 _HEADWORDS = r"\b(?:building|tower|house|tree|roof|mountain|hill|chimney|structure|skyscraper)s?\b"
 
-_AGREEING = re.compile(r"\b(that|which)\s+(\w*[^s\W]s)\b", _FLAGS)
-# "the second largest of the four tanks" is "the second largest tanks", where one of them is meant.
-_OF_THEM = re.compile(
-    rf"^((?:the\s+)?(?:(?:{ORDINAL}|{NUMBER})[-\s]+)?(?:{SIZE}|{EXTREME}|{HEIGHT}|{COMPARATIVE})\s+)(?:ones?\s+)?(?:(?:out\s+)?of|(?:from\s+)?among(?:st)?)\s+"
-    rf"(?:(?:all|both)\s+(?:of\s+)?(?:(?:the|these|those)\s+)?|(?:the|these|those)\s+|(?=[\w-]+s$))(?:{NUMBER}\s+)?",
-    _FLAGS,
-)
 _ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
-_OTHERS = re.compile(
-    r"^(?:(?P<any>another|an?\s+(?:other|different|similar|second|smaller|larger|bigger|like)\b)|(?:(?:the|its|their)\s+)?"
-    r"(?:other|fellow|twin|neighbou?r|counterpart|sibling)s?\b)",
-    _FLAGS,
-)
-# Whoever asks, and what a clause says, lie at no place in the picture that could be looked for.
-_NO_LANDMARK = re.compile(
-    r"^(?:(?:it|them|this|that|one|me|you|us|him|her|they|we|i|myself|yourself|itself|themselves|here|there|everything"
-    r"|anything|nothing|each\s+other|one\s+another|to|from|by|of)\W*$|(?:my|your|our|his|her|their|where|what|which|who|how|when|mine)\b)",
-    _FLAGS,
-)
-_LANDMARK_END = re.compile(
-    r"[,;.?!\0]|\s+(?:that|which|who|in|on|at|near|next|and|is|are|close|beside|to|from|towards?|located|situated"
-    r"|positioned|found)\b|$",
-    _FLAGS,
-)
 
 
 def read_sentence(sentence: str) -> ScopedSentence:
@@ -96,16 +79,8 @@ def read_sentence(sentence: str) -> ScopedSentence:
     return (
         ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
         if reader.claims
-        else ScopedSentence(sentence, _bare(sentence))
+        else ScopedSentence(sentence, bare(sentence))
     )
-
-
-def _bare(sentence: str) -> str:
-    """A sentence without its frame; the sentence itself where it has none, or is nothing else."""
-    words = " ".join(sentence.split())
-    bare = unframed(words).strip(" ,")
-    names_something = DETERMINER.sub("", f"{bare} ").strip()
-    return bare if bare != words and names_something else sentence
 
 
 class _UnreadableError(Exception):
@@ -126,12 +101,14 @@ class _Reader:
         self._ordinal: int | None = None
         self._kept: list[str] = []
         sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
-        text = PROTECTED.sub(self._keep, usual_order(unframed(sentence)))
+        text = PROTECTED.sub(self._keep, usual_order(unframed(usual_wording(unframed(sentence)))))
+        if with_relations and self._read_narrowed(text):
+            return
         if UNREADABLE.search(text):
             raise _UnreadableError
         text = after_names(text)
-        is_one_of_them = bool(_OF_THEM.match(text) or _ONE.search(text))
-        text = self._without_front(_OF_THEM.sub(r"\1", text))
+        is_one_of_them = bool(OF_THEM.match(text) or _ONE.search(text))
+        text = self._without_front(OF_THEM.sub(r"\1", text))
         determiner = DETERMINER.match(text)
         stop = STOP.search(text, determiner.end() if determiner else 0)
         self._head, self._rest = (text, "") if stop is None else (text[: stop.start()], text[stop.start() :])
@@ -145,8 +122,40 @@ class _Reader:
     def _keep(self, match: re.Match[str]) -> str:
         """Put a name or a heading out of the rules' sight: a word `keptNk`, after a preposition where it begins so."""
         self._kept.append(match[0].strip())
-        prefix = "at " if re.match(r"(?:in|at|on|along|\w+ing|head\w+|orient\w+|left)\s", match[0], _FLAGS) else ""
+        prefix = (
+            "at "
+            if re.match(
+                r"(?:in|at|on|along|across|through|over|around|near|to|towards?|from|down|up|about|inside|within|into|onto|by|\w+ing|head\w+|orient\w+|left)\s",
+                match[0],
+                _FLAGS,
+            )
+            else ""
+        )
         return f"{prefix}kept{len(self._kept) - 1}k" + (" " if match[0].endswith(" ") else "")
+
+    def _read_narrowed(self, text: str) -> bool:
+        """Read "the lower of the two largest tanks", if it is of that kind: two orders, one after the other."""
+        narrowed = picked_of_several(text)
+        if narrowed is None:
+            return False
+        pick, several, number = narrowed
+        try:
+            inner = _Reader(self._restored(several), with_relations=False)
+        except _UnreadableError:
+            return False
+        ranks = [claim for claim in inner.claims if isinstance(claim, Rank)]
+        if [(rank.number, rank.first) for rank in ranks] != [(number, 1)]:
+            return False
+        if re.match(rf"{SIZE}|{COMPARATIVE}", pick):
+            least, of_length = re.search("small|short|tin|less", pick), re.search("long|short|length", pick)
+            most: Measure = "longest" if of_length else "largest"
+            last = Rank(("shortest" if of_length else "smallest") if least else most)
+        else:
+            cell, by_compass = _cell(NOT_THE_SIDE.sub("", pick))
+            last = Rank("toward", cell, by_compass=by_compass)
+        self.claims = (*inner.claims, last)
+        self.means_one, self.local = False, inner.local
+        return True
 
     def _without_front(self, text: str) -> str:
         """Take a place that stands before everything: "in the upper left, the tank"."""
@@ -216,7 +225,7 @@ class _Reader:
         word = match["extreme"].lower()
         if word.startswith(("highest", "lowest")) and re.search(_HEADWORDS, self._head, _FLAGS):
             raise _UnreadableError  # that is a height above the ground
-        self._rank("toward", _cell(re.sub(r"\b(?:most|far|extreme|very|utmost|outermost)\b", "", match["extreme"])))
+        self._rank("toward", _cell(NOT_THE_SIDE.sub("", match["extreme"])))
 
     def _read_cell(self, match: re.Match[str]) -> None:
         """A place before the noun: "the upper left tank"."""
@@ -270,23 +279,23 @@ class _Reader:
             cell, by_compass = _cell(match["cell"])
             if "center" in cell:
                 raise _UnreadableError
-            cell = _OPPOSITE[cell] if "own" in match.groupdict() else cell
+            cell = opposite(cell) if "own" in match.groupdict() else cell
             self._claims.append(Direction(cell, anchor, by_compass))
         self._rest = self._rest[: match.start()] + HOLE + self._rest[max(end, match.end()) :]
 
     def _landmark_end(self, begin: int) -> int:
         """Where the noun phrase ends that begins at `begin`."""
-        ends = [pattern.search(self._rest, begin + 1) for pattern in (_LANDMARK_END, PLACE)]
+        ends = [pattern.search(self._rest, begin + 1) for pattern in (LANDMARK_END, PLACE)]
         return min(match.start() for match in ends if match is not None)
 
     def _anchor(self, text: str) -> Anchor:
         """Read the other object of a relation."""
         text = self._restored(text)  # it is read by a reader of its own
-        others = _OTHERS.match(text)
+        others = OTHERS.match(text)
         if others is not None:
             return Anchor(None, is_any=others["any"] is not None)
         words = DETERMINER.sub("", text).split()
-        if not words or len(words) >= _MAX_LANDMARK_WORDS or _NO_LANDMARK.match(text) or words[-1] in ("one", "ones"):
+        if not words or len(words) >= _MAX_LANDMARK_WORDS or NO_LANDMARK.match(text) or words[-1] in ("one", "ones"):
             raise _UnreadableError
         own, other = DETERMINER.sub("", self._head).lower().split()[-2:], [word.lower() for word in words[-2:]]
         shared = min(len(own), len(other))
@@ -341,7 +350,7 @@ class _Reader:
         if first not in _EACH:
             first = first if first.startswith(("all", "any", "the whole", "whole")) else "the"
             words[-1] = plural_of(words[-1])
-            rest = _AGREEING.sub(lambda match: f"{match[1]} {_plural_verb(match[2].lower())}", rest)
+            rest = agreeing(rest)
         text = " ".join([first, *words, rest]).strip()
         return self._restored(text)
 
@@ -359,11 +368,6 @@ def _close_holes(text: str) -> str:
     """Remove what was read, with the commas and conjunctions that held it."""
     text = re.sub(rf"(?:\s|,|\band\b|\bboth\b)*{HOLE}(?:\s|,|\band\b(?!\s+(?:the|an?)\b)|{HOLE})*", " ", text)
     return re.sub(rf"{GLUE}[\s,]*$", "", f" {text}").strip()
-
-
-def _plural_verb(verb: str) -> str:
-    """What several objects do: "crosses" becomes "cross"."""
-    return _PLURAL_VERBS.get(verb) or re.sub(r"(?<=[sxz])es$|(?<=[cs]h)es$|s$", "", verb)
 
 
 def _place(match: re.Match[str]) -> Place:

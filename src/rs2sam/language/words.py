@@ -62,6 +62,9 @@ EXTREME = (
 )
 HEIGHT = r"(?:highest|lowest)(?:[-\s](?:up|lying|placed|positioned))?"
 
+NOT_THE_SIDE = re.compile(r"\b(?:most|far|extreme|very|utmost|outermost|furthest|farthest)\b[-\s]?|[-\s]?most$", _FLAGS)
+"""What of "extreme left" and "northernmost" is no side."""
+
 _STEMS = {
     "upper": "up",
     "top": "up",
@@ -135,7 +138,7 @@ def ordinal_of(text: str) -> int:
 _ALONE = r"(?:park|school|line|stripe|circle|island|reservation|median|pivot|court|bank|lane|wing|turn|field|shoulder"
 _ALONE += r"|engine|angle|deck|level|floor|storey|story|terrace|class|sea|pole|tail|fin|bar)s?"
 _OTHERS_PART = (
-    r"(?:in|at|on|along)\s+(?:the\s+)?(?:cent(?:er|re)|middle|top|bottom|end|edge|corner|side)s?\s+of\s+"
+    r"(?:in|at|on|along|across|through|over|around|down|up|about|inside|within|into|onto|lining|by)\s+(?:the\s+)?(?:cent(?:er|re)|middle|top|bottom|end|edge|corner|side)s?\s+of\s+"
     rf"(?!{IMAGE}|the\s+(?:top|bottom|left|right|upper|lower)\b)"
 )
 PROTECTED = re.compile(
@@ -143,8 +146,10 @@ PROTECTED = re.compile(
     r"|\bright[-\s](?:angled?|of[-\s]way|next|beside|behind|by|near)\b|\bleft\s+(?:behind|open|empty|fallow|over)\b"
     r"|\b(?:north|south)[-–/\s](?:to[-\s])?(?:south|north)\b|\b(?:east|west)[-–/\s](?:to[-\s])?(?:west|east)\b"
     r"|\b(?:facing|point(?:s|ing|ed)?|head(?:s|ing|ed)?|oriented|moving|lead(?:s|ing)?|turn(?:s|ed|ing)?|bend(?:s|ing)?|curv(?:es?|ing)|going"
-    r"|goes)(?:\s+(?:to|towards?))?(?:\s+the)?\s+"
+    r"|goes)(?:\s+(?:up|down|off|away|round|around))?(?:\s+and)?(?:\s+(?:to|towards?))?(?:\s+the)?\s+"
     rf"{DIRECTION}(?:wards?|bound)?\b|\b(?:north|south|east|west)bound\b"
+    r"|\b(?:sail|driv|fly|travel|steam|cruis|taxi|drift|veer|roll|rac|speed|swerv)\w*(?:\s+(?:off|away|over))?\s+(?:to|towards?)\s+(?:the\s+)?"
+    rf"{DIRECTION}\b|\bcentral\s+(?:station|business|bank|library|market|square|plaza|bus|railway)\b|\b(?:upper|lower|middle)\s+reaches\s+of\s+(?!{IMAGE})"
     r"|\b(?:north|south|east|west)(?:ern)?\s+(?:bank|wing|lane|pole|sea|shoulder)s?\b"
     r"|(?-i:\b(?:North|South|East|West)(?:ern)? (?=[A-Z][a-z]))"
     r"|\b(?:shopping|sports?|city|town|village|visitors?|recreation|data|community|medical|logistics|convention)"
@@ -154,12 +159,16 @@ PROTECTED = re.compile(
 )
 # Sentences whose logic is beyond claims that all hold together.
 UNREADABLE = re.compile(
-    r"\b(?:not|no|never|except|excluding|(?:apart|aside)\s+from|other\s+than|save\s+for|leaving\s+out|without|besides|but|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor|how\s+many"
+    r"\b(?:not|no|never|except|excluding|(?:apart|aside)\s+from|other\s+than|save\s+for|leaving\s+out|without|besides|but|save\s+(?:the|for|one)|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor|how\s+many"
     r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|(?<!-)(?<!left\s)(?<!right\s)(?<!top\s)(?<!bottom\s)most\s+of|any\s+two|(?:pair|couple|numbers?)\s+of|groups?\s+of\s+(?!"
     rf"{NUMBER}\b)|clusters?|rows?|columns?|fleet|set\s+of|bunch|line\s+of|last|penultimate|respectively|while|if"
     rf"|whose\s+(?!(?:surface\s+)?(?:area|size|footprint|extent|length)\b)\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE})|(?:ranked|sorted|ordered)\b"
+    r"|coordinates?|(?:next\s+to|beside|alongside|adjacent\s+to|close\s+to|near|neighbou?rhood\s+of|vicinity\s+of|on|behind|facing)\s+the\s+(?:largest|smallest"
+    rf"|longest|shortest)\s+of|(?:(?:next|kept\d+k)\s+to|beside|alongside|adjacent\s+to|close\s+to)\s+the\s+(?!{CELL})[\w\s-]+?\s+that\s+is\s+(?:the\s+)?(?:furthest|largest|smallest|longest|shortest|second|{EXTREME})"
     rf"|(?:{SIZE}|{EXTREME}|{COMPARATIVE})(?:\s+ones?)?\s+of\s+(?:the|these|those)\s+(?:{NUMBER}\s+)?(?:{SIZE}|{EXTREME})"
     r"|(?:by|in\s+terms\s+of)\s+(?:size|area|length|width|height|distance|number|count))\b"
+    rf"|^(?:the\s+)?{CELL}[-\s]+{PART}(?:$|\s+of\s+(?:the|an?)\s+(?!{IMAGE}))|^(?:it|they|he|she|this|that|these|those)\s+(?:is|are)\b"
+    r"|\bwith\s+(?:an?\s+|some\s+|its\s+)?[\w-]+\s+(?:in|at)\s+(?:the|its)\s+(?:middle|cent(?:er|re))$"
     r"|[<>=≤≥≈%]|\b\d+(?:[.,]\d+)?\s*(?:m2|m²|sq\w*|square|ha|hectares?|acres?|km2?|km²|px|pixels?|m|met(?:er|re)s?|feet|ft)\b",
     _FLAGS,
 )
@@ -167,7 +176,7 @@ UNREADABLE = re.compile(
 LEFT_OVER = re.compile(
     rf"\b(?:{DIRECTION}|{SIZE}|{HEIGHT}|{COMPARATIVE}|{NUMBER}|{ORDINAL}|\w+most|most|least|nearest|closest|farthest"
     r"|furthest|farther|further|widest|narrowest|tallest|longer|shorter|wider|taller|than|centrally|others?|another"
-    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own|halfway|slightly|(?:up|down)(?=\s*$)|whose\s+\w+(?=\s*$)|i|we|you|me|us)\b"
+    r"|fellow|above|below|beneath|corners?\b(?!\s+of)|(?:its|their)\s+own|halfway|slightly|beyond|distance|sequence|ranking|(?:for|from|than|above|below|beneath)\s+which|(?:up|down)(?=\s*$)|whose\s+\w+(?=\s*$)|i|we|you|me|us)\b"
     rf"|^(?:of|in|at(?!\s+kept)|on|for|from|by|to)\b|(?:^|\s)-|\bof\s+them$"
     rf"|\band\s+(?:the|an?|all|every|those)\b|\b(?:edge|border|margin)s?\s*(?:of\s+{IMAGE})?$",
     _FLAGS,
@@ -222,3 +231,21 @@ def plural_of(noun: str) -> str:
     if word.endswith(("wharf", "leaf", "shelf", "half")):
         return f"{noun[:-1]}ves"
     return f"{noun}s"
+
+
+_PLURAL_VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
+_AGREEING = re.compile(r"\b(that|which)\s+(\w*[^s\W]s)\b", _FLAGS)
+
+
+def agreeing(clause: str) -> str:
+    """Say of several what a clause says of one: "that crosses the river" becomes "that cross the river".
+
+    Args:
+        clause: what follows a noun.
+    """
+
+    def plural(match: re.Match[str]) -> str:
+        verb = match[2].lower()
+        return f"{match[1]} {_PLURAL_VERBS.get(verb) or re.sub(r'(?<=[sxz])es$|(?<=[cs]h)es$|s$', '', verb)}"
+
+    return _AGREEING.sub(plural, clause)
