@@ -208,3 +208,19 @@ def test_bands_and_stretch_are_read_as_asked(service, tmp_path):
         assert service.post("/v1/images", files=files, data={name: value}).status_code == 422
     body = {"upload": {"name": "a", "size": 1}, "reading": {"bands": [1, 2]}}
     assert service.post("/v1/images", json=body).status_code == 422
+
+
+def test_an_image_that_is_deleted_while_it_is_read_is_no_fault(service, scene, monkeypatch, caplog):
+    library = service.service.library  # type: ignore[attr-defined]
+
+    def read_late(record):
+        library.delete(record.id)
+        return type(library)._read(library, record)
+
+    monkeypatch.setattr(library, "_read", read_late)
+    with scene.open("rb") as file:
+        sent = service.post("/v1/images", files={"file": ("scene.tif", file)})
+    address = sent.headers["location"]
+    assert service.get(f"{address}?wait=20").status_code == 404
+    library.stop()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
