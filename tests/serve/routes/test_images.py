@@ -212,15 +212,13 @@ def test_bands_and_stretch_are_read_as_asked(service, tmp_path):
 
 def test_an_image_that_is_deleted_while_it_is_read_is_no_fault(service, scene, monkeypatch, caplog):
     library = service.service.library  # type: ignore[attr-defined]
+    image = send(service, scene)
 
     def read_late(record):
         library.delete(record.id)
         return type(library)._read(library, record)
 
     monkeypatch.setattr(library, "_read", read_late)
-    with scene.open("rb") as file:
-        sent = service.post("/v1/images", files={"file": ("scene.tif", file)})
-    address = sent.headers["location"]
-    assert service.get(f"{address}?wait=20").status_code == 404
-    library.stop()
+    library._encode(image["id"])
+    assert service.get(image["links"]["self"]).status_code == 404
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
