@@ -14,7 +14,7 @@ from rs2sam.datasets.readers.coco import read_coco
 from rs2sam.datasets.readers.jsonl import read_jsonl
 from rs2sam.datasets.readers.run_lengths import decode_runs
 from rs2sam.errors import InvalidInputError, RS2SAMError
-from rs2sam.fields import brief
+from rs2sam.fields import a_place, brief, some_of
 from rs2sam.processing import Processor
 from tests.small_model import COMPACT
 
@@ -103,3 +103,50 @@ def test_an_error_of_a_sample_names_the_start_of_its_id(tmp_path: Path) -> None:
         sample.pixels()
     assert "xxx" in str(raised.value)
     assert len(str(raised.value)) < READABLE
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "gone/" + "x" * 300, "gone/gone/" + "x/" * 3000, "é" * 200])
+def test_a_path_that_is_too_long_is_refused_whether_its_folder_is_there_or_not(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"`out` must be .* look up, received .* \(File name too long\)"
+    ) as caught:
+        a_place("out", tmp_path / name)
+    assert len(str(caught.value)) < READABLE
+
+
+def test_a_path_through_links_in_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(InvalidInputError, match="symbolic links"):
+        a_place("folder", tmp_path / "a" / "x.txt")
+
+
+def test_a_path_below_a_closed_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Any, **_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rs2sam.fields.os.stat", closed)
+        with pytest.raises(InvalidInputError, match="Permission denied"):
+            a_place("folder", tmp_path / "x.txt")
+
+
+def test_a_path_to_nothing_is_a_place_for_something(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for name in ("file", "gone", "gone/x.txt", "link", "file/x.txt", ".", "../x", "x" * 255):
+        assert a_place("out", tmp_path / name) == tmp_path / name
+    assert a_place("out", "x.txt") == Path("x.txt")
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "\ud800", None, 7])
+def test_what_is_no_path_is_no_place(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="`out` must be"):
+        a_place("out", value)
+
+
+def test_names_of_others_are_shown_in_few_letters() -> None:
+    assert some_of([]) == ""
+    assert some_of(["a", 7]) == "a, 7"
+    assert some_of(str(number) for number in range(9)) == "0, 1, 2, 3, 4, 5, ..."
+    assert len(some_of([LONG] * 1000)) < READABLE

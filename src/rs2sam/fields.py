@@ -13,9 +13,11 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 
 _LONGEST = 200  # characters of a value in a message
 
@@ -122,6 +124,46 @@ def a_path(name: str, value: object) -> str:
     return path
 
 
+def a_place(name: str, value: object) -> Path:
+    """The path of a file or folder on this machine, whether anything is there or not.
+
+    Everything that asks about a path later (`exists`, `mkdir`, `open`) fails in its own way where the system cannot
+    even look it up: where a name is too long, links lead in a circle, or a folder on the way is closed to the user.
+
+    Raises:
+        InvalidInputError: as of `a_path`, or the system cannot look it up.
+    """
+    path = Path(a_path(name, value))
+    reason = _why_not_looked_up(path)
+    if reason is not None:
+        raise InvalidInputError(
+            f"`{name}` must be a path that this system can look up, received {brief(str(path))} ({reason}). "
+            "Choose another."
+        )
+    return path
+
+
+def _why_not_looked_up(path: Path) -> str | None:
+    """What the system says of a path that it cannot look up; None where something or nothing is there."""
+    # Below a folder that is not there it looks at no further name, and whoever makes the folder meets the next one.
+    missing: list[str] = []
+    for place in (path, *path.parents):
+        try:
+            os.stat(place)
+            for name in missing:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    os.lstat(place / name)
+        except (FileNotFoundError, NotADirectoryError):  # said by whoever opens it
+            missing.append(place.name)
+        except OSError as error:
+            return error.strerror or words_of(error)
+        except ValueError as error:  # letters that no name on this system has
+            return words_of(error)
+        else:
+            return None
+    return None
+
+
 def brief(value: object) -> str:
     """A value for a message, which may be of any size and depth."""
     try:
@@ -129,6 +171,13 @@ def brief(value: object) -> str:
     except (RecursionError, ValueError):  # ValueError: a number of more digits than Python writes
         return f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def some_of(names: Iterable[object], most: int = 6, longest: int = 80) -> str:
+    """Names that somebody else chose for a message, which may be of any number and length; empty without any."""
+    texts_of = [str(name) for name, _ in zip(names, range(most + 1), strict=False)]
+    shown = [text if len(text) <= longest else f"{text[:longest]}..." for text in texts_of[:most]]
+    return ", ".join([*shown, *(["..."] if len(texts_of) > most else [])])
 
 
 def _allowed(hint: Any) -> tuple[type, ...]:

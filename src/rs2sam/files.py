@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rs2sam.errors import InvalidInputError
@@ -49,6 +51,20 @@ def check_utf8(what: str, text: str) -> None:
         raise InvalidInputError(f"The {what} must be UTF-8, but it is {_shown(text)}. Give it another.") from error
     if "\0" in text:
         raise InvalidInputError(f"The {what} must not hold a NUL, but it is {_shown(text)}. Give it another.")
+
+
+@contextmanager
+def folder_for(out: Path) -> Iterator[None]:
+    """Make the folder of a result when it is missing, and remove it again where the result never comes to be."""
+    made = [folder for folder in out.absolute().parents if not folder.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something else lies in it, or it was not made
+                folder.rmdir()
+        raise
 
 
 def _shown(text: str) -> str:

@@ -11,7 +11,7 @@ from rs2sam.batch.inputs import find_scenes
 from rs2sam.batch.run import BatchPlan, run_batch
 from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import SceneOutcome, Schedule
-from rs2sam.fields import a_path, texts
+from rs2sam.fields import a_place, texts
 from rs2sam.raster.source import ReadOptions
 from rs2sam.scenes.outputs import OutputOptions
 from rs2sam.scenes.run import run_scene
@@ -57,7 +57,7 @@ def segment_folder(
     """
     wanted = texts("sentences", sentences)
     check_sentences(wanted)
-    output = Path(a_path("output", output))
+    output = a_place("output", output)
     settings = BatchSettings(
         output,
         wanted,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError, words_of
+from rs2sam.fields import a_place
 from rs2sam.raster.arrays import ImageSource, ShownArray, show_array, show_picture
 
 __all__ = ["RGB", "ImageSource", "Validity", "read_image", "read_image_and_validity"]
@@ -69,7 +70,7 @@ def read_image_and_validity(source: ImageSource, *, upright: bool = True) -> tup
             f"`image` must be a path, bytes of a file, a PIL image or an array, received {type(source).__name__}. "
             "Convert it to a numpy array of shape (H, W, 3)."
         )
-    path = Path(source)
+    path = a_place("image", source)
     if not path.is_file():
         raise DataNotFoundError(f"image not found: `{path}` is not a file. Check the path (relative to {Path.cwd()}).")
     plain = _plain_picture(path, upright=upright)

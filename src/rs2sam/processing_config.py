@@ -291,7 +291,7 @@ class ProcessingConfig:
         missing = [name for name in ("image_size", "union_image_size", "max_text_tokens") if name not in values]
         if unknown or missing:
             raise InvalidInputError(
-                f"`{path}` has unknown keys {unknown} and lacks {missing}; known are {sorted(known)}. "
+                f"`{path}` has unknown keys {brief(unknown)} and lacks {missing}; known are {sorted(known)}. "
                 "Write it with `ProcessingConfig.to_json`."
             )
         arguments: dict[str, Any] = {

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from rs2sam.cli import main
 from rs2sam.cli.commands import COMMANDS
+from rs2sam.cli.shell.completing import PathType
 from rs2sam.errors import InvalidInputError
 
 
@@ -108,3 +112,68 @@ def test_what_rasterio_shows_without_a_frame_is_no_traceback(monkeypatch):
     assert seen == []
     sys.excepthook(ValueError, ValueError(), None)
     assert len(seen) == 1
+
+
+def all_commands(group: click.Group) -> Iterator[click.Command]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from all_commands(command)
+        elif command is not None:
+            yield command
+
+
+def test_every_path_of_the_command_line_is_looked_up_before_it_is_used():
+    kinds = [parameter.type for command in all_commands(main) for parameter in command.params]
+    paths = [kind for kind in kinds if isinstance(kind, click.Path)]
+    assert len(paths) > 20
+    assert all(isinstance(kind, PathType) for kind in paths)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "LONG", "the roofs", "-o", "out"),
+        ("segment", "list.txt", "the roofs", "-o", "LONG"),
+        ("segment", "list.txt", "the roofs", "-o", "out", "--model", "LONG"),
+        ("segment", "list.txt", "-o", "out", "--sentences", "LONG"),
+        ("batch", "LONG", "the roofs", "-o", "out"),
+        ("batch", "LONG", "the roofs", "-o", "out", "--pattern", "*.tif"),
+        ("refine", "LONG", "-o", "out"),
+        ("convert", "LONG", "out"),
+        ("convert", "list.txt", "LONG"),
+        ("export", "LONG", "out", "--to", "onnx"),
+        ("benchmark", "compact", "--image", "LONG"),
+        ("benchmark", "compact", "--json", "LONG"),
+        ("demo-scene", "LONG"),
+        ("evaluate", "--dataset", "LONG"),
+        ("evaluate", "--dataset", "auto", "--root", "LONG"),
+        ("evaluate", "--root", "set", "-o", "LONG"),
+        ("compare", "LONG", "list.txt"),
+        ("train", "LONG", "-o", "out"),
+        ("ablate", "LONG"),
+        ("data", "check", "LONG"),
+        ("data", "check", "set", "--model", "LONG"),
+        ("data", "convert", "LONG", "out"),
+        ("data", "show", "set", "LONG.png"),
+        ("data", "synth", "1", "LONG", "--side", "64"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["x" * 300, "gone/" + "x" * 300, "x" * 5000, "circle/x", "list.txt/x"])
+def test_a_name_that_no_file_has_is_one_line_and_leaves_nothing(words, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("list.txt").write_text("the roofs\n")
+    Path("circle").symlink_to("circle")
+    Path("set").mkdir()
+    Image.new("RGB", (8, 8)).save("set/a.png")
+    Path("set", "a.jsonl").write_text(
+        '{"image": "a.png", "sentence": "the roofs", "segmentation": {"size": [8, 8], "counts": [0, 64]}}\n'
+    )
+    before = sorted(tmp_path.rglob("*"))
+    result = CliRunner().invoke(main, [word.replace("LONG", name) for word in words])
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code in (1, 2)
+    assert len([line for line in result.stderr.splitlines() if line.lower().startswith("error: ")]) == 1
+    assert sorted(tmp_path.rglob("*")) == before

@@ -57,9 +57,9 @@ def test_the_seed_decides_everything_and_the_number_only_the_end(samples):
     assert [s.sentence for s in other] != [s.sentence for s in samples]
 
 
-def test_numbers_below_one_are_refused():
-    for options in ({"num_images": 0}, {"num_images": 1, "per_image": 0}):
-        with pytest.raises(InvalidInputError, match="at least 1 image and 1 sentence"):
+def test_numbers_out_of_range_are_refused():
+    for options in ({"num_images": 0}, {"num_images": 1, "per_image": 0}, {"num_images": 1, "per_image": 2**64}):
+        with pytest.raises(InvalidInputError, match="at least 1 image and 1 to 1,000 sentences"):
             list(synthetic_samples(**options))
 
 

@@ -124,8 +124,21 @@ def test_an_error_keeps_the_old_folder_and_its_own_words(tmp_path):
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\udcff"])
 def test_a_name_that_no_result_can_have_is_refused(tmp_path, name):
-    with pytest.raises(InvalidInputError, match=r"cannot be written|must be UTF-8"):
+    with pytest.raises(InvalidInputError, match=r"can look up|must be UTF-8"):
         check_file_free(tmp_path / name, overwrite=True)
-    with pytest.raises(InvalidInputError, match=r"cannot be written|must be UTF-8"), staged_folder(tmp_path / name):
+    with pytest.raises(InvalidInputError, match=r"can look up|must be UTF-8"), staged_folder(tmp_path / name):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("staged", [staged_file, staged_folder])
+def test_folders_made_for_a_result_that_never_comes_are_removed(tmp_path, staged):
+    (tmp_path / "mine").mkdir()
+
+    def fail():
+        with staged(tmp_path / "mine" / "new" / "newer" / "out"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(InvalidInputError, match="No space left on device"):
+        fail()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]

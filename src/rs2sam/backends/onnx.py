@@ -13,6 +13,7 @@ import numpy as np
 
 from rs2sam.backends.protocol import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError, words_of
+from rs2sam.fields import some_of
 from rs2sam.pictures import as_taken
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def check_signature(
         wrong = [one.name for one in given if (one.type, len(one.shape)) != known.get(one.name)]
         missing = sorted(needed - {one.name for one in given})
         if wrong or missing:
-            received = ", ".join(f"{one.name} {one.type} of {len(one.shape)} axes" for one in given)
+            received = some_of(f"{one.name} {one.type} of {len(one.shape)} axes" for one in given)
             expected = ", ".join(f"{name} {kind} of {axes} axes" for name, (kind, axes) in known.items())
             raise CheckpointError(
                 f"{file} is no graph of rs2sam, which has {expected}, but it has {received or 'nothing'}. Copy "

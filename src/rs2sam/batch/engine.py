@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from rs2sam.batch.scene_input import SceneInput
 from rs2sam.batch.schedule import SceneOutcome, Schedule
 from rs2sam.errors import InvalidInputError, RS2SAMError
-from rs2sam.fields import a_path, texts
+from rs2sam.fields import a_place, texts
 from rs2sam.raster import ReadOptions
 from rs2sam.scenes.outputs import OutputOptions
 from rs2sam.scenes.run import SceneRequest
@@ -59,7 +59,7 @@ class BatchSettings:
     outputs: OutputOptions
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(a_path("folder", self.folder)))
+        object.__setattr__(self, "folder", a_place("folder", self.folder))
         object.__setattr__(self, "sentences", texts("sentences", self.sentences))
 
     def request(self, scene: SceneInput) -> SceneRequest:

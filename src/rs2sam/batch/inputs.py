@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from rs2sam.batch.scene_input import RASTER_SUFFIXES, SceneInput, safe_key
 from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
-from rs2sam.fields import a_path
+from rs2sam.fields import a_path, a_place
 from rs2sam.files import check_utf8, refuse_special_file
 from rs2sam.raster.scene import is_local
 
@@ -72,7 +72,8 @@ def find_scenes(
             that is searched.
     """
     given = a_path("given", given)
-    if pattern is not None and not Path(given).is_dir():
+    is_folder = is_local(given) and a_place("given", given).is_dir()
+    if pattern is not None and not is_folder:
         raise InvalidInputError(
             f"`--pattern` chooses files of a folder, but {given!r} is none. Leave it out, or name a folder."
         )
@@ -83,7 +84,7 @@ def find_scenes(
     scenes = sorted(_scenes_of(given, asset, pattern, out), key=lambda scene: scene.key)
     if not scenes:
         searched = f"It was searched for {pattern or ', '.join(sorted(RASTER_SUFFIXES))}; take others with --pattern"
-        advice = searched if Path(given).is_dir() else "Check it"
+        advice = searched if is_folder else "Check it"
         raise DataNotFoundError(f"{given!r} names no scene. {advice}, or name files in a list.")
     _refuse_same_results(scenes)
     return scenes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.shell.completing import FOLDER
+from rs2sam.cli.shell.completing import FOLDER, READABLE
 from rs2sam.errors import InvalidInputError, TrainingError, require
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=READABLE)
 @click.option("-o", "--output", "folder", metavar="DIR", type=FOLDER, help="Folder of runs and table.")
 @click.option("--grid", multiple=True, metavar="WHAT", help="Which rows; see below.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds of every row, commas between them.")

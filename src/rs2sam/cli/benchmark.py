@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,7 +10,7 @@ import click
 
 from rs2sam.backends import Precision
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.shell.completing import complete_model
+from rs2sam.cli.shell.completing import OUTPUT_FILE, complete_model
 
 if TYPE_CHECKING:
     from rs2sam.benchmarking.subject import Subject
@@ -39,7 +38,7 @@ Examples:
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Reading of each figure.")
 @click.option("--max-batch", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--only", metavar="NAME", multiple=True, help="Candidate to measure, e.g. 'onnx' [default: all].")
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write all.")
+@click.option("--json", "json_file", metavar="FILE", type=OUTPUT_FILE, help="Write all.")
 @click.pass_context
 def benchmark(
     ctx: click.Context, /, model: str, images: tuple[str, ...], json_file: Path | None, **options: Any
@@ -47,6 +46,10 @@ def benchmark(
     """Measure what MODEL costs on this machine: time, memory, share of its limit, agreement."""
     from rs2sam.benchmarking.run import BenchmarkOptions, run_benchmark
     from rs2sam.benchmarking.table import as_text
+    from rs2sam.datasets.staging import check_file_free, staged_file
+
+    if json_file is not None:  # said before minutes of measuring, not after
+        check_file_free(json_file, overwrite=True)
 
     quiet = is_quiet(ctx)
 
@@ -56,9 +59,8 @@ def benchmark(
 
     report = run_benchmark(_subject(model, images), BenchmarkOptions(**options), show)
     if json_file is not None:
-        draft = json_file.with_name(f".draft-{json_file.name}")
-        draft.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(draft, json_file)
+        with staged_file(json_file, overwrite=True) as partial:
+            partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     click.echo(as_text(report))
 
 

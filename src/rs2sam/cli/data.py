@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.shell.completing import FILE, complete_model
+from rs2sam.cli.shell.completing import FILE, FOLDER, READABLE, complete_model
 from rs2sam.cli.shell.groups import HelpfulGroup
 from rs2sam.errors import InvalidInputError, RS2SAMError
+from rs2sam.fields import a_place
 
 if TYPE_CHECKING:
     from rs2sam.datasets.base import Sample
@@ -87,7 +88,7 @@ format_option = click.option(
     "--format", "data_format", type=click.Choice(FORMATS), help="Of DIR [default: recognised by its files]."
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every draw.")
-folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", metavar="DIR", type=READABLE)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
 
 
@@ -138,7 +139,7 @@ def check(ctx: click.Context, /, folder: Path, json_file: Path | None, **options
 
 @data.command(epilog=CONVERT_EPILOG)
 @folder_argument
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=FOLDER)
 @format_option
 @click.option("--split", help="Only this split [default: all].")
 @click.option(
@@ -190,7 +191,7 @@ def convert(
 
 @data.command()
 @folder_argument
-@click.argument("out", metavar="OUT.png", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.png", type=FILE)
 @format_option
 @click.option("--split", help="Only this split [default: all].")
 @click.option("--count", type=click.IntRange(min=1), default=24, show_default=True, help="Samples, drawn at random.")
@@ -230,7 +231,7 @@ def show(
 
 @data.command()
 @click.argument("number", metavar="N", type=click.IntRange(min=1))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=FOLDER)
 @click.option("--side", type=click.IntRange(64, 4096), default=512, show_default=True, help="Of a scene in pixels.")
 @click.option(
     "--per-image", type=click.IntRange(min=1), default=4, show_default=True, help="Sentences about each scene."
@@ -269,7 +270,7 @@ def _token_counter(model: str) -> TokenCounter:
     from rs2sam.models.weights.hub import resolve_model
     from rs2sam.processing import Processor
 
-    folder = Path(model) if Path(model).is_dir() else resolve_model(model).folder
+    folder = Path(model) if a_place("--model", model).is_dir() else resolve_model(model).folder
     processor = Processor.from_folder(folder)
     return TokenCounter(
         model, processor.config.max_text_tokens, lambda sentence: len(processor.tokenizer.encode(sentence))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from rs2sam.cli.shell.completing import OUTPUT_FILE
 from rs2sam.datasets.staging import check_file_free, staged_file
 from rs2sam.datasets.synthetic.showcase import GSD_M, showcase
 
@@ -16,7 +17,7 @@ ORIGIN_XY = (691_200.0, 5_334_900.0)
 
 
 @click.command("demo-scene")
-@click.argument("path", metavar="OUT.tif", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("path", metavar="OUT.tif", type=OUTPUT_FILE)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Vary paints, trees and traffic."
 )

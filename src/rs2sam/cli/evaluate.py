@@ -13,8 +13,9 @@ import click
 
 from rs2sam.cli.context import is_quiet
 from rs2sam.cli.data import FORMATS
-from rs2sam.cli.shell.completing import FILE, FOLDER, complete_file, complete_model
+from rs2sam.cli.shell.completing import FILE, FOLDER, READABLE, complete_file, complete_model
 from rs2sam.errors import DataNotFoundError, InvalidInputError
+from rs2sam.fields import a_place
 
 if TYPE_CHECKING:
     from rs2sam.backends import BackendName, Precision
@@ -192,7 +193,7 @@ class _Run:
             raise InvalidInputError(
                 f"With --root, `--dataset` names a format ({', '.join(FORMATS)} or auto), received {self.dataset!r}."
             )
-        if not Path(self.dataset).exists():
+        if not a_place("--dataset", self.dataset).exists():
             raise DataNotFoundError(
                 f"`--dataset` must be a format ({', '.join(FORMATS)}, auto) or a place, but {self.dataset!r} is "
                 "neither. Check the path."
@@ -301,8 +302,8 @@ def describe(summary: dict[str, Any], folder: Path) -> str:
 
 
 @click.command(epilog=COMPARE_EPILOG)
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=READABLE)
+@click.argument("b", type=READABLE)
 @click.option("-o", "--output", "folder", metavar="DIR", type=FOLDER, help="Folder for compare.json and compare.md.")
 @click.option("--common", is_flag=True, help="Compare over the samples that both have, where they differ.")
 @click.option("--draws", type=click.IntRange(min=1), default=2000, show_default=True, help="Of the bootstrap.")

@@ -10,7 +10,7 @@ import click
 
 from rs2sam.backends import Precision
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.shell.completing import complete_model
+from rs2sam.cli.shell.completing import OUTPUT_FOLDER, complete_model
 from rs2sam.errors import require
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Size(_ToSize):
 
 @click.command(epilog=EPILOG)
 @click.argument("model", shell_complete=complete_model)
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("out", type=OUTPUT_FOLDER)
 @click.option("--to", type=click.Choice(FORMATS), required=True)
 @click.option("--batch", type=_Size(), default=FREE, help="Samples of a call [default: dynamic].")
 @click.option("--length", type=_Size(), default=FREE, help="Tokens of a sentence, padded [default: dynamic].")

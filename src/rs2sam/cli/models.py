@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs2sam.cli.context import is_quiet
-from rs2sam.cli.shell.completing import complete_file
+from rs2sam.cli.shell.completing import EXISTING_FILE, OUTPUT_FOLDER, complete_file
 from rs2sam.errors import DataNotFoundError, MissingDependencyError
-from rs2sam.fields import parse_json
+from rs2sam.fields import a_place, parse_json
 from rs2sam.models.weights.hub import KNOWN_MODELS, ModelListing, list_models, resolve_model
 from rs2sam.models.weights.kinds import refuse_concepts
 
@@ -55,17 +55,17 @@ def models(as_json: bool) -> None:
 
 @click.command(epilog=CONVERT_EPILOG)
 @click.argument("source", shell_complete=complete_file)
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("out", type=OUTPUT_FOLDER)
 @click.option("--dtype", type=click.Choice(DTYPES), help="Of the weights written [default: as in SOURCE].")
 @click.option(
     "--tokenizer",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     help="beit3.spm, an XLM-R tokenizer.json or a tokenizer.model [default: the one beside the weights].",
 )
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     help="config.json of rs2sam with the sizes, if the tensors' shapes do not tell them.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it holds a model of rs2sam.")
@@ -106,7 +106,7 @@ def convert(
 
 def _source_path(source: str) -> Path:
     """A path as it is; a name or hub id as the folder it is downloaded to."""
-    path = Path(source).expanduser()
+    path = a_place("SOURCE", source).expanduser()
     if source not in KNOWN_MODELS and path.exists():
         return path
     if source not in KNOWN_MODELS and (path.suffix or path.is_absolute() or source.startswith(".")):

@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 
 from rs2sam.cli.context import is_quiet
+from rs2sam.cli.shell.completing import FOLDER, READABLE
 from rs2sam.errors import require
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and result."
-)
+@click.argument("recipe", type=READABLE)
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of checkpoints and result.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the output folder.")
 @click.pass_context

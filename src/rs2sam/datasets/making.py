@@ -13,11 +13,14 @@ from rs2sam.datasets.mixing.mixture import evaluation_samples
 from rs2sam.datasets.readers.sources import READERS
 from rs2sam.datasets.synthetic import generate_scene
 from rs2sam.errors import InvalidInputError
+from rs2sam.fields import brief
 
 SPLITS = ("train", "val", "test")
 
 _SMALL_SPLIT = 0.1
 _MAX_TRIES = 20
+MOST_PER_IMAGE = 1000
+"""Different sentences about a scene; it holds a few dozen objects, and more only say the same in other words."""
 _ABSENT_SHARE = KIND_WEIGHTS["absent"] / sum(KIND_WEIGHTS.values())
 
 
@@ -62,9 +65,10 @@ def synthetic_samples(num_images: int, per_image: int = 4, side: int = 512, seed
     Raises:
         InvalidInputError: a number is out of range.
     """
-    if num_images < 1 or per_image < 1:
+    if num_images < 1 or not 1 <= per_image <= MOST_PER_IMAGE:
         raise InvalidInputError(
-            f"a synthetic set needs at least 1 image and 1 sentence each, received {num_images} and {per_image}"
+            f"A synthetic set needs at least 1 image and 1 to {MOST_PER_IMAGE:,} sentences each, received "
+            f"{brief(num_images)} and {brief(per_image)}. Render more images for more sentences."
         )
     held_out = round(num_images * _SMALL_SPLIT) or (1 if num_images >= len(SPLITS) else 0)
     for number in range(num_images):

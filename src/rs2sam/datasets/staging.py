@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rs2sam.errors import InvalidInputError, RS2SAMError
-from rs2sam.files import check_utf8
+from rs2sam.fields import a_place
+from rs2sam.files import check_utf8, folder_for
 
 
 @contextmanager
@@ -25,17 +26,13 @@ def staged_file(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     check_file_free(out, overwrite=overwrite)
     partial = out.with_name(f".partial-{os.getpid()}-{out.name}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(out)
-    except RS2SAMError:  # some are OSErrors too, and say what they mean
-        raise
-    except OSError as error:
-        raise _not_writable(out, error) from error
-    finally:
-        with suppress(OSError):  # it never came to be, or its folder did not
-            partial.unlink()
+    with _written(out), folder_for(out):
+        try:
+            yield partial
+            partial.replace(out)
+        finally:
+            with suppress(OSError):  # it never came to be
+                partial.unlink()
 
 
 def check_file_free(out: Path, *, overwrite: bool) -> None:
@@ -64,16 +61,24 @@ def staged_folder(
     """
     _check_folder_free(out, overwrite, may_replace)
     partial = out.with_name(f".partial-{os.getpid()}-{out.name}")
+    with _written(out), folder_for(out):
+        try:
+            partial.mkdir()
+            yield partial
+            _exchange(out, partial)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    """A disk or permissions that do not allow a result are said in words."""
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        _exchange(out, partial)
+        yield
     except RS2SAMError:  # some are OSErrors too, and say what they mean
         raise
     except OSError as error:
         raise _not_writable(out, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _exchange(out: Path, partial: Path) -> None:
@@ -112,6 +117,7 @@ def _check_folder_free(out: Path, overwrite: bool, may_replace: Callable[[Path],
 def _is_there(out: Path) -> bool:
     """Whether something has this name; a name that nothing can have is refused."""
     check_utf8("name of a result", str(out))
+    a_place("out", out)
     try:
         out.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,7 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation.analysis import GROUPINGS, grouped, ious_of
 from rs2sam.evaluation.results import EvaluationReport, SampleResult
 from rs2sam.evaluation.run_folder import RUN_FILE, SAMPLES_FILE, read_object, read_results
+from rs2sam.fields import a_place
 from rs2sam.metrics import PRECISION_THRESHOLDS, Protocol, SegmentationMetrics
 
 DEFAULT_DRAWS, CONFIDENCE = 2000, 0.95
@@ -73,7 +74,7 @@ def read_side(folder: Path) -> Side:
         DataNotFoundError: it is not there, or no report folder.
         InvalidInputError: a file of it is damaged, or its evaluation was not finished.
     """
-    run = read_object(folder / RUN_FILE, "`rs2sam evaluate` writes it into its report folder")
+    run = read_object(a_place("folder", folder) / RUN_FILE, "`rs2sam evaluate` writes it into its report folder")
     results = {result.id: result for result in read_results(folder / SAMPLES_FILE)}
     if run.get("protocol") not in ("published", "native"):
         raise InvalidInputError(f"{folder / RUN_FILE} names no protocol. Evaluate again with --overwrite.")

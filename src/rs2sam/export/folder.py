@@ -31,7 +31,8 @@ from rs2sam.export.graphs import FREE, stored_tensors
 from rs2sam.export.onnx_export import export_onnx
 from rs2sam.export.onnx_once import check_free, once_outputs
 from rs2sam.export.programs import PROGRAM_FILE, ProgramBackend, ProgramFormat, write_program
-from rs2sam.fields import parse_json
+from rs2sam.fields import a_place, parse_json
+from rs2sam.files import folder_for
 from rs2sam.models.staged import FLOAT32_PARTS
 from rs2sam.models.weights.hub import resolve_model
 from rs2sam.models.weights.kinds import ENCODE_ONCE_MODEL_TYPE, model_type, refuse_concepts
@@ -98,7 +99,7 @@ def export_model(
         CheckpointError: what was written computes something else than the model.
         MissingDependencyError: the ONNX exporter is not installed.
     """
-    out = Path(out)
+    out = a_place("out", out)
     if out.exists() and not (options.overwrite and ((out / EXPORT_FILE).is_file() or not any(out.iterdir()))):
         raise InvalidInputError(
             f"{out} exists. Choose another folder"
@@ -110,8 +111,7 @@ def export_model(
         )
     source = resolve_model(model).folder
     refuse_concepts(source, "exported")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
+    with folder_for(out), tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
         draft = Path(name) / "export"
         draft.mkdir()
         report = _write(source, draft, options, say)

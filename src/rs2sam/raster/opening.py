@@ -7,13 +7,11 @@ import logging
 import os
 import re
 import shlex
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -24,7 +22,7 @@ from rasterio.io import DatasetReader
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError
 from rs2sam.files import check_utf8, refuse_special_file
-from rs2sam.raster.faults import GDAL_FAULTS, damaged, fault, header_of
+from rs2sam.raster.faults import GDAL_FAULTS, check_whole, damaged, fault, header_of
 from rs2sam.raster.scene import is_local
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,11 +43,6 @@ MOST_BLOCK_BYTES = 2_000_000_000
 """A file whose blocks are larger is not read: GDAL holds one of them whole."""
 
 _EXIF_ORIENTATION = 0x0112
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_PIECE = 2**20
-# First row and column of each pass of an interlaced PNG, and the steps down and across.
-_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-
 Pixels = NDArray[np.generic]
 
 
@@ -136,8 +129,7 @@ def open_handle(path: str | Path, *, sealed: bool = False) -> Iterator[Handle]:
         try:
             with header_of(name):
                 _check_header(handle.dataset, name)
-            if handle.dataset.driver == "PNG" and os.path.isfile(name):
-                _check_png(name)
+            check_whole(handle.dataset, name)
             yield handle
         finally:
             handle.close()
@@ -250,57 +242,6 @@ def _source_files(said: str, folder: str) -> Iterator[str]:
         is_relative = re.search(r"relativeToVRT\s*=\s*[\"']\s*1", attributes)
         named = html.unescape(named.strip())
         yield os.path.join(folder, named) if is_relative else named
-
-
-def _check_png(name: str) -> None:
-    """Refuse a PNG that is not whole: what GDAL gives for it is memory that nobody has set, and no error.
-
-    Raises:
-        InvalidImageError: a chunk is damaged, the last is missing, or the pixels end too early.
-    """
-    try:
-        with open(name, "rb") as file:
-            num_missing = _num_missing_bytes(file)
-    except (OSError, ValueError, struct.error, zlib.error) as error:
-        raise damaged(name, error) from error
-    if num_missing > 0:
-        raise damaged(name, ValueError(f"its pixels end {num_missing:,} bytes too early"))
-
-
-def _num_missing_bytes(file: BinaryIO) -> int:
-    """Bytes of pixels that a PNG lacks.
-
-    Raises:
-        ValueError: a chunk is damaged or missing; or another kind of error, of damaged bytes.
-    """
-    file.seek(len(_PNG_SIGNATURE))
-    inflate, missing, kind = zlib.decompressobj(), 0, b""
-    while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if not kind.isalpha():
-            raise ValueError(f"there is no kind {kind!r} of chunks")
-        content, sum_ = b"", zlib.crc32(kind)
-        for _ in range(-(-length // _PNG_PIECE)):
-            content = file.read(min(_PNG_PIECE, length))
-            length -= len(content)
-            sum_ = zlib.crc32(content, sum_)
-            while kind == b"IDAT" and content and missing > 0:
-                missing -= len(inflate.decompress(content, _PNG_PIECE))
-                content = inflate.unconsumed_tail
-        # Chunks that may be left out, whose names begin with a small letter, may be damaged too.
-        if length or (struct.unpack(">I", file.read(4))[0] != sum_ and kind[:1].isupper()):
-            raise ValueError(f"its chunk {kind.decode('ascii')} is damaged")
-        if kind == b"IHDR":
-            missing = _png_bytes(*struct.unpack(">IIBBBBB", content))
-    return missing
-
-
-def _png_bytes(width: int, height: int, depth: int, colour: int, _method: int, _filter: int, is_interlaced: int) -> int:
-    """Bytes of a PNG's pixels before they are compressed; a row begins with one that says how it is filtered."""
-    bits = depth * {2: 3, 4: 2, 6: 4}.get(colour, 1)
-    passes = _ADAM7 if is_interlaced else ((0, 0, 1, 1),)
-    sizes = [(-(-(height - row) // down), -(-(width - col) // across)) for row, col, down, across in passes]
-    return sum(rows * (1 + -(-cols * bits // 8)) for rows, cols in sizes if rows > 0 and cols > 0)
 
 
 def _is_odd(dtype: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import rasterio
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.fields import a_path, parse_json, texts
+from rs2sam.fields import a_path, a_place, parse_json, texts
 from rs2sam.files import check_utf8
 from rs2sam.processing import FirstPass
 from rs2sam.raster.faults import unreadable
@@ -95,7 +95,7 @@ class SceneRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", a_path("image", self.image))
         object.__setattr__(self, "sentences", texts("sentences", self.sentences))
-        object.__setattr__(self, "folder", Path(a_path("folder", self.folder)))
+        object.__setattr__(self, "folder", a_place("folder", self.folder))
         object.__setattr__(self, "model", a_path("model", self.model))
         # The scene is read at the resolution at which the model sees it.
         object.__setattr__(self, "reading", replace(self.reading, gsd_m=self.options.gsd_m))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.errors import InvalidInputError, require, words_of
-from rs2sam.fields import a_path
+from rs2sam.fields import a_place
 from rs2sam.processing_config import Calibration
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.copied_formats import FLATGEOBUF, SHAPEFILE, SIDECARS, CopiedTable
@@ -130,7 +130,7 @@ class PolygonWriter:
         shape: PolygonShape | None = None,
     ) -> None:
         check_format(polygon_format)
-        self._path = Path(a_path("path", path))
+        self._path = a_place("path", path)
         self._format = polygon_format
         self._table: PolygonTable | None = None
         self._sentences: dict[str, dict[int, str]] = {}  # of each layer, by number

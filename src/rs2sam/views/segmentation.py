@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rs2sam.errors import InvalidInputError, require, words_of
-from rs2sam.fields import a_path
+from rs2sam.fields import a_place
 
 if TYPE_CHECKING:
     from folium import Map
@@ -160,7 +160,7 @@ class Segmentation:
             InvalidInputError: no such format, or the file cannot be written.
             MissingDependencyError: the format needs a library that is not installed.
         """
-        path = Path(a_path("path", path))
+        path = a_place("path", path)
         suffix = path.suffix.lower()
         if suffix not in _POLYGON_SUFFIXES and suffix not in _MASK_SUFFIXES:
             raise InvalidInputError(

@@ -79,3 +79,10 @@ def test_missing_and_damaged_files_are_named_with_their_split(root):
         sample.pixels()
     with pytest.raises(InvalidImageError, match=r"masks.3\.tif. .*sample `val-1` of split `val`"):
         sample.target((64, 64))
+
+
+@pytest.mark.parametrize("name", ["1\0", "x" * 300, "x/" * 3000])
+def test_a_name_that_no_image_has_is_named_with_its_line(root, name):
+    (root / "output_phrase_train.txt").write_text(f"1 vehicle\n{name} building\n")
+    with pytest.raises(InvalidInputError, match="line 2: an image is the path of a file"):
+        read_refsegrs(root)

@@ -5,6 +5,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -257,6 +258,51 @@ def test_a_cut_file_is_said(write: Callable[[Path, State], Path], share: float, 
     file.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match=str(file)):
         load_published(folder)
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"\x80\x02X\xff\xff\xff\x7f", "more memory than there is"),
+        (b"\x80\x02X\xff\xff", "cannot be read"),
+        (b"\x80\x02}" + b"(" * 3, "cannot be read"),
+    ],
+    ids=["a text of 2 GB", "a number cut off", "marks of nothing"],
+)
+def test_a_pickle_that_is_damaged_is_said(
+    begin: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.pt"
+    file.write_bytes(begin)
+    if "memory" in said:  # which a machine with enough of it would give
+        monkeypatch.setattr("torch.load", Mock(side_effect=MemoryError))
+    with pytest.raises(CheckpointError, match=said):
+        load_published(file)
+
+
+def test_an_old_pickle_without_its_tensors_is_said(tmp_path: Path, state: State) -> None:
+    """torch's reader takes for granted that the list of what follows is complete."""
+    file = old_pickle(tmp_path, state) / "pytorch_model.bin"
+    content, keys = file.read_bytes(), b"\x80\x02]q\x00("
+    assert content.count(keys) == 1
+    file.write_bytes(content.replace(keys, b"\x80\x02]q\x00(X\x01\x00\x00\x000"))
+    with pytest.raises(CheckpointError, match="must be whole"):
+        load_published(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\ud800", "a\0b"])
+def test_a_shard_with_a_name_that_no_file_has_is_refused(name: str, tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(CheckpointError):
+        load_published(tmp_path)
+
+
+def test_names_in_a_file_do_not_fill_a_message(tmp_path: Path) -> None:
+    torch.save({"x" * 100_000: 1}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match="is no tensor") as caught:
+        load_published(tmp_path / "model.pt")
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_hole_in_a_file_is_said(tmp_path: Path, state: State) -> None:

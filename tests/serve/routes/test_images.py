@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+from rs2sam.raster import read_scene
 from rs2sam.serve.settings import Example
 from tests.make_rasters import RED, SCENE, objects, write_tiff
 from tests.serve.live import client, send
@@ -208,3 +209,18 @@ def test_bands_and_stretch_are_read_as_asked(service, tmp_path):
         assert service.post("/v1/images", files=files, data={name: value}).status_code == 422
     body = {"upload": {"name": "a", "size": 1}, "reading": {"bands": [1, 2]}}
     assert service.post("/v1/images", json=body).status_code == 422
+
+
+def test_an_image_that_is_deleted_while_it_is_read_is_no_fault(service, scene, monkeypatch, caplog):
+    library = service.service.library  # type: ignore[attr-defined]
+    image = send(service, scene)
+
+    def read_late(*what, **how):
+        pixels = read_scene(*what, **how)
+        library.delete(image["id"])
+        return pixels
+
+    monkeypatch.setattr("rs2sam.serve.images.library.read_scene", read_late)
+    library._encode(image["id"])
+    assert service.get(image["links"]["self"]).status_code == 404
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -1,35 +1,32 @@
-"""What a shell may complete as the value of an option or an argument; nothing here decides what is accepted."""
+"""Paths as values of options and arguments, and what a shell may complete as one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-if TYPE_CHECKING:
-    _ToPath = click.ParamType[Path]
-else:
-    # Generic only in newer releases of click than the lowest that is allowed.
-    _ToPath = click.ParamType
+from rs2sam.fields import a_place
 
 
-class PathType(_ToPath):
-    """A path as it was written, whether anything is there or not.
+class PathType(click.Path):
+    """A path as it was written; every one that the command line takes goes through here.
 
     Args:
         kind: what a shell completes: `file` (and folders on the way) or `dir`.
+        checks: what has to hold of what is there, as for `click.Path`.
     """
 
-    name = "path"
-
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, **checks: bool) -> None:
+        super().__init__(path_type=Path, **{"readable": False, **checks})
         self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The value as a path."""
-        return Path(value)
+        """The value as a path that the system can look up."""
+        name = "path" if param is None else param.opts[-1] if param.param_type_name == "option" else _shown(param)
+        return a_place(name, super().convert(a_place(name, value), param, ctx))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Leave it to the shell, which knows its files best."""
@@ -38,6 +35,15 @@ class PathType(_ToPath):
 
 FILE = PathType("file")
 FOLDER = PathType("dir")
+READABLE = PathType("file", readable=True)
+EXISTING_FILE = PathType("file", readable=True, exists=True, dir_okay=False)
+OUTPUT_FILE = PathType("file", dir_okay=False)
+OUTPUT_FOLDER = PathType("dir", file_okay=False)
+
+
+def _shown(argument: click.Parameter) -> str:
+    """An argument as the help has it."""
+    return argument.metavar or argument.human_readable_name
 
 
 def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

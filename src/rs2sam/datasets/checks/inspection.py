@@ -334,7 +334,7 @@ def _split_counts(looks: Sequence[_Look]) -> dict[str, SplitCounts]:
 def _image_key(sample: Sample) -> object:
     """What the samples of one image have in common."""
     if isinstance(sample.image, Path):
-        return sample.image.resolve()
+        return os.path.realpath(sample.image)  # of links in a circle, too, which the reading then tells
     return sample.image_id or id(sample.image)
 
 

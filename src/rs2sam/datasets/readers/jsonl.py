@@ -189,7 +189,7 @@ class _ImageWriter:
     def _key(self, sample: Sample) -> object:
         """What tells one image from another."""
         if isinstance(sample.image, Path):
-            return sample.image.resolve()
+            return os.path.realpath(sample.image)
         if sample.image_id is not None:
             return "image_id", sample.image_id
         self._kept.append(sample.image)

@@ -17,7 +17,7 @@ from rs2sam.datasets.readers.jsonl import jsonl_files, read_jsonl
 from rs2sam.datasets.readers.refsegrs import phrase_files, read_refsegrs
 from rs2sam.datasets.readers.rrsisd import REFS_FILE, read_rrsisd
 from rs2sam.errors import DataNotFoundError, InvalidInputError
-from rs2sam.fields import a_path
+from rs2sam.fields import a_place
 
 OnError: TypeAlias = Callable[[InvalidInputError], None]
 """Receives what is wrong with one entry of a data set."""
@@ -116,7 +116,7 @@ def open_dataset(root: Path | str, format: str | None = None, on_error: OnError 
         DataNotFoundError: there is nothing at `root`, or of no known format; the message says what each looks like.
         InvalidInputError: it is of several formats, or malformed.
     """
-    path = Path(a_path("root", root)).expanduser()
+    path = a_place("root", root).expanduser()
     if not path.exists():
         raise DataNotFoundError(f"data set not found: `{path}` does not exist. Check the path.")
     if format is None:

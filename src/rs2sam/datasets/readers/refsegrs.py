@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rs2sam.datasets.base import Sample
+from rs2sam.datasets.plain_values import file_name
 from rs2sam.datasets.readers.masks import MaskFile
 from rs2sam.errors import DataNotFoundError, InvalidInputError, words_of
 
@@ -39,7 +40,7 @@ def read_refsegrs(root: Path) -> list[Sample]:
 
     Raises:
         DataNotFoundError: a folder or every file of phrases is not there.
-        InvalidInputError: a line has no phrase.
+        InvalidInputError: a line has no phrase, or a name that no file has.
     """
     files = phrase_files(root)
     missing = [f"{folder}/" for folder in ("images", "masks") if not (root / folder).is_dir()]
@@ -69,7 +70,7 @@ def _read_split(root: Path, split: str, path: Path) -> list[Sample]:
                 f"`{path}`, line {number}: a line is `<image name> <phrase>`, received {line!r}. Complete the line or "
                 "remove it."
             )
-        stem = name.removesuffix(".tif")
+        stem = file_name(f"{name.removesuffix('.tif')}.tif", f"`{path}`, line {number}: an image").removesuffix(".tif")
         samples.append(
             Sample(
                 image=root / "images" / f"{stem}.tif",

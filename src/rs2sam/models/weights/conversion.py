@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from rs2sam.errors import CheckpointError, InvalidInputError, words_of
-from rs2sam.fields import parse_json
+from rs2sam.fields import parse_json, some_of
 from rs2sam.models.configuration import POSITION_OFFSET, PRESETS, RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.weights.classes import AnyConfig, build, read_config
@@ -263,7 +263,7 @@ def _prefix(checkpoint: Checkpoint) -> str:
     names = list(checkpoint.specs)
     raise CheckpointError(
         f"A published RS2-SAM 2 checkpoint must hold `{_ANCHOR}`: {checkpoint.path} has {len(names)} tensors, "
-        f"{', '.join(names[:5])}, ... . SAM 2 and BEiT-3 weights initialise a model for training "
+        f"{some_of(names, 5)}. SAM 2 and BEiT-3 weights initialise a model for training "
         "(rs2sam.models.weights.pretrained); a folder of this project is loaded with `RS2SamModel.from_pretrained`."
     )
 

@@ -19,6 +19,8 @@ import torch
 from tqdm import tqdm
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from rs2sam.fields import a_place
+from rs2sam.files import folder_for
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.weights.classes import AnyConfig, model_class
 from rs2sam.models.weights.conversion import (
@@ -76,7 +78,7 @@ def convert(
         CheckpointError: the checkpoint is damaged, holds code, or is not exactly such a model.
         InvalidInputError: `out` is not free, or `dtype` is no such dtype.
     """
-    source, out = Path(source), Path(out)
+    source, out = a_place("source", source), a_place("out", out)
     if dtype is not None and dtype not in DTYPES:
         raise InvalidInputError(f"`dtype` must be one of {', '.join(DTYPES)}, received {dtype!r}.")
     _require_free(out, overwrite=overwrite)
@@ -182,18 +184,18 @@ def _require_free(out: Path, *, overwrite: bool) -> None:
 def _appearing_whole(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder beside `out` to write into, which takes its place when all went well and is removed otherwise."""
     out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}.partial"
-    folder.mkdir()
-    try:
-        yield folder
-        _require_free(out, overwrite=overwrite)
-        if out.exists():
-            replaced = folder.with_suffix(".replaced")
-            os.replace(out, replaced)
-            os.replace(folder, out)
-            shutil.rmtree(replaced)
-        else:
-            os.replace(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder_for(out):
+        try:
+            folder.mkdir()
+            yield folder
+            _require_free(out, overwrite=overwrite)
+            if out.exists():
+                replaced = folder.with_suffix(".replaced")
+                os.replace(out, replaced)
+                os.replace(folder, out)
+                shutil.rmtree(replaced)
+            else:
+                os.replace(folder, out)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, words_of
-from rs2sam.fields import parse_json
+from rs2sam.fields import parse_json, some_of
 
 RELEASE_BYTES = 128 * 2**20
 
@@ -37,19 +37,8 @@ NESTED_UNDER = ("model", "state_dict", "module", "model_state_dict")
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _LFS_MAGIC = b"version https://"
-_READ_ERRORS = (
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    OSError,
-    SafetensorError,
-)
-"""What readers of damaged bytes raise."""
-
+_MOST_NAME_BYTES = 255
+"""Of a file's name on the common file systems."""
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})$")
 _SAFETENSORS_DTYPES = {
     "F64": torch.float64,
@@ -183,12 +172,12 @@ def weight_files(path: Path) -> list[Path]:
             return files
     others = [f for f in sorted(path.iterdir()) if f.suffix in (SAFETENSORS_SUFFIX, *TORCH_SUFFIXES)]
     if not others:
-        held = ", ".join(sorted(f.name for f in path.iterdir())[:8]) or "nothing"
+        held = some_of(sorted(f.name for f in path.iterdir()), 8) or "nothing"
         raise DataNotFoundError(
             f"A checkpoint folder must hold .safetensors, .bin, .pt or .pth files: {path} holds {held}."
         )
     if len(others) > 1:
-        names = ", ".join(f.name for f in others)
+        names = some_of(f.name for f in others)
         raise CheckpointError(f"It must be clear which file holds the weights: {path} holds {names}. Name one of them.")
     return others
 
@@ -230,7 +219,7 @@ def shard_name(name: object, index: Path) -> str:
         CheckpointError: it leads elsewhere, or is no name of a file.
     """
     is_plain = isinstance(name, str) and name not in ("", ".", "..") and not re.search(r"[/\\\0]", name)
-    if not is_plain:
+    if not is_plain or len(str(name).encode("utf-8", "replace")) > _MOST_NAME_BYTES:
         raise CheckpointError(
             f"Shards of a checkpoint lie beside their index: {index} names {str(name)[:80]!r}. Nothing was read; get "
             "the checkpoint from its authors again."
@@ -252,7 +241,7 @@ def _require_all(folder: Path, files: list[Path]) -> None:
     missing = [f.name for f in files if not f.is_file()]
     if missing:
         raise CheckpointError(
-            f"Every shard of a checkpoint must be there: {folder} lacks {', '.join(missing)} "
+            f"Every shard of a checkpoint must be there: {folder} lacks {some_of(missing)} "
             f"({len(files) - len(missing)} of {len(files)} found). Complete the download."
         )
 
@@ -354,7 +343,9 @@ def _load_tensors(path: Path, *, mmap: bool) -> dict[str, torch.Tensor]:
             f"A checkpoint must hold tensors and plain values only: {path} asks to call `{code[1] or code[2]}`. It was "
             "not opened, since pickled code can do anything. Get the weights as .safetensors, or as a state dict."
         ) from error
-    except _READ_ERRORS as error:
+    except MemoryError as error:
+        raise _damaged(path, "it asks for more memory than there is") from error
+    except Exception as error:  # the bytes decide what torch meets, so that it raises nearly anything over damaged ones
         raise _damaged(path, error) from error
     return dict(_state_dict(content, path))
 
@@ -370,7 +361,7 @@ def _state_dict(content: object, path: Path) -> Iterator[tuple[str, torch.Tensor
         raise CheckpointError(f"A checkpoint must hold a state dict: {path} holds a {type(content).__name__}.")
     others = [str(name) for name, value in content.items() if not isinstance(value, torch.Tensor)]
     if others or not content:
-        found = ", ".join(others[:6]) or "nothing"
+        found = some_of(others) or "nothing"
         raise CheckpointError(
             f"A state dict must map names to tensors, at the top or under one of {', '.join(NESTED_UNDER)}: "
             f"{path} has {found}, which {'are' if len(others) > 1 else 'is'} no tensor."
@@ -381,6 +372,7 @@ def _state_dict(content: object, path: Path) -> Iterator[tuple[str, torch.Tensor
 def _damaged(path: Path, reason: Exception | str) -> CheckpointError:
     if isinstance(reason, Exception):
         reason = words_of(f"{type(reason).__name__}: {reason}".partition("\n")[0])
+    reason = some_of([reason], longest=300)
     return CheckpointError(
         f"A checkpoint file must be whole: {path} ({path.stat().st_size:,} bytes) cannot be read ({reason}). It is cut "
         "off, damaged or of another format; download or write it again."

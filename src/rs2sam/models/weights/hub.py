@@ -16,13 +16,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rs2sam.errors import CheckpointError, InvalidInputError, MissingDependencyError, WeightsNotFoundError, require
-from rs2sam.fields import parse_json
+from rs2sam.fields import a_place, parse_json, some_of
 from rs2sam.models.weights.download import HUB_CLIENT, HubAccess, HubAddress, download
 from rs2sam.models.weights.kinds import (
     CONCEPT_MODEL_TYPES,
@@ -211,8 +212,8 @@ def resolve_model(name: str | Path, *, convert: bool = True, access: HubAccess =
     known = KNOWN_MODELS.get(name)
     if known is not None and known.address is None:
         return _located(name, PACKAGED / name, "package")
-    folder = Path(name).expanduser()
-    if known is None and name and folder.is_dir():
+    folder = a_place("name", name).expanduser() if name else None
+    if known is None and folder is not None and folder.is_dir():
         location = _located(name, folder, "folder")
     else:
         if known is not None and convert:
@@ -326,7 +327,7 @@ def _located(name: str, folder: Path, source: Source) -> ModelLocation:
             f"checkpoint: {folder} holds a `{kind}` model. SAM 2 and BEiT-3 weights only initialise training "
             "(rs2sam.models.weights.pretrained)."
         )
-    held = ", ".join(sorted(f.name for f in folder.iterdir())) if folder.is_dir() else "nothing: it does not exist"
+    held = some_of(sorted(f.name for f in folder.iterdir()), 12) if folder.is_dir() else "nothing: it does not exist"
     raise WeightsNotFoundError(
         "A model folder must hold config.json, preprocessor_config.json, tokenizer.model and model.safetensors or "
         f"model.onnx, every shard included: {folder} has {held or 'nothing'}. {_REMEDIES[source]}"
@@ -353,7 +354,7 @@ def _has_weights(folder: Path) -> bool:
             shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
-        if not all((folder / str(shard)).is_file() for shard in shards):
+        if not all(os.path.isfile(folder / str(shard)) for shard in shards):
             return False
     return any(file.suffix in _WEIGHT_SUFFIXES for file in folder.iterdir())
 

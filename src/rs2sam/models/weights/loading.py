@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from rs2sam.errors import CheckpointError
-from rs2sam.fields import parse_json
+from rs2sam.fields import parse_json, some_of
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.encode_once.configuration import EncodeOnceConfig
 from rs2sam.models.encode_once.model import EncodeOnceModel
@@ -198,7 +198,7 @@ def _check(folder: Path, model: nn.Module, tensors: dict[str, Tensor]) -> None:
             name for name in set(expected) & set(tensors) if expected[name].shape != tensors[name].shape
         ),
     }
-    details = "; ".join(f"{kind}: {', '.join(names[:5])} ({len(names)})" for kind, names in wrong.items() if names)
+    details = "; ".join(f"{kind}: {some_of(names, 5)} ({len(names)})" for kind, names in wrong.items() if names)
     if details:
         raise CheckpointError(
             f"The weights in {folder} do not fit its config.json: {details}. "

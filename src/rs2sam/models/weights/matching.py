@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rs2sam.errors import CheckpointError
+from rs2sam.fields import some_of
 from rs2sam.models.weights.files import TensorSpec
 
 MOST_NAMED = 8
@@ -115,7 +116,7 @@ def _complaint(source: str, problems: Mapping[str, list[str]]) -> str:
     for kind, entries in problems.items():
         if entries:
             lines.append(f"{len(entries)} {kind}:")
-            lines.extend(f"  {entry}" for entry in entries[:MOST_NAMED])
+            lines.extend(f"  {some_of([entry], longest=300)}" for entry in entries[:MOST_NAMED])
             lines.extend([f"  ... and {len(entries) - MOST_NAMED} more"] if len(entries) > MOST_NAMED else [])
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from rs2sam.errors import CheckpointError, InvalidInputError
+from rs2sam.fields import some_of
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
 from rs2sam.models.weights.files import Checkpoint, TensorSpec
@@ -122,7 +123,7 @@ def initialize_from_sam2(model: RS2SamModel, path: str | Path) -> ConversionRepo
     else:
         raise CheckpointError(
             f"SAM 2 weights must hold `image_encoder.trunk...` (Meta's files) or `vision_encoder.backbone...` (the "
-            f"hub's folders): {path} has {', '.join(list(checkpoint.specs)[:4])}, ... ."
+            f"hub's folders): {path} has {some_of(checkpoint.specs, 4)}."
         )
     _warn_of_other_windows(model.config)
 
@@ -151,7 +152,7 @@ def initialize_from_beit3(model: RS2SamModel, path: str | Path) -> ConversionRep
     keys = KeyMap(sum(model.config.trunk_blocks))
     if not any(name.startswith("beit3.encoder.") for name in checkpoint.specs):
         raise CheckpointError(
-            f"BEiT-3 weights must hold `beit3.encoder...`: {path} has {', '.join(list(checkpoint.specs)[:4])}, ... ."
+            f"BEiT-3 weights must hold `beit3.encoder...`: {path} has {some_of(checkpoint.specs, 4)}."
         )
 
     def reason_dropped(name: str) -> str | None:

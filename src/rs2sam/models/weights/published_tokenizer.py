@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from rs2sam.errors import CheckpointError, DataNotFoundError, words_of
-from rs2sam.fields import parse_json
+from rs2sam.fields import parse_json, some_of
 from rs2sam.processing import ProcessingConfig
 from rs2sam.tokenizer import BEGIN_ID, END_ID, PAD_ID, SPECIAL_TOKENS, UNKNOWN_ID, SentenceTokenizer
 
@@ -132,7 +132,7 @@ def _from_json(path: Path) -> Any:
     texts = [text for text, _ in vocabulary]
     if tuple(texts[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
         raise CheckpointError(
-            f"`{path}` must begin with the pieces {', '.join(SPECIAL_TOKENS)}, received {', '.join(texts[:4])}. Take "
+            f"`{path}` must begin with the pieces {', '.join(SPECIAL_TOKENS)}, received {some_of(texts, 4)}. Take "
             "BEiT-3's own `beit3.spm`."
         )
     model = ModelProto()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rs2sam.fields import a_path, a_text, texts
+from rs2sam.fields import a_place, a_text, texts
 from rs2sam.raster.mask_files import MASK_NODATA, PROBABILITY_STEPS
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.raster.thumbnail import Thumbnail, ThumbnailGrid
@@ -68,13 +68,13 @@ def refine(
     least = min_area if isinstance(min_area, MinArea) else MinArea.parse(a_text("min_area", min_area))
     options = SceneOptions(threshold=threshold, min_area=least)
     check_threshold(options.threshold)
-    kept = read_kept_result(Path(a_path("result", result)))
+    kept = read_kept_result(a_place("result", result))
     wanted = kept.sentences if sentences is None else texts("sentences", sentences)
     check_sentences(wanted)
     outputs.check(len(wanted))
     plan = Plan.of(wanted, by_scene=kept.by_scene)
     kept.check_asked(plan.asked)
-    paths = OutputPaths(Path(a_path("output", output)), kept.stem, outputs.polygon_format)
+    paths = OutputPaths(a_place("output", output), kept.stem, outputs.polygon_format)
     paths.prepare(overwrite=outputs.overwrite)
     return _Refinement(kept, plan, options, outputs, paths, start).execute()
 

@@ -281,6 +281,9 @@ class Library:
             record = self.get(image_id)
             facts, limits, num_views = self._read(record)
         except Exception as error:
+            if self._database.row("SELECT id FROM images WHERE id = ?", image_id) is None:
+                _LOGGER.info("image %s: it was deleted before it was read", image_id)
+                return
             problem = problem_of(error)
             _LOGGER.info("image %s: %s", image_id, problem.detail)
             values = {"state": "failed", "error": as_json(problem.as_dict(f"/v1/images/{image_id}"))}
