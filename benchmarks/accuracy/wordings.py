@@ -5,7 +5,8 @@
 `wordings.tsv` holds templates as different people type them, each with its meaning. The reader is mended on `dev`,
 `blind` only says what that is worth: half of the first writer's, drawn at random before anything was measured, and all
 of another's, of whom nothing is in `dev`. Every template is asked about layouts of rectangles, with `--data` also about
-annotated images of the `val` split, in which its meaning is clear. A phrase that is a bare noun is answered perfectly; any other words stay with the model. Outcomes:
+annotated images of the `val` split, in which its meaning is clear. A phrase that is a bare noun is answered perfectly;
+any other words stay with the model. Outcomes:
 
 - right: exactly the meant objects are chosen; for what only names things: nothing but the noun is left to ask;
 - model: the model is asked what no claim expresses ("near the {y}", a colour), as it should;
