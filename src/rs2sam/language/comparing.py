@@ -24,8 +24,10 @@ BY_FAR = (by (a|some|a (wide|large|clear|long|good) )?(margin|distance|way|far|a
     |easily|clearly|undoubtedly|decidedly|without (a )?doubt|hands down)
 SIZE = ((sheer|overall|total|visible|surface|ground|physical|outline|plan|covered|apparent) )*(size|area|extent
     |footprint|bulk|dimensions?|surface|coverage|expanse|proportions|magnitude|mass|volume|acreage|outline|spread
-    |ground (plan|cover)|bigness|largeness|floor area|square footage|scale|stature|girth)s?
-LENGTH = ((overall|total) )?(length|reach|end-to-end (length|extent|distance)|longitudinal extent|linear extent|run)
+    |ground (plan|cover)|bounding box(es)?|mask|polygon|planform( area)?|footprint area|floor ?plan|envelope
+    |bigness|largeness|floor area|square footage|scale|stature|girth)s?
+LENGTH = ((overall|total) )?(length|reach|major axis|end-to-end (length|extent|distance)|longitudinal extent
+    |linear extent|run)
 IN_SIZE = ( (in|by|for|as regards|regarding|with respect to|with regard to|in terms of|as to|in point of
     |in respect of|when it comes to|judged by|going by|on) ((its|their|the|of) )*@SIZE)
 GROUND = ((amount|share|number|expanse|stretch|patch|area|piece|part) of )?(the )?(ground|room|space|area|land
@@ -33,7 +35,8 @@ GROUND = ((amount|share|number|expanse|stretch|patch|area|piece|part) of )?(the 
     |part|chunk|fraction|proportion|slice)( of \ue0ff)?
 TAKES = (tak(es?|ing)( up)?|cover(s|ing)?|claim(s|ing)?|occup(y|ies|ying)|fill(s|ing)?( up)?|account(s|ing)? for|us
     (es?|ing)( up)?|hog(s|ging)?|swallow(s|ing)?( up)?|enclos(es?|ing)|consum(es?|ing)|(spread|sprawl|stretch)(e?s
-    |ing)? (over|across)|extend(s|ing)? over|command(s|ing)?|need(s|ing)?|spann?(s|ing)?|encompass(es|ing)?|possess
+    |ing)? (over|across)|extend(s|ing)? over|command(s|ing)?|need(s|ing)?|requir(es?|ing)|offer(s|ing)?
+    |provid(es?|ing)|demand(s|ing)?|accommodat(es?|ing)|enjoy(s|ing)?|spann?(s|ing)?|encompass(es|ing)?|possess
     (es|ing)?|has|have|having|with|boast(s|ing)?|show(s|ing)?|present(s|ing)?)
 OUTDO = (outstrip|exceed|surpass|dwarf|outsize|outdo|eclipse|overshadow|outclass|outgrow|outweigh|outmatch|overtop
     |outrank|top|beat|outshine|trump|best|excel)(e?s|p?ping|ing)?|outdoes|outdoing|outsizing|eclipsing
@@ -46,17 +49,33 @@ SAVE_ONE = (,? (save|but|bar|except|excepting|apart from|aside from)( for)?( (ju
     ( other)?)
 CLAUSE = ,? ((that|which) )?((is|are|has been|would be|comes out|turns out|ranks?|comes?) )?
 DONE = (?=$|[,.;?!]| (that|which|on|at|near|with|within|and|is)\b| in (the )?(@C|@IMAGE_SIGN))
+REFER = ((relative|with respect|in relation|with reference|with regard|compared) to|as regards|seen from
+    |as seen from|viewed from|measured from|from the (point of view|perspective|viewpoint|position) of
+    |counting from|from)
 Y = (=((the|that|this|a|an|its) )[^,.;?!\0]{2,45}?)
 IS = ,?( @VERB| that is| which is| that has| which has| that| which)?
 """,
     BLOCKS,
 )
+COMPARING = _BLOCKS
 SIZE_BLOCKS = {name: _BLOCKS[name] for name in ("SIZE", "SUPERLATIVE")}
 
 SIZE_WORDS: tuple[Rule, ...] = table(
     r"""
 [most] \bmost (@LONG)\b => longest
 [most] \bmost (@SHORT)\b => shortest
+[most] \bmost (generously|amply|lavishly|largely|massively|hugely)[- ](sized|proportioned|built
+    |dimensioned)\b => largest
+[most] \bmost (modestly|meagrely|compactly|sparingly)[- ](sized|proportioned|built|dimensioned)\b => smallest
+[measuring|ranking] ,? ((that|which) )?(measur(ing|es)|rank(ing|s)|com(ing|es) out)( as)? (the )?(=@SUPERLATIVE)
+    ( overall| of (them )?all)?$ => that is the \1
+[max|min] , (the )?max(imum|imal)? (?=@SIZE\b) => with the largest
+[max|min] , (the )?min(imum|imal)? (?=@SIZE\b) => with the smallest
+[being|assessed|judged|considered|deemed|thought|said|known|found|believed|reckoned] \b(=the one|one|that is|which is)\
+    ((being|that is|which is) )?(assessed|judged|considered|deemed|thought|said|known|found|believed|reckoned)( to be
+    | as)? (?=the @SUPERLATIVE) => \1
+[by far] ^(=the [\w-]+( [\w-]+)?)( that [^,]+)?, by far (=the @SUPERLATIVE) (of|among) (all )?(the|these|those) [\w-]+
+    ( [\w-]+)?$ => \1 that is \2
 [least] \bleast (long|elongated|lengthy|drawn[- ]out)\b => shortest
 [most] \bmost (@LARGE)\b(?!-) => largest
 [most] \bmost (@SMALL)\b => smallest
@@ -129,9 +148,13 @@ SIZE_RULES: tuple[Rule, ...] = (
 # "smaller than all the rest save one", "bigger than its peers in extent"
 [@ALL] @CLAUSE(@MORE)@IN_SIZE? than @ALL@IN_SIZE?@SAVE_ONE => that is the second @BEST
 [@ALL] @CLAUSE(@MORE)@IN_SIZE? than @ALL@IN_SIZE?(?! of\b) => that is the @BEST
-[@NONE] ,? (than which|and|that) @NONE (is|are|comes|can be) (@MORE)@IN_SIZE?( than it)?@AT_END => that is the @BEST
+[@ALL] ,? (that |which |and )?@ALL (is|are|being) (@LESS)@IN_SIZE?( than (it|this one|that one|this
+    |that))? => that is the @BEST
+[@NONE] ,? (than which|and|that|where|such that|with) @NONE (is|are|comes
+    |can be) (@MORE)@IN_SIZE?( than it)?@AT_END => that is the @BEST
 """,
             MORE=("larger|bigger|greater", "smaller|less|lesser", "longer", "shorter"),
+            LESS=("smaller|less|lesser", "larger|bigger|greater", "shorter", "longer"),
             BEST=("largest", "smallest", "longest", "shortest"),
         ),
         _BLOCKS,
@@ -165,7 +188,7 @@ SIZE_RULES: tuple[Rule, ...] = (
 [@ALL] @CLAUSE(behind|inferior to|trailing|below) @ALL@IN_SIZE@DONE => that is the smallest
 [@ONE] @CLAUSE(larger|bigger|greater)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second smallest
 [@ONE] @CLAUSE(smaller|less)@IN_SIZE? than @ONE@IN_SIZE?@DONE => that is the second largest
-[@ONE] @CLAUSE@OUTDONE@IN_SIZE? by @ONE@IN_SIZE?@DONE => that is the second largest
+[@ONE] @CLAUSE(only )?@OUTDONE@IN_SIZE? (only )?by @ONE@IN_SIZE?@DONE => that is the second largest
 [@ONE] @CLAUSE(undercut)@IN_SIZE? by @ONE@IN_SIZE?@DONE => that is the second smallest
 [@ONE] ,? (that|which) @ONE (@OUTDO)@IN_SIZE?@DONE => that is the second largest
 [@ONE] ,? (that|which) @ONE @UNDERCUT@IN_SIZE?@DONE => that is the second smallest
@@ -176,6 +199,7 @@ SIZE_RULES: tuple[Rule, ...] = (
 [@ONE] ,? (than which|with|having|that has) @ONE (is |that is )?smaller( than it)? => that is the second smallest
 [@ONE] @CLAUSE(the )?(=@SUPERLATIVE),? (were it not|but|if not|if it were not|if it weren['’]t|except|save)
     ( for)? @ONE => that is the second \1
+[whose] \ whose (@SIZE) (?=that is the @SUPERLATIVE) =>
 [than all] @CLAUSE(larger|bigger|greater)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)
     @IN_SIZE?@DONE => that is the second largest
 [than all] @CLAUSE(smaller|less)@IN_SIZE? than all (but|save|bar|except)( for)? (one|a single one|@ONE)@IN_SIZE?@DONE
@@ -247,6 +271,7 @@ SIZE_RULES: tuple[Rule, ...] = (
     |cover(s|ing)|reach(es|ing))( out)?( (for|over|across))? (the )?(least|shortest|smallest)( (distance|stretch
     |way))?( (from )?(end to end|one end to the other|tip to tip|stem to stern|end to the other))?@AT_END
     => that is the shortest
+[@NONE] ,? (that|which) @NONE (@OUTDO|match(es)?|equals?|rivals?) in length@AT_END => that is the longest
 [@ALL] ,? (that|which) (stretches|extends|reaches|runs|goes on)( out)? (further|farther|longer) than @ALL
     => that is the longest
 [@ALL] ,? (that|which) is not (as|so) long as @ALL => that is the shortest
@@ -263,6 +288,8 @@ SIZE_RULES: tuple[Rule, ...] = (
 RELATION_RULES: tuple[Rule, ...] = table(
     r"""
 # nearest and farthest
+[neighbo] ^(the |its )?(=(second |third )?(nearest|closest)) neighbou?r (of|to) @Y (among|amongst|out of|of) (all )?(the
+    |these|those) (=[\w-]+( [\w-]+)?)s$ => the \3 \1 to \2
 [separat|apart] @IS (separated|apart|removed|parted) from @Y by the (shortest|smallest|least|narrowest)( (distance
     |gap|space|stretch))?@AT_END => nearest to \1
 [separat|apart] @IS (separated|apart|removed|parted) from @Y by the (longest|largest|greatest|widest|most)
@@ -272,7 +299,7 @@ RELATION_RULES: tuple[Rule, ...] = table(
     => nearest to \1
 [distance] ,? whose distance (to|from) @Y is (the )?(largest|longest|most|highest|maximal|maximum)( of all)?$
     => farthest from \1
-[second] ,? (that |which )?(comes|ranks|is|stands|coming|ranking|placed) second in (closeness|nearness
+[second] ,? (that |which )?((comes|ranks|is|stands|coming|ranking|placed) )?second in (closeness|nearness
     |proximity) to[ ] => second nearest to
 [next] ,?( @VERB| that is)? next[- ](nearest|closest) to @Y,? (after|behind|following) the (nearest|closest|first)
     ( one)?$ => second nearest to \1
@@ -320,6 +347,16 @@ RELATION_RULES: tuple[Rule, ...] = table(
     |closest) (?!neighbo)(=[\w-]+( [\w-]+)?)$ => the \2 \3 nearest to \1
 [nearest|closest|farthest|furthest] ^(=the [\w\ue040-\ue09f -]+?)['’]s ((=second|third) )?(farthest|furthest
     |most distant) (=[\w-]+( [\w-]+)?)$ => the \2 \3 farthest from \1
+# "the second-nearest car w.r.t. the house", "the nearest neighbour of the house among the cars"
+[nearest|closest|farthest|furthest] ^(the )?(=((second|third|@NUMBER) )?(nearest|closest)) (=[\w-]+( [\w-]+)?),?\
+    (@REFER) (?=@Y$) => the \2 \1 to
+[farthest|furthest] ^(the )?(=((second|third|@NUMBER) )?(farthest|furthest)) (=[\w-]+( [\w-]+)?),? (@REFER) (?=@Y$)
+    => the \2 \1 from
+# one distance and one direction from the same thing
+[nearest|closest] ^(the )?(=nearest|closest) (=[\w-]+( [\w-]+)?),?( @VERB| that is)? ((to|on) the )?(=@C)( side)? of @Y$
+    => the \2 to the \3 of \4 nearest to \4
+[nearest|closest] ^(the )?(=nearest|closest) (=[\w-]+( [\w-]+)?),?( @VERB| that is)? (=above|below) @Y$
+    => the \2 \3 \4 nearest to \4
 # directions
 [whose] ,? whose (=@C)([- ](hand|side))* neighbou?r is @Y@AT_END => to the @OPPOSITE\1 of \2
 [it] ,? (with|that has|which has|having|has) (=the [^,.;?!\0]{2,40}?)( @VERB)? (to|on|at|towards?) ((its
@@ -357,14 +394,3 @@ RELATION_RULES: tuple[Rule, ...] = table(
     _BLOCKS,
 )
 """In signs."""
-
-ANCHOR_RULES: tuple[Rule, ...] = table(
-    r"""
-[that is] (=(nearest to|closest to|nearest|farthest from|@C of|above
-    |below) )the (=[^,.;?!]{2,40}?) that is (the )?furthest (to )?(the )?(=@C)$ => \1the most \3 \2
-[that is] (=(nearest to|closest to|nearest|farthest from|@C of|above|below) )the (=[^,.;?!]{2,40}?) that is (the )?
-    (=@SUPERLATIVE|highest|lowest|@E)$ => \1the \3 \2
-""",
-    _BLOCKS,
-)
-"""In signs: what is said of the other object goes before it."""

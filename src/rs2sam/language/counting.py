@@ -174,7 +174,7 @@ _FILLER = frozenset(
         "numbered traversing sits sitting lies lying located positioned placed found seen spot through get gets their "
         "your eyes gaze travelling end turn arrives strikes find finds run an a side approaching approached travel "
         "traveling ordered sorted arranged taken walking walk walks crossing cross look looks you're whichever this "
-        "time very",
+        "time very position",
     )
 )
 """What may be said besides when things are counted."""
@@ -250,6 +250,7 @@ _TOWARDS = {
 _SIZE_FILLER = _FILLER | frozenset(
     re.findall(
         r"\S+",
+        "sorting ordering arranging sort listing "
         "list ranking rank ranked table league ordered sorted arranged they them takes take taking holds holding "
         "occupies place are come goes listed both all these those measured field",
     )

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 
-from rs2sam.language.comparing import ANCHOR_RULES, RELATION_RULES, SIZE_RULES, SIZE_WORDS
+from rs2sam.language.comparing import COMPARING, RELATION_RULES, SIZE_RULES, SIZE_WORDS
 from rs2sam.language.counting import GROUP_RULES, counted, ranked_by_size
-from rs2sam.language.signs import Signs, compiled, has_signs, rewritten
+from rs2sam.language.frames import unmarked
+from rs2sam.language.signs import Rule, Signs, compiled, has_signs, rewritten, table
 from rs2sam.language.whereabouts import PLACE_RULES, PLACE_WORDS
 from rs2sam.language.words import (
     CELL,
@@ -41,15 +42,32 @@ _CORNER = (
     r"(?:(?:top|upper|bottom|lower|cent(?:er|re)|middle)[-\s]+(?:left|right|cent(?:er|re)|middle)|(?:left|right)[-\s]+(?:top|bottom"
     r"|upper|lower)|(?:north|south)[-\s]?(?:east|west))"
 )
-_MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\s+[-–—]+\s+|\s*[:;]\s+", ", "),
-        (r"[\s,]*[(\[{]([^()\[\]{}]*)[)\]}]", r", \1"),
-        (r"\s+/\s+", ", "),
-        (r"\s@\s", " at "),
-    )
+_REFERENCE_RULES: tuple[Rule, ...] = table(
+    r"""
+# "with the bridge as your reference, the tank north of it", "which, with reference to the bridge, is due east"
+[it] ^(with|taking|using|having) @Y as (the |your |a |our )?(reference|landmark|starting point|base|anchor|origin|guide
+    |point of reference)( point)?, (=the [\w-]+( [\w-]+)?) (=(just |directly |immediately )?.*(of|above|below|to|from)\
+    )it$ => \2 \3 \1
+[reference|respect|relative|relation|seen from] ,? (that|which)?,? ?(@REFER) @Y, (is |lies |sits )?(@VERB )?((due
+    |directly|straight|just) )?((to|on|in) the )?(=@C)(wards?)?([- ]side)?$ => to the \2 of \1
+[reached|looks|find|going|heading|travelling] ,? (that|which) ((can|could|may) be (reached|found|seen|located)
+    |(one|you|we)\
+    (can |would |will )?(finds?|reach(es)?|sees?|meets?|gets? to))( (by|if|when)( (one|you|we))?)? (going|looking|looks?
+    |heading|goes?|head|travelling|moving|proceeding)( (straight|due|directly|just))* (=@C|above|below)(wards?)?\
+    (from |of )?@Y$ => \1 of \2
+""",
+    COMPARING,
 )
+_ANCHOR_RULES: tuple[Rule, ...] = table(
+    r"""
+[that is] (=(nearest to|closest to|nearest|farthest from|@C of|above
+    |below) )the (=[^,.;?!]{2,40}?) that is (the )?furthest (to )?(the )?(=@C)$ => \1the most \3 \2
+[that is] (=(nearest to|closest to|nearest|farthest from|@C of|above|below) )the (=[^,.;?!]{2,40}?) that is (the )?
+    (=@SUPERLATIVE|highest|lowest|@E)$ => \1the \3 \2
+""",
+    COMPARING,
+)
+"""In signs: what is said of the other object goes before it."""
 _REORDERED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -209,9 +227,7 @@ def usual_wording(text: str) -> str:
     Returns:
         The expression; what no rule knows stays as it was.
     """
-    for pattern, replacement in _MARKS:
-        text = pattern.sub(replacement, text)
-    text = " ".join(text.split()).strip(" ,.?!")
+    text = unmarked(text)
     if has_signs(text):
         return text
     signs = Signs(rewritten(rewritten(rewritten(text, PLACE_WORDS), SIZE_WORDS), GROUP_RULES))
@@ -220,7 +236,7 @@ def usual_wording(text: str) -> str:
     signs.places_told()
     counted(signs)
     ranked_by_size(signs)
-    for rules in (SIZE_RULES, RELATION_RULES, PLACE_RULES, ANCHOR_RULES):
+    for rules in (SIZE_RULES, _REFERENCE_RULES, RELATION_RULES, PLACE_RULES, _ANCHOR_RULES):
         signs.text = rewritten(signs.text, rules)
     return signs.restored()
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from rs2sam.fields import a_text
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
-from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, bare, unframed
+from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, bare, plain, unframed, unmarked
 from rs2sam.language.order import OF_THEM, after_names, picked_of_several, usual_order, usual_wording
 from rs2sam.language.phrases import (
     GLUE,
@@ -26,7 +26,7 @@ from rs2sam.language.phrases import (
     REST_PHRASES,
 )
 from rs2sam.language.signs import opposite
-from rs2sam.language.spelling import put_right
+from rs2sam.language.spelling import put_right, spelled_out
 from rs2sam.language.words import (
     COMPARATIVE,
     DETERMINER,
@@ -101,6 +101,7 @@ class _Reader:
         self._ordinal: int | None = None
         self._kept: list[str] = []
         sentence = put_right(" ".join((sentence.lower() if sentence.isupper() else sentence).split()))
+        sentence = plain(unmarked(spelled_out(sentence)))
         text = PROTECTED.sub(self._keep, usual_order(unframed(usual_wording(unframed(sentence)))))
         if with_relations and self._read_narrowed(text):
             return

@@ -275,10 +275,13 @@ def has_signs(text: str) -> bool:
 
 def rewritten(text: str, rules: Iterable[Rule]) -> str:
     """Apply rules one after another."""
+    lowered = text.lower()
     for triggers, pattern, replacement in rules:
-        if not triggers or any(trigger in text for trigger in triggers.split("|")):
+        if not triggers or any(trigger in lowered for trigger in triggers.split("|")):
             found, count = compiled(pattern).subn(f" {replacement} ", text)
-            text = " ".join(found.split()).replace(" ,", ",") if count else text
+            if count:
+                text = " ".join(found.split()).replace(" ,", ",")
+                lowered = text.lower()
     return text
 
 
@@ -352,6 +355,7 @@ _OTHER_RULES = table(
 \b(any|every|everything|anything|all)(thing)? else\b@SAID_OF@HERE => @ALL
 \b@QUANTIFIED (other|remaining|further) @THING => @ALL
 \b@QUANTIFIED (several |many |various |visible |remaining )?@KIN( ones?)?\b@SAID_OF(?= |$|[,.?!'’])@HERE => @ALL
+\ue0f1 ((in|on|within|across|of|inside) \ue0ff|here|around|in sight|present)(?=\W|$) => @NONE
 \b(@QUANTIFIED (the )?|the )(rest|remainder|others)( of (the|them|its|their|these|those)( (kind|sort|[\w-]+s))?)?\b
     @HERE => @ALL
 (?<=than )(its|the|their) (others|fellows|companions|neighbou?rs|peers|rivals|competitors|siblings|counterparts

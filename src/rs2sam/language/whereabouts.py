@@ -38,6 +38,18 @@ PLACE_WORDS: tuple[Rule, ...] = table(
     |round|into|amid) (the|this|that|our|your) ((whole|entire|full|aerial|satellite|current|given) )?(canvas
     |capture|footage|extract|window|snapshot|screen|display|crop|excerpt|clip|plate|panel|composition|panorama
     |print|still|field of view)\b(?! of)(?=$|[ ,.?!]) => \1 the image
+[sheet|aoi|a.o.i|interest|extent|area|region|zone|layout|site|page|sector|premises|terrain|locality|roi] \b(=in
+    |of|on|within|across|from|at|inside|over|through|throughout|down|up) (the|this|that|our|your) ((whole|entire
+    |full|present|current) )?(map sheet|sheet|aoi|a\.o\.i\.?|roi|(area|region) of interest|((survey(ed)?|study|mapped
+    |affected|imaged|search|target|covered|project|flight|disaster|monitored|scanned|shown|visible|whole|inspected
+    |photographed) )(area|extent|region|zone|sector|site|block|footprint)|layout|site|page|terrain|locality|premises
+    |extent|still|patch|chip|field of view|viewport|window)\b(?! of)(?=$|[ ,.?!]) => \1 the image
+[sheet|image|picture|frame|photo|scene|screen|canvas|view|map|page] \b(=the (very )?|)(=left|right|top|bottom
+    |upper|lower
+    |north|south|east|west|northern|southern|western|eastern|[a-z]+-?hand) (sheet|image|picture|frame|photo|scene|screen
+    |canvas|map|page|view) (?=(edge|border|half|side|margin|corner|boundary|part|third|quarter|limit)s?\b) => \1\2
+[image|picture|frame|photo|screen|map] \b(=at|on|in|to|from|nearest|closest to) (image|picture|frame|photo|screen|map)\
+    (?=(left|right|top|bottom|cent(er|re)|middle)\b) => \1 the
 [image|picture|frame|photo|scene|view|canvas|shot|map] \b(the |this )?(image|picture|frame|photo|photograph|scene
     |view|shot|map|canvas)(['’]s)? (?=(exact |very |dead )?(cent(er|re)|middle|midpoint|heart)\b) => the
 [foot|base|head|crown|heart|core|hub] \b(foot|base|bottom end) of (?=(the|this|that) (image|picture|photo|scene
@@ -212,6 +224,20 @@ PLACE_RULES: tuple[Rule, ...] = table(
 [low] ,?( @VERB| that is| that are)? (well )?low( down)? (in|on|within) @IMAGE_SIGN@AT_END => in the bottom
 [amid|middle|mid] ,?( @VERB| that is| that are)? (amid|amidst|in (the )?mid) @IMAGE_SIGN
     (, (well )?away from \w+ (border|edge|margin|side)s?)?@AT_END => in the centre
+,? @VERB (@WAY)((at|on|in|to) )?the (very|far|extreme) (=@SIDE)([- ](hand |frame ?)?(edge|end|side|border|margin|tip
+    |limit))?@OF_IMAGE@AT_END => that is furthest to the \1
+# "with the westernmost position", "that enjoys the southernmost spot"
+[position|place|spot|location|placement|site] ,? ((that|which) )?(with|having|has|in|at|occup(ying|ies)|holding|holds
+    |enjoy(s|ing)|tak(es|ing)( up)?|claim(s|ing)|own(s|ing)) the (=@E) (position|place|spot|location|placement|site)
+    ( (relative to|compared (to|with)|among|of|in relation to) (all|@ALL|@KIN)( (those|others|\w+))?( on offer)?)?$
+    => that is \1
+[@NONE] ,? (=@C) of which (there (is|are|lies?) )?@NONE( \w+)?@AT_END => that is furthest to the \1
+[@NONE] ,? beyond which,? (to|on|in|towards?) the (=@C),? (there (is|are) )?@NONE( (is|are) \w+| \w+)?@AT_END
+    => that is furthest to the \1
+[@NONE] ,? where (there (is|are) )?@NONE (is|are|lies?) ((further|farther) )?@ADVERBS(the )?(=@C)@AT_END
+    => that is furthest to the \1
+[extremity|tip|fringe|limit|edge] ,?( @VERB)? (at|on) the extreme (=@C) (edge|end|side|border|margin|tip|extremity)
+    @OF_IMAGE@AT_END => that is furthest to the \1
 [whose] \ whose (position|location|place|spot|@MIDDLE|middle point) (is|lies|comes|falls|sits) (?=(the )?(@BETTER
     |@E)) => that is
 [from] ,?( @VERB| that is| which is| that are| is| are)? (the )?((=@ORDINAL) )?(furthest|farthest|most (removed
