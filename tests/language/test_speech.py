@@ -34,6 +34,10 @@ SPOKEN = [
 ]
 WHOLE = [
     "all tanks except the largest",
+    "the tank that isn't the largest",
+    "all the tanks minus the biggest",
+    "every tank bar the largest",
+    "drop the smallest tank",
     "the tanks, not the largest one",
     "not the largest tank",
     "tanks on the left, not the top one",

@@ -63,3 +63,17 @@ def test_a_tga_whose_header_promises_more_than_there_is_is_refused(tmp_path: Pat
     path.write_bytes(struct.pack("<BBBHHBHHHHBB", 0, 0, 3, 0, 0, 0, 0, 0, 64, 64, 8, 0) + bytes(64 * 64 - 10))
     with pytest.raises(InvalidImageError, match="its pixels end 10 bytes too early"):
         read_scene(path)
+
+
+@pytest.mark.parametrize("packet", [b"\x05" + bytes(range(1, 19)), b"\x85" + bytes([9, 8, 7])], ids=["raw", "run"])
+def test_a_packet_of_a_tga_may_go_on_over_the_end_of_a_row(tmp_path: Path, packet: bytes) -> None:
+    """As writers of TGA 1.0 have it: one packet of 6 pixels for 3 x 2."""
+    path = tmp_path / "a.tga"
+    header = struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 3, 2, 24, 0x20)
+    path.write_bytes(header + packet)
+    rgb = read_scene(path).rgb
+    pixels = np.frombuffer(packet[1:], np.uint8).reshape(-1, 3)[:, ::-1]
+    np.testing.assert_array_equal(rgb.reshape(-1, 3), np.broadcast_to(pixels, (6, 3)))
+    path.write_bytes(header + packet[:-1])
+    with pytest.raises(InvalidImageError, match=r"damaged or cut short|cannot be opened"):
+        read_scene(path)

@@ -69,6 +69,27 @@ def test_a_missing_source_is_told_while_another_vrt_is_open(tmp_path):
             np.testing.assert_array_equal(rgb[:, :128], WIDE[:, :128])
 
 
+def test_a_missing_band_is_told_while_another_vrt_is_open(tmp_path):
+    """Red, green and blue are files of their own, as `gdalbuildvrt -separate` puts them; one is not there."""
+    (tmp_path / "other").mkdir()
+    path = missing_half(tmp_path)
+    for band, name in ((1, "red"), (2, "green")):
+        write_tiff(tmp_path / f"{name}.tif", WIDE[..., band - 1 : band])
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><SimpleSource><SourceFilename relativeToVRT="1">{name}.tif'
+        '</SourceFilename><SourceBand>1</SourceBand><SourceProperties RasterXSize="256" RasterYSize="64" '
+        'DataType="Byte" BlockXSize="256" BlockYSize="64"/></SimpleSource></VRTRasterBand>'
+        for band, name in ((1, "red"), (2, "green"), (3, "blue"))
+    )
+    path.write_text(f'<VRTDataset rasterXSize="256" rasterYSize="64">{bands}</VRTDataset>')
+    with open_source(missing_half(tmp_path / "other")) as other, open_source(path) as source:
+        other.read(Window(0, 0, 64, 64))
+        for _ in range(3):
+            _, valid, lost = source.read_what_can_be(Window(0, 0, 64, 256))
+            assert lost
+            assert not valid.any()
+
+
 def test_a_block_that_is_lost_is_read_once(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(

@@ -35,7 +35,8 @@ _NAMES_TOO = _any(
     "encircle|surround|enclose|bound|segment out|retrieve|fetch|grab|deliver|output|present|nominate|designate",
     "specify|state|describe|count|include|keep|track|catch|snip out|pull out|extract|lasso|underline|emphasi[sz]e",
     "accentuate|hand me|bring me|point me( out)? to|direct me to|lead me to|take me to|guide me to|zero in on|set",
-    "mark (up|down)|verify|confirm|examine|inspect|watch|observe|sketch( out)?|add|make|drop|stick|throw|write",
+    "mark (up|down)|verify|confirm|examine|inspect|watch|observe|sketch( out)?|add|make|write",
+    r"(drop|stick|throw)(?=\san?\s)",
     "go to|jump to|move to|centre on|center on|concentrate on|attend to|consider|notice",
 )
 """Verbs that may be a part of a name ("circle irrigation"): they ask where a determiner follows."""

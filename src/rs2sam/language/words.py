@@ -159,7 +159,7 @@ PROTECTED = re.compile(
 )
 # Sentences whose logic is beyond claims that all hold together.
 UNREADABLE = re.compile(
-    r"\b(?:not|no|never|except|excluding|(?:apart|aside)\s+from|other\s+than|save\s+for|leaving\s+out|without|besides|but|save\s+(?:the|for|one)|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor|how\s+many"
+    r"\b(?:not|no|never|\w+n['’]t|minus|bar\s+the|far\s+from\s+being|except|excluding|(?:apart|aside)\s+from|other\s+than|save\s+for|leaving\s+out|without|besides|but|save\s+(?:the|for|one)|between|among(?:st)?\s+(?!the|these|those|all)|neither|nor|how\s+many"
     r"|either|unless|or|half\s+(?:of\s+)?(?:the|all|those|these)\s+(?!image|picture|photo|scene|map)|majority|one\s+of\s+the|(?:some|few|several|many)\s+of\s+(?:the|these|those)|(?<!-)(?<!left\s)(?<!right\s)(?<!top\s)(?<!bottom\s)most\s+of|any\s+two|(?:pair|couple|numbers?)\s+of|groups?\s+of\s+(?!"
     rf"{NUMBER}\b)|clusters?|rows?|columns?|fleet|set\s+of|bunch|line\s+of|last|penultimate|respectively|while|if"
     rf"|whose\s+(?!(?:surface\s+)?(?:area|size|footprint|extent|length)\b)\w+\s+(?:is|are)\s+(?:the\s+)?(?:{SIZE}|{COMPARATIVE})|(?:ranked|sorted|ordered)\b"

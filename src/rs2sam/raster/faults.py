@@ -179,15 +179,14 @@ def _missing_of_tga(file: BinaryIO, _dataset: DatasetReader) -> int:
     if kind not in _TGA_RUNS:
         return start + height * width * pixel_bytes - size
     file.seek(start)
-    for _ in range(height):
-        col = 0
-        while col < width:
-            (packet,) = file.read(1) or (0,)
-            count = min((packet & 0x7F) + 1, width - col)  # GDAL goes on with the next packet in the next row
-            position = file.seek(pixel_bytes * (1 if packet & 0x80 else count), os.SEEK_CUR)
-            if position > size:
-                return position - size
-            col += count
+    missing = height * width  # packets may go on over the end of a row
+    while missing > 0:
+        (packet,) = file.read(1) or (0,)
+        count = (packet & 0x7F) + 1
+        position = file.seek(pixel_bytes * (1 if packet & 0x80 else min(count, missing)), os.SEEK_CUR)
+        if position > size:
+            return position - size
+        missing -= count
     return 0
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
+from rasterio.windows import Window as FileWindow
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError
 from rs2sam.files import check_utf8, refuse_special_file
@@ -39,6 +40,9 @@ SEALED_DRIVERS = ("GTiff", "PNG", "JPEG", "WEBP")
 _SEALED_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 """No neighbour of a file (.aux.xml, .ovr, .msk, world files) is looked for."""
 
+_MOST_AGAIN = 4
+"""Pixels of a file for each that was read of it, above which it is not read again to be sure."""
+
 MOST_BLOCK_BYTES = 2_000_000_000
 """A file whose blocks are larger is not read: GDAL holds one of them whole."""
 
@@ -50,7 +54,7 @@ class Handle:
     """An open file that is opened anew after every fault; use it through `open_handle`, in one thread at a time.
 
     GDAL tells of a missing source of a VRT once a handle, and gives zeros from then on; while another VRT is open, it
-    may not tell at all. What is 0 of a VRT is therefore looked at twice.
+    may not tell at all. A band of a VRT that has a 0 is therefore read twice, unless it was much reduced.
 
     Args:
         name: the path, URL or `/vsi` path.
@@ -70,10 +74,11 @@ class Handle:
         """
         try:
             pixels: Pixels = self.dataset.read(list(bands), **how)
-            window = how.get("window")
-            if self.dataset.driver == "VRT" and window is not None and _has_gaps(pixels, self.dataset.nodata):
-                for band in bands:
-                    self.dataset.checksum(band, window=window)  # the only way of reading that never hushes a fault
+            if self.dataset.driver == "VRT" and _may_be_read_again(how.get("window"), pixels.shape[1:]):
+                for band, values in zip(bands, pixels, strict=True):
+                    if _has_gaps(values, self.dataset.nodata):
+                        # The only way of reading that never hushes a fault.
+                        self.dataset.checksum(band, window=how["window"])
         except GDAL_FAULTS as error:
             raise self._after(error) from error
         return pixels
@@ -101,10 +106,15 @@ class Handle:
         return damaged(self.name, error)
 
 
-def _has_gaps(pixels: Pixels, nodata: float | None) -> bool:
-    """Whether a pixel has the value that GDAL gives where no source has been read."""
+def _may_be_read_again(window: FileWindow | None, shape: tuple[int, ...]) -> bool:
+    """Whether a window costs about the same at its own resolution as it was read at."""
+    return window is not None and bool(window.height * window.width <= _MOST_AGAIN * shape[0] * shape[1])
+
+
+def _has_gaps(values: Pixels, nodata: float | None) -> bool:
+    """Whether a pixel of a band has the value that GDAL gives where no source has been read."""
     fill = 0 if nodata is None else nodata
-    return bool((np.isnan(pixels) if np.isnan(fill) else pixels == fill).all(axis=0).any())
+    return bool((np.isnan(values) if np.isnan(fill) else values == fill).any())
 
 
 @contextmanager
