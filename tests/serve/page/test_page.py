@@ -177,6 +177,22 @@ def test_a_model_that_takes_clicks_and_boxes_is_asked_about_them(page: Page, tmp
         page.driver.get("about:blank")
 
 
+def test_an_image_that_is_opened_before_the_service_has_answered_waits_for_it(page: Page, url: str, scene: Path) -> None:
+    slow = """{ const fetched = window.fetch; window.fetch = async (where, ...more) => {
+      if (String(where).endsWith("/v1/service")) await new Promise((done) => setTimeout(done, 1000));
+      return fetched(where, ...more); } }"""
+    added = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": slow})
+    try:
+        page.driver.get("about:blank")
+        page.driver.get(f"{url}/")
+        assert "megapixels" not in page.text("limits")  # which the service says
+        page.open(scene)
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    assert page.text("error-text") == ""
+    assert "96 × 64 px" in page.text("image-facts")
+
+
 def test_a_real_geotiff_through_the_file_input_end_to_end(page: Page, tmp_path: Path) -> None:
     """The model that ships, and an orthophoto where there is one: what the page shows is what the service answers."""
     path = real_geotiff(tmp_path)

@@ -36,6 +36,9 @@ async function attempt(action) {
 
 // --- Service ------------------------------------------------------------------------------------------------------------
 
+/** Settles once the service has said what it is; an image that is opened before waits for it. */
+let connected = Promise.resolve();
+
 async function start() {
   startTheme();
   const token = /^#token=(.+)$/.exec(location.hash)?.[1];
@@ -68,7 +71,11 @@ async function connect() {
 async function open(text, load, sentences = []) {
   if (state.isAsking) return;
   busy(text);
-  await attempt(async () => show(await load(), sentences));
+  await attempt(async () => {
+    await connected;
+    if (!state.service) await connect();
+    await show(await load(), sentences);
+  });
   busy(null);
 }
 
@@ -189,6 +196,8 @@ async function finish(job) {
 async function reopen(entry) {
   busy(`Opening ${entry.name}`);
   try {
+    await connected;
+    if (!state.service) await connect();
     if (state.image?.id !== entry.image) await show(await api.image(entry.image));
     if (entry.answer) await addLayers(await api.answer(entry.answer));
     else {
@@ -434,4 +443,4 @@ wireForms();
 wireFiles();
 wireViewer();
 wireKeys();
-start();
+connected = start();
