@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from rs2sam.datasets.english.frames import FRAME, FRAME_SHARE, TAIL, TAIL_SHARE, frame_texts, framed
+from rs2sam.datasets.english.frames import FRAME, FRAME_SHARE, TAIL, TAIL_SHARE, frame_texts, framed, in_other_words
+from rs2sam.datasets.english.nouns import Noun
 from rs2sam.datasets.english.vocabulary import CARRIERS
 
 COUNT = 4000
@@ -57,3 +60,41 @@ def test_letters_are_of_every_case():
     assert {one.isupper() for one in said} == {True, False}
     assert any(one.istitle() for one in said)
     assert any(one.endswith(".") for one in said)
+
+
+SHIP = Noun("ship", "ships", 1.0)
+AIRPLANE = Noun("airplane", "airplanes", 1.0)
+
+
+def said_of(kind: str, name: str, noun: Noun = SHIP, **options: object) -> set[str]:
+    rng = np.random.default_rng(2)
+    return {in_other_words(kind, name, noun, rng, **options) for _ in range(400)}
+
+
+def test_other_words_name_what_is_meant_and_leave_no_hole():
+    said = said_of("size", "largest")
+    assert len(said) > 50
+    assert all(re.search(r"\bships?\b", one, re.IGNORECASE) and "{" not in one for one in said)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("relation", "nearest"), ("relation", "left"), ("relation", "on")])
+def test_other_words_of_a_relation_name_what_it_refers_to(kind, name):
+    assert all("pier" in one for one in said_of(kind, name, anchor="pier"))
+
+
+def test_other_words_of_a_colour_have_its_word():
+    assert all("crimson" in one for one in said_of("colour", "", colour="crimson"))
+
+
+def test_several_at_a_place_are_not_said_to_be_one():
+    assert all("ships" in one for one in said_of("position", "upper left", is_plural=True))
+    assert all(re.search(r"\bship\b", one) for one in said_of("position", "upper left"))
+
+
+def test_other_words_have_the_article_of_the_noun():
+    assert not any(re.search(r"\ba airplane", one) for one in said_of("all", "", AIRPLANE))
+
+
+def test_what_nobody_said_in_other_words_is_none():
+    assert said_of("position", "lower center") == {None}
+    assert said_of("count", "99") == {None}

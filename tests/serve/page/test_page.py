@@ -177,7 +177,9 @@ def test_a_model_that_takes_clicks_and_boxes_is_asked_about_them(page: Page, tmp
         page.driver.get("about:blank")
 
 
-def test_an_image_that_is_opened_before_the_service_has_answered_waits_for_it(page: Page, url: str, scene: Path) -> None:
+def test_an_image_that_is_opened_before_the_service_has_answered_waits_for_it(
+    page: Page, url: str, scene: Path
+) -> None:
     slow = """{ const fetched = window.fetch; window.fetch = async (where, ...more) => {
       if (String(where).endsWith("/v1/service")) await new Promise((done) => setTimeout(done, 1000));
       return fetched(where, ...more); } }"""

@@ -14,7 +14,7 @@ import numpy as np
 
 from rs2sam.datasets.base import AnnotatedImage, Mask
 from rs2sam.datasets.english.nouns import NOUN_KINDS, NOUNS
-from rs2sam.datasets.english.phrasing import Description, Nouns, phrase
+from rs2sam.datasets.english.phrasing import Description, Nouns, phrase, phrase_in_other_words
 from rs2sam.datasets.english.properties import Objects, Property, Truth, colours, positions, relations, sizes
 from rs2sam.datasets.english.vocabulary import NUMBER_WORDS, PLURAL_REGIONS, SPOILS_ABSENCE
 from rs2sam.datasets.images import Pixels
@@ -173,12 +173,29 @@ def worded(
         nouns: category -> its names.
         bare: whether the sentence is a noun phrase without a way to ask around it.
     """
+    return _expression(description, phrase(description, rng, _unfit(annotated), nouns, bare))
+
+
+def worded_otherwise(
+    annotated: AnnotatedImage, description: Description, rng: np.random.Generator, nouns: Nouns = NOUNS
+) -> ReferringExpression | None:
+    """Put a description into the words of one of many people; None where `phrase_in_other_words` has none."""
+    said = phrase_in_other_words(description, rng, _unfit(annotated), nouns)
+    return None if said is None else _expression(description, said)
+
+
+def _unfit(annotated: AnnotatedImage) -> frozenset[str]:
+    """Nouns that would be wrong for a vehicle of the image."""
     shown = {
         str(i.attributes["kind"]) for i in annotated.instances if "kind" in i.attributes and i.category == "vehicle"
     }
-    unfit = frozenset(noun for noun, kinds in NOUN_KINDS.items() if shown - kinds)
+    return frozenset(noun for noun, kinds in NOUN_KINDS.items() if shown - kinds)
+
+
+def _expression(description: Description, sentence: str) -> ReferringExpression:
+    """A sentence with what it means."""
     return ReferringExpression(
-        sentence=phrase(description, rng, unfit, nouns, bare),
+        sentence=sentence,
         kind=description.kind,
         category=description.category,
         targets=description.targets,

@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from rs2sam.datasets.english.frames import in_other_words
 from rs2sam.datasets.english.nouns import NOUNS, Noun
 from rs2sam.datasets.english.properties import Property
 from rs2sam.datasets.english.vocabulary import (
@@ -117,6 +118,37 @@ def phrase(
     if "image" in carrier and "image" in text:
         carrier = "{}"
     return _finish(carrier.replace("{be}", "are" if is_plural else "is").format(text), rng)
+
+
+def phrase_in_other_words(
+    description: Description, rng: np.random.Generator, unfit: frozenset[str] = frozenset(), nouns: Nouns = NOUNS
+) -> str | None:
+    """Word a description that says one thing as one of many people would; see `frames.in_other_words`.
+
+    Args:
+        description: what to say.
+        rng: source of the choices.
+        unfit: nouns that would be wrong for an object of the image.
+        nouns: category -> its names.
+
+    Returns:
+        The phrase; None where it says nothing or more than one thing, or no such phrase is known.
+    """
+    noun = _choose_noun([n for n in nouns[description.category] if n.singular not in unfit], rng)
+    if description.properties:
+        if len(description.properties) > 1 or description.says_all or description.is_region or description.count:
+            return None
+        prop = description.properties[0]
+        if prop.anchor_is_other or prop.anchor_is_plural:
+            return None
+        anchor = "" if prop.anchor is None else _choose_noun(nouns[prop.anchor], rng).singular
+        is_colour = prop.kind == "colour"
+        colour = _choose(COLOUR_WORDS[prop.name], rng) if is_colour else ""
+        name = "" if is_colour else prop.name
+        return in_other_words(prop.kind, name, noun, rng, is_plural=description.is_plural, anchor=anchor, colour=colour)
+    if description.count is not None:
+        return in_other_words("count", str(description.count), noun, rng)
+    return in_other_words("all", "", noun, rng) if description.says_all else None
 
 
 def _noun(description: Description, nouns: Nouns, rng: np.random.Generator) -> tuple[Noun, bool]:

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 
 from rs2sam.datasets.base import WIDER, AnnotatedImage, Mask
-from rs2sam.datasets.english.expressions import ReferringExpression, descriptions, with_extra, worded
-from rs2sam.datasets.english.frames import framed
+from rs2sam.datasets.english.expressions import ReferringExpression, descriptions, with_extra, worded, worded_otherwise
+from rs2sam.datasets.english.frames import as_typed, framed
 from rs2sam.datasets.english.phrasing import Description
 from rs2sam.datasets.english.training_nouns import TRAINING_NOUNS
 from rs2sam.datasets.english.untaught import untaught_sentence
@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 
 WEAK, OPEN, ABSENT, UNTAUGHT = "weak", "open", "absent", "untaught"
 _SINGLED_OUT = ("position", "size", "colour", "relation")
+_OTHER_WORDS_SHARE = 0.6
+"""Of sentences that many people word, those that `frames.in_other_words` says, where it can."""
 _CROWD = 60
 """Objects above which an image is asked for classes alone: measuring pairs of them takes longer than a step."""
 _WEAK_SHARE = 0.3
@@ -190,8 +192,13 @@ def _worded(
     """Put a description into words, a share of them in the many ways of `english.frames`."""
     if not framed_share or rng.random() >= framed_share:
         return worded(annotated, description, rng, TRAINING_NOUNS)
-    expression = worded(annotated, description, rng, TRAINING_NOUNS, bare=True)
     with_tail = description.kind not in _SINGLED_OUT
+    if rng.random() < _OTHER_WORDS_SHARE:
+        other = worded_otherwise(annotated, description, rng, TRAINING_NOUNS)
+        if other is not None:  # what singles something out, or counts, may be a request already
+            is_phrase = not (description.properties or description.count)
+            return replace(other, sentence=(framed if is_phrase else as_typed)(other.sentence, rng))
+    expression = worded(annotated, description, rng, TRAINING_NOUNS, bare=True)
     return replace(expression, sentence=framed(expression.sentence, rng, with_tail))
 
 
