@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rs2sam.errors import InvalidInputError
 from rs2sam.language import choosing
-from rs2sam.language.choosing import Candidate, choose, remarks
-from rs2sam.language.claims import Anchor, Direction, Place, Rank
+from rs2sam.language.choosing import choose
+from rs2sam.language.claims import Anchor, Candidate, Direction, Place, Rank
+from rs2sam.language.remarks import remarks
 from rs2sam.language.scope import read_sentence
 from tests.language.test_scope import FIVE, SIZE, at, meant
 
@@ -236,3 +241,78 @@ def test_masses_weigh_pixels_by_their_probability():
     candidates = [of_area(1000, 100, 0.5), of_area(600, 200, 0.9), of_area(450, 300, 1.0)]
     assert meant("the two ships", candidates) == [0, 1]
     assert np.all(np.diff(meant("the three ships", candidates)) > 0)
+
+
+def in_a_row(*probabilities: float) -> list[Candidate]:
+    """Regions of one size from left to right, 100 px apart."""
+    return [of_area(900, 50 + 100 * number, probability) for number, probability in enumerate(probabilities)]
+
+
+def of_row(ranks: tuple[Rank, ...], *probabilities: float) -> list[int]:
+    """What has the ranks where a region of mean probability p is right in a share p of cases."""
+    return choose(in_a_row(*probabilities), ranks, SIZE, confidence=lambda probability: probability)
+
+
+LEFTMOST = (Rank("toward", "left"),)
+
+
+def test_the_first_is_what_most_likely_is_the_first_object():
+    # Squares: 0.36 against (1 - 0.36) 0.81 = 0.518, then 0.49 against 0.51 * 0.81 = 0.413.
+    assert of_row(LEFTMOST, 0.6, 0.9) == [1]
+    assert of_row(LEFTMOST, 0.7, 0.9) == [0]
+    # 0.25, 0.75 * 0.25 = 0.1875, 0.5625 * 0.81 = 0.456
+    assert of_row(LEFTMOST, 0.5, 0.5, 0.9) == [2]
+
+
+def test_without_a_measured_confidence_the_first_is_the_first():
+    assert leftmost(in_a_row(0.6, 0.9)) == [0]
+
+
+def test_the_second_is_what_most_likely_has_one_object_before_it():
+    second = (Rank("toward", "left", first=2),)
+    # Second of 0.9, 0.3, 0.9 (squares 0.81, 0.09, 0.81): 0.09 * 0.81 = 0.073 and
+    # 0.81 (0.81 * 0.91 + 0.19 * 0.09) = 0.611.
+    assert of_row(second, 0.9, 0.3, 0.9) == [2]
+    assert of_row(second, 0.9, 0.9, 0.9) == [1]
+
+
+def test_two_at_ranks_are_two_in_their_order():
+    two = (Rank("toward", "left", number=2),)
+    assert of_row(two, 0.3, 0.9, 0.9, 0.9) == [1, 2]
+    assert of_row(two, 0.3, 0.3) == [0, 1]
+    assert of_row(two, 0.3) == [0]
+
+
+def test_who_is_passed_over_is_not_among_those_close_to_the_first():
+    candidates = [Candidate((x, 100, x + 10, 110), 900, p) for x, p in ((50, 0.4), (60, 0.95), (75, 0.95), (800, 0.9))]
+    many = (Rank("toward", "left", number=None),)
+    assert choose(candidates, many, SIZE, confidence=float) == [1, 2]
+    assert choose(candidates, many, SIZE) == [0, 1, 2]
+
+
+def test_an_object_that_a_relation_refers_to_is_what_most_likely_has_its_rank():
+    piers = in_a_row(0.4, 0.95)
+    ships = [of_area(900, 60), of_area(900, 160)]
+    scoped = read_sentence("the ship closest to the leftmost pier")
+    assert choose(ships, scoped.claims, SIZE, piers, confidence=lambda p: p) == [1]
+    assert choose(ships, scoped.claims, SIZE, piers) == [0]
+
+
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(1, 12))
+def test_where_all_are_certain_ranks_go_by_order(first: int, number: int, count: int):
+    ranks = (Rank("toward", "left", first=first, number=number),)
+    expected = list(range(first - 1, min(first - 1 + number, count)))
+    assert of_row(ranks, *[1.0] * count) == expected
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=9), st.integers(1, 3))
+def test_the_likeliest_at_a_rank_is_that_of_all_ways_in_which_objects_may_exist(probabilities, first):
+    shares = np.clip(np.square(probabilities), 0.02, 1.0)
+    chances = np.zeros(len(shares))
+    for ways in product((0, 1), repeat=len(shares)):
+        there = np.array(ways)
+        if there.sum() >= first:
+            place = np.flatnonzero(there)[first - 1]
+            chances[place] += np.prod(np.where(there, shares, 1 - shares))
+    (found,) = of_row((Rank("toward", "left", first=first),), *probabilities)
+    assert chances[found] == pytest.approx(chances.max(), abs=1e-9)

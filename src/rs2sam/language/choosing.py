@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.language.claims import Anchor, Claim, Count, Direction, Place, Rank, ScopedSentence
+from rs2sam.language.claims import Anchor, CandidateLike, Claim, Count, Direction, Place, Rank
+
+Confidence: TypeAlias = Callable[[float], float]
+"""Mean probability of a region -> share of such regions that are right, in [0, 1]."""
 
 ToMap: TypeAlias = tuple[float, float, float, float]
 """(a, b, d, e) of an affine transform: a step of (x, y) pixels goes a x + b y east and d x + e y north."""
@@ -35,42 +38,19 @@ _CERTAINLY_NOT = {"half": 0.53, "middle": 0.26}
 _SIZE_RATIO = 1.4  # a region smaller by more than this is not among "the largest"
 _GAP = 0.05  # and one farther by more than this share of the scene not among "the leftmost"
 
+_OBJECT_POWER = 2.0
+"""Of a confidence, for how likely a region is an object that has a rank. A confidence is of areas too, of which more
+are right: of 665 regions of countable classes on validation images 0 % were right where it said 0.2 to 0.3, 9 % at 0.4
+to 0.5, 51 % at 0.6 to 0.7, 92 % above 0.9."""
+_LEAST_EXISTENCE = 0.02
+_MOST_RANKS = 100
+"""Ranks beyond it go by order alone, as the work grows with the rank."""
+
 _PAIRS_AT_ONCE = 2**20  # of regions and other objects, which bounds the memory
 
 _UP_IS_NORTH: ToMap = (1.0, 0.0, 0.0, -1.0)
 _Floats: TypeAlias = NDArray[np.float64]
 _Truth: TypeAlias = NDArray[np.bool_]
-
-
-class CandidateLike(Protocol):
-    """What is asked of a region; those of a region store and `Candidate` have it."""
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Least x, least y, greatest x, greatest y in pixels of the scene."""
-
-    @property
-    def area_px(self) -> float:
-        """Number of pixels."""
-
-    @property
-    def mean_probability(self) -> float:
-        """Mean foreground probability inside, in [0, 1]."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A region that tiles found.
-
-    Args:
-        bounds: least x, least y, greatest x, greatest y in pixels of the scene; the greatest are exclusive.
-        area_px: number of pixels, above 0.
-        mean_probability: mean foreground probability inside, in [0, 1].
-    """
-
-    bounds: tuple[float, float, float, float]
-    area_px: float
-    mean_probability: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +84,7 @@ def choose(
     size_hw: tuple[int, int],
     landmark_candidates: Sequence[CandidateLike] = (),
     to_map: ToMap | None = None,
+    confidence: Confidence | None = None,
 ) -> list[int]:
     """Decide which regions a sentence means.
 
@@ -120,6 +101,8 @@ def choose(
         landmark_candidates: the regions that tiles found for `ScopedSentence.landmark`.
         to_map: linear part (a, b, d, e) of the scene's transform to map coordinates, for the points of the compass;
             None: north is taken to be up.
+        confidence: how often regions of a mean probability are right, where that was measured: a rank is then what
+            most likely has it, as "the leftmost ship" is not the first thing from the left that is hardly one.
 
     Returns:
         Indices of the regions that are meant, ascending; all of them where there are no claims. The order of the
@@ -132,43 +115,8 @@ def choose(
         raise InvalidInputError(f"A scene has at least one pixel a side, but `size_hw` is {size_hw}.")
     if to_map is not None and to_map[0] * to_map[3] == to_map[1] * to_map[2]:
         raise InvalidInputError(f"`to_map` must be invertible, but it is {to_map}; leave it out where it is unknown.")
-    chooser = _Chooser(candidates, landmark_candidates, size_hw, to_map or _UP_IS_NORTH)
+    chooser = _Chooser(candidates, landmark_candidates, size_hw, to_map or _UP_IS_NORTH, confidence)
     return chooser.choose(np.arange(len(candidates)), claims)
-
-
-def remarks(
-    scoped: ScopedSentence,
-    to_map: ToMap | None,
-    num_landmarks: int,
-    num_chosen: int | None = None,
-    num_found: int = 0,
-) -> list[str]:
-    """What a user should know about how a sentence was decided.
-
-    Args:
-        scoped: the sentence.
-        to_map: as in `choose`.
-        num_landmarks: regions found for `scoped.landmark`.
-        num_chosen: regions that `choose` gave; None: unknown.
-        num_found: regions that it chose among.
-
-    Returns:
-        Sentences; none where there is nothing to say.
-    """
-    said = []
-    if scoped.by_compass and to_map is None:
-        said.append("The scene does not say where north is: up was taken as north.")
-    if scoped.landmark is not None and not num_landmarks:
-        said.append(f'Nothing was found for "{scoped.landmark}": what the sentence says of it was left out.')
-    if scoped.means_one and num_chosen is not None and num_chosen > 1:
-        said.append(
-            f"The sentence names one, and {num_chosen:,} regions fit it: all of them are in the result. Say which is "
-            'meant, as in "the largest" or "the leftmost".'
-        )
-    if num_chosen == 0 and num_found:
-        regions = "1 region was" if num_found == 1 else f"{num_found:,} regions were"
-        said.append(f'{regions} found for "{scoped.local}", and what the rest of the sentence says fits none of them.')
-    return said
 
 
 class _Chooser:
@@ -180,10 +128,16 @@ class _Chooser:
         landmarks: Sequence[CandidateLike],
         size_hw: tuple[int, int],
         to_map: ToMap,
+        confidence: Confidence | None,
     ) -> None:
         self.areas = np.array([c.area_px for c in candidates], dtype=np.float64)
         self.specks = _specks(candidates)
         self.masses = self.areas * np.array([c.mean_probability for c in candidates], dtype=np.float64)
+        self.confidence = confidence
+        self.existence = None
+        if confidence is not None:
+            shares = np.array([confidence(c.mean_probability) for c in candidates], dtype=np.float64)
+            self.existence = np.clip(shares**_OBJECT_POWER, _LEAST_EXISTENCE, 1.0)
         self.size_hw = size_hw
         self.landmarks = landmarks
         self.to_map = to_map
@@ -214,7 +168,9 @@ class _Chooser:
         if anchor.sentence is None:
             everything = self._without_specks(np.arange(len(self.areas)))
             return np.array(self.choose(everything, anchor.claims), dtype=np.intp) if anchor.claims else everything
-        found = np.array(choose(self.landmarks, anchor.claims, self.size_hw, (), self.to_map), dtype=np.intp)
+        found = np.array(
+            choose(self.landmarks, anchor.claims, self.size_hw, (), self.to_map, self.confidence), dtype=np.intp
+        )
         return found[~_specks([self.landmarks[index] for index in found])]
 
     def _in_direction(self, chosen: NDArray[np.intp], direction: Direction) -> NDArray[np.intp]:
@@ -257,8 +213,32 @@ class _Chooser:
             order = self._ordered(chosen, values[0])
         rank = ranks[0]
         if rank.number is not None:
-            return order[rank.first - 1 : rank.first - 1 + rank.number]
+            return order[self._at_ranks(order, rank.first, rank.number)]
+        order = order[next(iter(self._at_ranks(order, 1, 1)), 0) :]
         return order[self._are_close(rank, self._values(rank)[order])]
+
+    def _at_ranks(self, order: NDArray[np.intp], first: int, number: int) -> list[int]:
+        """Where in `order` the regions stand that have the ranks from `first` on, `number` of them, among all objects.
+
+        A region has rank k where it is an object and k - 1 of those before it are; of each rank the likeliest.
+        """
+        last = first - 1 + number
+        if self.existence is None or last > min(len(order), _MOST_RANKS):
+            return list(range(first - 1, min(last, len(order))))
+        before = np.zeros(last)  # probability that so many of the regions so far are objects
+        before[0] = 1.0
+        best, places = np.zeros(number), np.zeros(number, dtype=np.intp)
+        for place, share in enumerate(self.existence[order]):
+            chances = share * before[first - 1 :]
+            better = chances > best
+            # In their order: who has a rank stands behind who has the one before.
+            better[1:] &= place > places[:-1]
+            best, places = np.where(better, chances, best), np.where(better, place, places)
+            before[1:] = before[1:] * (1 - share) + before[:-1] * share
+            before[0] *= 1 - share
+            if before.sum() < best.min():
+                break
+        return [int(place) for place in places]
 
     def _are_close(self, rank: Rank, values: _Floats) -> _Truth:
         """(n,) whether regions belong with the first one to "the largest", "the northernmost"."""

@@ -1,9 +1,9 @@
-"""What a sentence says that only the whole scene can decide: place, rank, direction from something else, number."""
+"""What only a scene can decide: place, rank, direction from something else, number; and what it chooses among."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from rs2sam.errors import InvalidInputError
 
@@ -172,6 +172,37 @@ def _check_cell(cell: str | None) -> None:
 
 
 Claim: TypeAlias = Place | Rank | Direction | Count
+
+
+class CandidateLike(Protocol):
+    """What is asked of a region; those of a region store and `Candidate` have it."""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Least x, least y, greatest x, greatest y in pixels of the scene."""
+
+    @property
+    def area_px(self) -> float:
+        """Number of pixels."""
+
+    @property
+    def mean_probability(self) -> float:
+        """Mean foreground probability inside, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A region that tiles found.
+
+    Args:
+        bounds: least x, least y, greatest x, greatest y in pixels of the scene; the greatest are exclusive.
+        area_px: number of pixels, above 0.
+        mean_probability: mean foreground probability inside, in [0, 1].
+    """
+
+    bounds: tuple[float, float, float, float]
+    area_px: float
+    mean_probability: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,20 @@ they found (`choose`).
 
 from __future__ import annotations
 
-from rs2sam.language.choosing import Candidate, CandidateLike, ToMap, choose, remarks
-from rs2sam.language.claims import Anchor, Claim, Count, Direction, Place, Rank, ScopedSentence
+from rs2sam.language.choosing import ToMap, choose
+from rs2sam.language.claims import (
+    Anchor,
+    Candidate,
+    CandidateLike,
+    Claim,
+    Count,
+    Direction,
+    Place,
+    Rank,
+    ScopedSentence,
+)
 from rs2sam.language.reading import read_sentence
+from rs2sam.language.remarks import remarks
 
 __all__ = [
     "Anchor",

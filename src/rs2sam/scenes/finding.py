@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.language.concepts import noun_phrase
-from rs2sam.language.number import names_one, number_remark
+from rs2sam.language.remarks import names_one, number_remark
 from rs2sam.language.scope import ScopedSentence, choose, read_sentence, remarks
+from rs2sam.processing_config import Calibration
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.scenes.objects import StoredObjects
 from rs2sam.scenes.store import NO_DATA, StripReader, foreground, probability
@@ -117,6 +118,7 @@ class Finder:
         options: least area.
         folder: for the files of regions.
         objects: what tiles told apart in the pixels; None where nothing was.
+        calibration: of the model, for choices and the confidence of polygons; None where that was not measured.
     """
 
     def __init__(
@@ -127,11 +129,13 @@ class Finder:
         options: SceneOptions,
         folder: Path,
         objects: StoredObjects | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._stored = stored
         self._objects = objects
         self._info = info
         self.plan = plan
+        self.calibration = calibration
         self._options = options
         self._folder = folder
         self._made: dict[int, Path] = {}
@@ -234,7 +238,8 @@ class Finder:
                 landmarks = list(others.candidates())
         to_map = to_map_of(self._info.georeference)
         candidates = store.candidates()
-        kept = choose(candidates, scoped.claims, self._info.size_hw, landmarks, to_map)
+        confidence = None if self.calibration is None else self.calibration.share_of
+        kept = choose(candidates, scoped.claims, self._info.size_hw, landmarks, to_map, confidence)
         store.keep(candidates[index].first_pixel for index in kept)
         said = remarks(scoped, to_map, len(landmarks), len(kept), len(candidates))
         for remark in said:

@@ -284,7 +284,8 @@ class _Run:
             said = (*self._source.info.warnings, *self._resolution, *self._unknown(scanned))
             sentences = Plan.of(self._request.sentences, by_scene=options.chooses(len(self._task.grid)))
             pixels = Decided(scanned.stored, options.threshold) if keep else scanned.stored
-            finder = Finder(pixels, self._source.info, sentences, options, job.folder, scanned.objects)
+            calibration = self._segmenter.calibration
+            finder = Finder(pixels, self._source.info, sentences, options, job.folder, scanned.objects, calibration)
             found = [finder.find(number) for number in range(len(self._request.sentences))]
             info = replace(self._source.info, warnings=(*said, *(line for one in found for line in one.doubts)))
             if not scanned.num_valid:
@@ -309,7 +310,6 @@ class _Run:
                 self._request.model,
                 job.folder,
                 reads_phrases=self._segmenter.reads_phrases,
-                calibration=self._segmenter.calibration,
                 kept=scanned.stored if keep else None,
             ).write(found, scanned.describe(info), self._details(seconds))
 

@@ -16,7 +16,6 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as FileWindow
 
 from rs2sam.drawing import COLOURS
-from rs2sam.processing_config import Calibration
 from rs2sam.raster.mask_files import BLOCK, MASK_NODATA, copy_as, mask_file, plain_file, probability_file
 from rs2sam.raster.scene import SceneInfo
 from rs2sam.raster.thumbnail import Thumbnail
@@ -55,7 +54,6 @@ class SceneFiles:
         model: its name, for the records.
         folder: where they are made.
         reads_phrases: whether the model is asked noun phrases.
-        calibration: of the model, for the confidence of each polygon.
         kept: the steps of every pixel, to be written; None where nothing is kept.
         kept_before: names of the probability files of an earlier run that stay where they are.
     """
@@ -69,7 +67,6 @@ class SceneFiles:
     model: str
     folder: Path
     reads_phrases: bool = False
-    calibration: Calibration | None = None
     kept: StripReader | None = None
     kept_before: tuple[str, ...] = ()
 
@@ -222,7 +219,7 @@ class SceneFiles:
         ) as writer:
             for number, (one, layer) in enumerate(zip(found, self._layers(found), strict=True), start=1):
                 source = Path(self.info.source).name
-                labels = RegionLabels(one.scoped.sentence, number, self.model, source, layer, self.calibration)
+                labels = RegionLabels(one.scoped.sentence, number, self.model, source, layer, self.finder.calibration)
                 with RegionStore(one.store) as store:
                     writer.write(store.kept(), labels)
 

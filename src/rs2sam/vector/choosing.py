@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.language.number import names_one, number_remark
+from rs2sam.language.choosing import Confidence
+from rs2sam.language.remarks import names_one, number_remark
 from rs2sam.language.scope import Candidate, ScopedSentence, ToMap, choose, remarks
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.objects import Labels, object_regions, objects_of
@@ -37,7 +38,11 @@ class FoundMask:
 
 
 def chosen(
-    found: FoundMask, landmark: FoundMask | None, scoped: ScopedSentence, georeference: Georeference
+    found: FoundMask,
+    landmark: FoundMask | None,
+    scoped: ScopedSentence,
+    georeference: Georeference,
+    confidence: Confidence | None = None,
 ) -> tuple[BoolArray, tuple[str, ...]]:
     """Keep the objects that a sentence means.
 
@@ -46,6 +51,7 @@ def chosen(
         landmark: what `scoped.landmark` found; None where it names none.
         scoped: the sentence.
         georeference: of the image, for the points of the compass.
+        confidence: how often regions of a mean probability are right, where that was measured, see `choose`.
 
     Returns:
         (H, W) bool, the mask itself where the sentence compares nothing; and what a user should know, see `remarks`.
@@ -59,7 +65,7 @@ def chosen(
         landmarks, _ = objects_of(object_regions(landmark.mask, landmark.labels, landmark.probability))
     height, width = found.mask.shape
     to_map = to_map_of(georeference)
-    kept = choose(candidates, scoped.claims, (height, width), landmarks, to_map)
+    kept = choose(candidates, scoped.claims, (height, width), landmarks, to_map, confidence)
     said = tuple(remarks(scoped, to_map, len(landmarks), len(kept), len(candidates)))
     outlines = [pieces[piece].region.outline for index in kept for piece in members[index]]
     return fill(outlines, 0, height, width, may_touch=found.labels is not None), said

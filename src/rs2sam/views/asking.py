@@ -94,8 +94,9 @@ def decided(scoped: ScopedSentence, found: Sequence[Segmentation], place: Georef
         place: where the pixels lie.
     """
     masks = [FoundMask(one.mask, one.probability, one.labels) for one in found]
-    mask, said = chosen(masks[0], masks[1] if len(masks) > 1 else None, scoped, place)
     first = found[0]
+    confidence = None if first.calibration is None else first.calibration.share_of
+    mask, said = chosen(masks[0], masks[1] if len(masks) > 1 else None, scoped, place, confidence)
     probability = np.where(first.mask & ~mask, np.float32(0), first.probability)
     warnings = dict.fromkeys(warning for part in found for warning in part.warnings)
     return replace(first, sentence=scoped.sentence, mask=mask, probability=probability, warnings=(*warnings, *said))

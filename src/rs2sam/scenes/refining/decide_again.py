@@ -108,7 +108,14 @@ class _Refinement:
             self._check(info)
             stack.enter_context(writing_results(paths.folder))
             job = stack.enter_context(Job(paths.folder, paths.stem, key, resume=False))
-            finder = Finder(Decided(files, self._options.threshold), info, self._plan, self._options, job.folder)
+            finder = Finder(
+                Decided(files, self._options.threshold),
+                info,
+                self._plan,
+                self._options,
+                job.folder,
+                calibration=kept.calibration,
+            )
             found = [finder.find(number) for number in range(len(self._plan.sentences))]
             is_in_place = paths.folder.resolve() == kept.path.parent.resolve() and paths.result == kept.path.name
             return SceneFiles(
@@ -121,7 +128,6 @@ class _Refinement:
                 kept.model,
                 job.folder,
                 reads_phrases=kept.reads_phrases,
-                calibration=kept.calibration,
                 kept_before=kept.files if is_in_place else (),
             ).write(found, kept.origin, self._details(key, is_in_place=is_in_place))
 

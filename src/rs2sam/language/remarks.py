@@ -1,4 +1,4 @@
-"""A sentence that names one object, where several were found.
+"""What a user should know about how a sentence was read and decided.
 
 >>> names_one("please show me the storage tank")
 'storage tank'
@@ -13,9 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rs2sam.language.choosing import ToMap
+from rs2sam.language.claims import ScopedSentence
 from rs2sam.language.concepts import noun_phrase
 from rs2sam.language.frames import unframed
-from rs2sam.language.scope import read_sentence
+from rs2sam.language.reading import read_sentence
 from rs2sam.language.words import MASS_NOUNS, is_plural, plural_of
 
 ALIKE_SHARE = 0.25
@@ -53,6 +55,41 @@ _SPREAD = frozenset(
     }
 )
 _ONE = re.compile(r"(?:the|that|this)\s+(?!(?:only|whole|entire)\b)", re.IGNORECASE)
+
+
+def remarks(
+    scoped: ScopedSentence,
+    to_map: ToMap | None,
+    num_landmarks: int,
+    num_chosen: int | None = None,
+    num_found: int = 0,
+) -> list[str]:
+    """What a user should know about how a sentence was decided.
+
+    Args:
+        scoped: the sentence.
+        to_map: as in `choose`.
+        num_landmarks: regions found for `scoped.landmark`.
+        num_chosen: regions that `choose` gave; None: unknown.
+        num_found: regions that it chose among.
+
+    Returns:
+        Sentences; none where there is nothing to say.
+    """
+    said = []
+    if scoped.by_compass and to_map is None:
+        said.append("The scene does not say where north is: up was taken as north.")
+    if scoped.landmark is not None and not num_landmarks:
+        said.append(f'Nothing was found for "{scoped.landmark}": what the sentence says of it was left out.')
+    if scoped.means_one and num_chosen is not None and num_chosen > 1:
+        said.append(
+            f"The sentence names one, and {num_chosen:,} regions fit it: all of them are in the result. Say which is "
+            'meant, as in "the largest" or "the leftmost".'
+        )
+    if num_chosen == 0 and num_found:
+        regions = "1 region was" if num_found == 1 else f"{num_found:,} regions were"
+        said.append(f'{regions} found for "{scoped.local}", and what the rest of the sentence says fits none of them.')
+    return said
 
 
 def names_one(sentence: str) -> str | None:
