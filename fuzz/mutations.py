@@ -13,6 +13,9 @@ NUMBERS: tuple[Any, ...] = (
     float("nan"), float("inf"), float("-inf"),
 )  # fmt: skip
 
+HUGE = 10**400
+"""What JSON can say and no float can hold."""
+
 TEXTS: tuple[str, ...] = (
     "", " ", "\t\n", "a", "the roofs", "\0", "a\0b", "../x", "../../../../etc/passwd", "/etc/passwd", "/dev/zero",
     "a/b", "..", ".", "~", "C:\\x", "\\\\host\\x", "x" * 300, "x" * 5000, "%s%n", "{}", "null", "nan", "1e999", "-0",
@@ -25,13 +28,13 @@ def odd(rng: random.Random) -> Any:
     """A value of any type that JSON has, seldom what anybody meant."""
     kind = rng.randrange(8)
     if kind < 3:
-        return rng.choice(NUMBERS)
+        return rng.choice((*NUMBERS, HUGE))
     if kind < 5:
         return rng.choice(TEXTS)
     if kind == 5:
         return rng.choice((None, True, False))
     if kind == 6:
-        return [rng.choice(NUMBERS) for _ in range(rng.choice((0, 1, 2, 3, 40)))]
+        return [rng.choice((*NUMBERS, HUGE)) for _ in range(rng.choice((0, 1, 2, 3, 40)))]
     return rng.choice(({}, [], [[]], {"a": 1}, {"": None}, [None], [{}], [[[[[]]]]], {"size": [4, 4], "counts": "0"}))
 
 
@@ -102,7 +105,7 @@ def mutate_tree(rng: random.Random, tree: Any, most: int = 3) -> Any:
             holder.extend(copy.deepcopy(holder[key]) for _ in range(rng.choice((1, 2, 30))))
         elif kind == 8 and isinstance(holder, dict):
             holder[rng.choice(TEXTS)] = odd(rng)
-        elif isinstance(holder[key], bool | int | float):
+        elif isinstance(holder[key], bool | int | float) and holder[key] != HUGE:
             holder[key] = holder[key] * rng.choice((-1, 2, 1000)) + rng.choice((0, 1, -1, 0.5))
         elif isinstance(holder[key], str):
             holder[key] = mutate_text(rng, holder[key])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fuzz.contract import command
+from fuzz.contract import RefusedError, command
+from tests.make_rasters import write_tiff
 from tests.small_model import COMPACT, write_small_model
 
 RED, TORCH, ONCE = "red", "torch", "once"
 """Folders of models below the one that `make_models` fills."""
 KEPT = "kept"
-"""What a run with probabilities left (`segment/`), and a batch of two scenes (`batch/`), the pictures in `in/`."""
+"""What a run with probabilities left (`segment/`), and batches of two pictures and a scene with a CRS (`batch-gpkg/`,
+a folder for each format of polygons that can be written here), the images in `in/`."""
+FORMATS = ("gpkg", "geojson", "fgb", "parquet", "shp")
 SIDE = 64
 
 
@@ -74,6 +78,7 @@ def _write_kept(folder: Path, model: Path) -> None:
     rgb[5:25, 5:35] = rgb[40:50, 60:70] = (220, 30, 30)
     for name in ("a", "b"):
         Image.fromarray(rgb).save(folder / "in" / f"{name}.png")
+    write_tiff(folder / "in" / "c.tif", rgb)
     how = ("--model", str(model), "--threads", "1")
     command(
         "segment",
@@ -84,4 +89,8 @@ def _write_kept(folder: Path, model: Path) -> None:
         "--keep-probabilities",
         *how,
     )
-    command("batch", str(folder / "in"), "the roofs", "-o", str(folder / "batch"), *how)
+    for kind in FORMATS:
+        with suppress(RefusedError):  # its library is not installed
+            command(
+                "batch", str(folder / "in"), "the roofs", "-o", str(folder / f"batch-{kind}"), "--format", kind, *how
+            )

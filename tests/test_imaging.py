@@ -7,6 +7,8 @@ from PIL import Image
 
 from rs2sam.errors import DataNotFoundError, InvalidImageError
 from rs2sam.imaging import read_image, read_image_and_validity
+from rs2sam.raster.arrays import show_array
+from rs2sam.raster.stretch import Stretch
 from tests.make_rasters import write_tiff
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -171,6 +173,14 @@ def test_floats_are_scaled_by_their_range(values, expected):
 
 def test_bools_are_black_and_white():
     assert read_image(np.array([[False, True]]))[0, :, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("stretch", ["percentile:0,100", "percentile:40,60", "fixed:0,1"])
+def test_bools_are_black_and_white_with_any_stretch_that_was_asked_for(stretch):
+    rng = np.random.default_rng(0)
+    array = rng.random((9, 9)) > 0.5
+    shown = show_array(array, Stretch.parse(stretch))
+    np.testing.assert_array_equal(shown.rgb[..., 0], array * np.uint8(255))
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 4, 5), (3, 8, 8), (0, 4, 3), (2, 3, 4, 3)])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fuzz.areas import rasters
 from fuzz.contract import Box, RefusedError, Try, command, require, strict_json
-from fuzz.mutations import NUMBERS, TEXTS, as_json, mutate_bytes, mutate_text, mutate_tree, odd, written
+from fuzz.mutations import HUGE, NUMBERS, TEXTS, as_json, mutate_bytes, mutate_text, mutate_tree, odd, written
 
 SIDE = 24
 _RUNS = (
@@ -47,8 +47,8 @@ def make(rng: random.Random, box: Box) -> Try:
 
 def _odd_runs(rng: random.Random) -> Any:
     """Run lengths whose sizes and numbers are odd together."""
-    size = [rng.choice((1, 4, SIDE, *NUMBERS)), rng.choice((1, 4, SIDE, *NUMBERS))]
-    counts: Any = [rng.choice((0, 1, 2, 7, *NUMBERS)) for _ in range(rng.choice((0, 1, 3, 9)))]
+    size = [rng.choice((1, 4, SIDE, *NUMBERS, HUGE)), rng.choice((1, 4, SIDE, *NUMBERS, HUGE))]
+    counts: Any = [rng.choice((0, 1, 2, 7, *NUMBERS, HUGE)) for _ in range(rng.choice((0, 1, 3, 9)))]
     if rng.random() < 0.4:
         counts = "".join(
             chr(rng.choice((rng.randrange(48, 112), rng.randrange(300)))) for _ in range(rng.choice((1, 5, 40)))

@@ -285,6 +285,8 @@ def _check(sending: Sending, answer: Any, known: _Known, log: Log) -> None:
 
 def _learn(sending: Sending, answer: Any, known: _Known) -> None:
     """Note the ids that an answer brings."""
+    if sending.method == "HEAD":  # has the type of the answer to GET, and none of its content
+        return
     if answer.status_code not in (200, 201, 202) or not answer.headers.get("content-type", "").startswith(
         "application/json"
     ):

@@ -14,7 +14,7 @@ import rasterio
 from fuzz.areas import rasters
 from fuzz.contract import Box, Try, WrongResultError, command, require, strict_json
 from fuzz.mutations import TEXTS, as_json, mutate_bytes, mutate_text, mutate_tree, written
-from fuzz.standin import KEPT, RED
+from fuzz.standin import FORMATS, KEPT, RED
 
 _OPTIONS: tuple[tuple[str, ...], ...] = (
     ("--threshold", "0.6"), ("--threshold", "0.005"), ("--min-area", "40px"), ("--min-area", "20m2"),
@@ -80,7 +80,10 @@ def _refine(box: Box, words: tuple[str, ...]) -> None:
 
 def _unfinished_batch(rng: random.Random, box: Box) -> Try:
     """A batch gone on with, whose journal or results are odd."""
-    shutil.copytree(box.models / KEPT / "batch", box.out)
+    kind = rng.choice(FORMATS)
+    if not (box.models / KEPT / f"batch-{kind}").is_dir():
+        kind = FORMATS[0]
+    shutil.copytree(box.models / KEPT / f"batch-{kind}", box.out)
     shutil.copytree(box.models / KEPT / "in", box.inputs / "in")
     files = sorted(path for path in box.out.rglob("*") if path.is_file())
     journals = [path for path in files if path.suffix == ".jsonl"]
@@ -95,7 +98,7 @@ def _unfinished_batch(rng: random.Random, box: Box) -> Try:
             path.write_bytes(_spoiled_lines(rng, content))
         else:
             path.write_bytes(mutate_bytes(rng, content))
-    words = ["batch", str(box.inputs / "in"), "the roofs", "-o", str(box.out)]
+    words = ["batch", str(box.inputs / "in"), "the roofs", "-o", str(box.out), "--format", kind]
     options = rng.sample(("--overwrite", "--retry-failed", "--dry-run", "--no-catalog"), rng.choice((0, 0, 1)))
     return lambda: _batch(box, [*words, *options])
 

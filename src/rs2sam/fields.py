@@ -189,4 +189,4 @@ def _allowed(hint: Any) -> tuple[type, ...]:
         return (Mapping,)
     if origin is tuple:
         return (list,)
-    return typing.get_args(hint) or (hint,)
+    return tuple(typing.get_origin(option) or option for option in typing.get_args(hint) or (hint,))

@@ -160,6 +160,28 @@ def test_a_damaged_graph_and_missing_weights_are_reported(onnx_folder, tmp_path)
         OnnxBackend.from_folder(tmp_path)
 
 
+@pytest.mark.parametrize(("size", "said"), [(0, "without elements"), (10**6, "batches of 1 to 1024")])
+def test_a_graph_of_a_batch_that_nobody_can_fill_is_reported(onnx_folder, tmp_path, size, said):
+    onnx = pytest.importorskip("onnx")
+    shutil.copy(onnx_folder / "model.safetensors", tmp_path)
+    graph = onnx.load(onnx_folder / "model.onnx", load_external_data=False)
+    for one in graph.graph.input:
+        if one.name in ("input_ids", "attention_mask"):
+            one.type.tensor_type.shape.dim[0].dim_value = size
+    onnx.save(graph, tmp_path / "model.onnx")
+    with pytest.raises(CheckpointError, match=said):
+        OnnxBackend.from_folder(tmp_path)
+
+
+def test_names_of_a_graph_that_are_no_utf8_are_reported(onnx_folder, tmp_path):
+    content = (onnx_folder / "model.onnx").read_bytes()
+    shutil.copy(onnx_folder / "model.safetensors", tmp_path)
+    for name in (b"input_ids", b"low_res_logits"):
+        (tmp_path / "model.onnx").write_bytes(content.replace(name, name[:-1] + b"\xa1"))
+        with pytest.raises(CheckpointError, match="whole model folder"):
+            OnnxBackend.from_folder(tmp_path)
+
+
 def test_an_export_that_computes_something_else_is_not_kept(onnx_folder, tmp_path, monkeypatch):
     from rs2sam.export import onnx_export
 

@@ -166,5 +166,6 @@ def test_a_scene_that_lies_nowhere_on_earth_has_no_footprint():
     source = {"num_gcps": 0, "transform": [1, 0, 0, 0, -1, 0], "height": 9, "width": 9, "crs_wkt": site}
     assert footprint(source) is None
     wkt = CRS.from_epsg(26910).to_wkt()
+    assert footprint(source | {"crs_wkt": wkt[:-40]}) is None
     assert footprint(source | {"crs_wkt": wkt, "transform": [1e12, 0, 1e12, 0, -1e12, 0]}) is None
     assert footprint(source | {"crs_wkt": wkt, "transform": [1, 0, 5e5, 0, -1, 4.4e6]})["type"] == "Polygon"

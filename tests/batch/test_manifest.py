@@ -117,6 +117,55 @@ def test_a_damaged_line_is_an_error_that_names_it(path):
         pass
 
 
+DONE = {"event": "done", "scene": "a", "result": "a_result.json", "seconds": 1, "num_lost": 0, "time": 10.0}
+FAILED = {"event": "failed", "scene": "a", "error": "it broke", "is_final": True, "time": 10.0}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *([], None, "done", 5),
+        *({**DONE, "event": odd} for odd in (None, [], {}, "finished", "batch")),
+        *({**DONE, "scene": odd} for odd in (None, [], {}, 5)),
+        *({**DONE, "result": odd} for odd in (None, [], {}, 5, True)),
+        *({**DONE, "num_lost": odd} for odd in (None, [], "many", 1.5)),
+        *({**DONE, "time": odd} for odd in (None, [], "noon", 10**400, -1, 1e300, True)),
+        *({**FAILED, "error": odd} for odd in (None, [], "\ud800")),
+        *({**FAILED, "is_final": odd} for odd in (None, [], 1, "no")),
+        {"event": "running", "scene": "a", "signature": ["1-1"], "time": 10.0},
+        *({name: said for name, said in DONE.items() if name != left} for left in ("event", "scene", "result", "time")),
+    ],
+)
+def test_a_line_with_values_of_other_types_is_an_error_that_names_it(path, entry):
+    with open_manifest(path, SETTINGS) as manifest:
+        manifest.running("a", None)
+    with path.open("ab") as file:
+        file.write(json.dumps(entry).encode() + b"\n")
+    before = path.read_bytes()
+    with pytest.raises(InvalidInputError, match=r"Line 3 of the manifest .*Remove the line"):
+        state(path, "a")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", [b"[]", b"null", b"\xff", b"{}", b"[" * 100_000, b'{"settings": []}'])
+def test_a_first_line_without_settings_is_an_error_that_says_how_to_go_on(path, line):
+    path.parent.mkdir()
+    path.write_bytes(line + b"\n")
+    with pytest.raises(InvalidInputError, match=r"Line 1 of the manifest .*Give --overwrite"):
+        state(path, "a")
+    with pytest.raises(InvalidInputError, match="unreadable"):
+        refuse_other_settings(manifest_path(path.parent, Shard(1, 2)), SETTINGS)
+
+
+def test_settings_that_nobody_could_read_are_cut_in_the_message(path):
+    path.parent.mkdir()
+    theirs = {f"{'x' * 3000}{number}": "y" * 3000 for number in range(500)}
+    path.write_text(json.dumps({"event": "batch", "version": 1, "settings": theirs}) + "\n")
+    with pytest.raises(InvalidInputError, match="--overwrite") as raised:
+        state(path, "a")
+    assert len(str(raised.value)) < 5000
+
+
 def test_what_shards_finished_is_done_for_all(path):
     shard = manifest_path(path.parent, Shard(1, 2))
     assert shard.name == "manifest-1-of-2.jsonl"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import shapely
@@ -91,3 +94,39 @@ def test_a_damaged_file_is_an_error_that_says_how_to_go_on(tmp_path, suffix, con
     file = ScenePolygons(SceneInput("a", "a.tif"), path, has_crs=True)
     with pytest.raises(InvalidInputError, match=f"a.{suffix}"):
         _ = polygon_crs(file), list(read_polygons(path))
+
+
+def test_bytes_that_something_else_changed_are_an_error_or_polygons(tmp_path, suffix):
+    path = write(tmp_path / f"a.{suffix}", 20)
+    content = path.read_bytes()
+    file = ScenePolygons(SceneInput("a", "a.tif"), path, has_crs=True)
+    chance = random.Random(suffix)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(3):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+        path.write_bytes(damaged)
+        with suppress(InvalidInputError):
+            polygon_crs(file)
+            for shapes, columns in read_polygons(path):
+                assert {len(values) for values in columns.values()} == {len(shapes)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"area_px":1', '"area_px":1' + "0" * 30),
+        ('"area_px":1', '"area_px":"many"'),
+        ('"sentence_id":1', '"sentence_id":null'),
+        ('"sentence_id"', '"number"'),
+        ('"Polygon"', '"MultiPoint"'),
+        ('"properties":{', '"properties":[' * 5000),
+    ],
+)
+def test_features_that_are_none_of_ours_are_an_error(tmp_path, old, new):
+    path = write(tmp_path / "a.geojson", 2)
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new))
+    with pytest.raises(InvalidInputError, match=r"a\.geojson.*Remove it"):
+        list(read_polygons(path))

@@ -276,6 +276,29 @@ def test_what_an_earlier_run_merged_elsewhere_does_not_grow_old(base, merged):
     assert [path.name for path in (base / "out").glob("polygons.*")] == ([] if merged is None else [merged])
 
 
+@pytest.mark.parametrize(
+    "merged", ["../in/a.tif", "a_polygons.gpkg", "", "..", "/etc/passwd", "x" * 5000, "a\0b", 5, [], None, {}]
+)
+def test_a_summary_that_somebody_changed_has_no_other_file_removed(base, merged):
+    run_locally(plan(base, "out"))
+    before = sorted(base.rglob("*"))
+    path = base / "out/batch.json"
+    for changed in ({"path": merged}, merged):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"merged": changed}))
+        assert run_locally(plan(base, "out"))["done"] == 4
+        assert sorted(base.rglob("*")) == before
+
+
+def test_results_that_vanish_while_the_batch_is_under_way_are_an_error(base):
+    class Vanishing(Watcher):
+        def ended(self, outcome):
+            (base / "out/a_mask.tif").unlink(missing_ok=True)
+
+    with pytest.raises(InvalidInputError, match=r"a_result\.json.*is run anew"):
+        run_locally(plan(base, "out"), Vanishing())
+    assert run_locally(plan(base, "out"))["run_now"] == 1
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -11,7 +11,25 @@ from rs2sam.batch.schedule import MAX_PAUSE_S, RetryPolicy, Schedule, result_pat
 from rs2sam.batch.stages import Failure
 from rs2sam.errors import BusyError, DataNotFoundError, InvalidImageError, InvalidInputError, UnreadableImageError
 
-REPORT = {"sentences": [], "outputs": {}}
+REPORT = {
+    "source": {
+        **{"path": "a.tif", "height": 3, "width": 4, "crs": None, "crs_wkt": None, "num_gcps": 0},
+        "transform": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+    },
+    "model": {"name": "red"},
+    "tiles": {"read": 1, "run": 1, "skipped_empty": 0, "skipped_first_pass": 0},
+    "options": {"first_pass": None},
+    "lost": [],
+    "sentences": [],
+}
+KINDS = {"mask": "mask.tif", "polygons": "polygons.gpkg", "preview": "preview.png", "result": "result.json"}
+
+
+def outputs_of(scene):
+    """What the report of a scene says of its files."""
+    named = {kind: f"{scene.stem}_{end}" for kind, end in KINDS.items()}
+    lists = {"mask_png": [f"{scene.stem}_mask.png"], "probabilities": [], "sidecars": []}
+    return {"folder": "out", "classes": None, **named, **lists}
 
 
 class Clock:
@@ -58,10 +76,13 @@ def schedule(scenes, out, clock):
     opened.pop().__exit__(None, None, None)
 
 
-def write_result(out, scene, report=REPORT):
+def write_result(out, scene, **changed):
     path = result_path(out, scene)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report))
+    outputs = outputs_of(scene)
+    for name in (outputs["mask"], outputs["polygons"], outputs["preview"], *outputs["mask_png"]):
+        (path.parent / name).touch()
+    path.write_text(json.dumps({**REPORT, "outputs": outputs, **changed}))
 
 
 def finish(plan, scene, out):
@@ -179,7 +200,7 @@ def test_a_scene_that_kills_the_process_again_and_again_is_given_up(schedule, sc
 
 def test_a_kill_after_the_results_were_written_does_not_run_the_scene_twice(schedule, scenes, out):
     schedule().begin()
-    write_result(out, scenes[0], REPORT | {"lost": [[0, 0]]})
+    write_result(out, scenes[0], lost=[[0, 0, 5, 5]])
     plan = schedule()
     assert plan.begin() == scenes[1]
     assert plan.manifest[scenes[0].key].state == "done"
@@ -215,26 +236,65 @@ def test_a_scene_whose_results_are_gone_is_run_again(schedule, scenes, out):
 
 @pytest.mark.parametrize("kind", ["mask", "polygons", "mask_png"])
 def test_a_scene_of_whose_files_one_is_gone_is_run_again(schedule, scenes, out, kind):
-    outputs = {"mask": "b_mask.tif", "polygons": "b_polygons.gpkg", "classes": None, "mask_png": ["b_mask.png"]}
-    files = {name: out / "sub" / name for name in ("b_mask.tif", "b_polygons.gpkg", "b_mask.png")}
-    plan = schedule()
-    for scene in scenes:
-        finish(plan, plan.begin(), out)
-        write_result(out, scene, REPORT | {"outputs": outputs if scene == scenes[1] else {}})
-    for path in files.values():
-        path.touch()
-    assert schedule().num_left == 0
-    gone = outputs[kind][0] if kind == "mask_png" else outputs[kind]
-    files[gone].unlink()
-    assert schedule().begin() == scenes[1]
-
-
-def test_a_scene_whose_report_is_damaged_is_run_again(schedule, scenes, out):
     plan = schedule()
     for _ in scenes:
         finish(plan, plan.begin(), out)
-    result_path(out, scenes[1]).write_text('{"outputs"')
+    assert schedule().num_left == 0
+    gone = outputs_of(scenes[1])[kind]
+    (out / "sub" / (gone[0] if kind == "mask_png" else gone)).unlink()
     assert schedule().begin() == scenes[1]
+
+
+DAMAGED = [
+    b'{"outputs"',
+    b'{"outputs": "\xff"}',
+    b"[]",
+    b"null",
+    b"[" * 100_000,
+    {"outputs": []},
+    {"outputs": {**dict.fromkeys(KINDS), "mask_png": 5}},
+    {"sentences": 5},
+    {"sentences": [{"sentence": "the roofs"}]},
+    {"source": {**REPORT["source"], "transform": [1, 0, 0]}},
+    {"source": {**REPORT["source"], "height": 10**400}},
+    {"model": None},
+    {"model": {"name": "\ud800"}},
+    {"lost": 7},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_scene_whose_report_is_damaged_is_run_again(schedule, scenes, out, damage):
+    plan = schedule()
+    for _ in scenes:
+        finish(plan, plan.begin(), out)
+    if isinstance(damage, bytes):
+        result_path(out, scenes[1]).write_bytes(damage)
+    else:
+        write_result(out, scenes[1], **damage)
+    plan = schedule()
+    assert plan.begin() == scenes[1]
+    assert plan.num_left == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_report_that_a_killed_process_left_counts_as_no_result(schedule, scenes, out, damage):
+    schedule().begin()  # and the process ends here
+    write_result(out, scenes[0], **({} if isinstance(damage, bytes) else damage))
+    if isinstance(damage, bytes):
+        result_path(out, scenes[0]).write_bytes(damage)
+    plan = schedule()
+    assert plan.begin() == scenes[0]
+    assert plan.manifest[scenes[0].key].attempts == 2
+
+
+@pytest.mark.parametrize("name", ["../../a_result.json", "/etc/passwd", "sub/b_result.json", "", "a\0b"])
+def test_a_scene_whose_manifest_names_a_result_that_is_not_its_own_is_run_again(schedule, scenes, out, name):
+    plan = schedule()
+    for _ in scenes:
+        finish(plan, plan.begin(), out)
+    plan.manifest.done(scenes[0].key, name, 1.0)
+    assert schedule().begin() == scenes[0]
 
 
 def full_disk(cause):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 
 import pytest
@@ -107,3 +108,22 @@ def test_without_pystac_the_message_has_the_command(collection, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "pystac", None)
     with pytest.raises(MissingDependencyError, match=r"rs2sam\[stac\]"):
         scenes(collection, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"id": "\ud800"}, {"properties": {"datetime": 10**400}}, {"bbox": [10**400] * 4}])
+def test_an_item_with_odd_values_is_an_error_or_a_scene(tmp_path, change):
+    item = make_item("one", visual=("rgb.tif", ["visual"])).to_dict() | change
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item))
+    with suppress(InvalidInputError):
+        scenes(path, tmp_path)
+
+
+def test_a_link_to_what_is_nested_too_deeply_is_an_error(tmp_path):
+    catalog = pystac.Catalog("all", "scenes")
+    catalog.add_link(pystac.Link("item", "./deep.json"))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    path = tmp_path / "catalog.json"
+    path.write_text(json.dumps(catalog.to_dict()))
+    with pytest.raises(InvalidInputError, match="must be a STAC"):
+        scenes(path, tmp_path)

@@ -97,6 +97,9 @@ def test_convert_says_that_a_path_does_not_exist(source: str, tmp_path: Path) ->
 def test_a_wrong_option_is_a_usage_error(source: Path, tmp_path: Path) -> None:
     assert run("convert", source, tmp_path / "out", "--dtype", "int8").exit_code == 2
     assert run("convert", source, tmp_path / "out", "--config", source / "config.json").exit_code == 2
+    (tmp_path / "odd.json").write_text('{"dtype": "torch"}')
+    refused = run("convert", source, tmp_path / "out", "--config", tmp_path / "odd.json")
+    assert (refused.exit_code, "has no sizes of a model" in refused.stderr) == (2, True)
 
 
 def test_convert_downloads_a_hub_id(source: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rs2sam.errors import InvalidInputError
 from rs2sam.evaluation import SampleResult
 from rs2sam.metrics import PixelCounts
 
@@ -40,3 +41,21 @@ def test_a_record_of_another_form_is_refused(damage):
     record = {"id": "a", "counts": [1, 2], "everything": [1, 4], "class_only": None, "sweep": []}
     with pytest.raises((KeyError, TypeError)):
         SampleResult.from_record({**record, **damage})
+
+
+RECORD = {
+    **{"id": "a", "image_id": None, "sentence": "the roofs", "kind": "size", "category": "roof", "is_empty": False},
+    **{"counts": [1, 2], "everything": [1, 4], "class_only": None, "sweep": [], "presence": None, "score": None},
+    "seconds": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("id", 5), ("kind", []), ("is_empty", 1), ("counts", ["a", "b"]), ("counts", [1]), ("everything", None),
+     ("presence", "high"), ("score", [0.5]), ("sweep", [[1, None]]), ("seconds", 10**400)],
+)  # fmt: skip
+def test_a_record_with_a_value_of_another_type_is_refused_with_its_name(name, value):
+    assert SampleResult.from_record(RECORD).sentence == "the roofs"
+    with pytest.raises(InvalidInputError, match=f"`{name}"):
+        SampleResult.from_record({**RECORD, name: value})

@@ -173,6 +173,25 @@ def test_loading_checks_the_stored_answer(free, tmp_path):
         load_export(tmp_path / "copy")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("export.json", b"\xff"),
+        ("export.json", b"[]"),
+        ("export.json", b'{"format": "onnx"}'),
+        ("export.json", None),
+        ("check.npz", b"PK\x03\x04"),
+        ("check.npz", b""),
+    ],
+)
+def test_a_damaged_export_is_reported_with_the_file_that_is(free, tmp_path, name, content):
+    shutil.copytree(free, tmp_path / "copy")
+    report = json.loads((free / "export.json").read_text()) | {"shapes": {"width": 5}}
+    (tmp_path / "copy" / name).write_bytes(json.dumps(report).encode() if content is None else content)
+    with pytest.raises(CheckpointError, match=rf"{name}.*Copy the whole folder"):
+        load_export(tmp_path / "copy")
+
+
 def test_an_export_is_a_model_of_rs2sam_too(free, tmp_path):
     result = Segmenter.load(free).segment(picture(tmp_path / "a.png"), "the ship")
     assert result.mask.shape == (50, 70)

@@ -103,3 +103,10 @@ def test_a_folder_of_results_is_made_and_removed_again_where_nothing_comes_of_it
     with Job(tmp_path / nested, "a", ONE, resume=False):
         (tmp_path / nested / "a_result.json").touch()
     assert os.listdir(tmp_path / nested) == ["a_result.json"]
+
+
+def test_a_run_that_fails_before_a_state_is_saved_leaves_nothing_to_be_resumed(tmp_path):
+    with suppress(KeyboardInterrupt), Job(tmp_path / "out", "a", ONE, resume=True) as job:
+        (job.folder / "pixels.blocks").touch()
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []

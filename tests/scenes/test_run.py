@@ -544,7 +544,8 @@ def test_a_run_killed_while_it_writes_its_results_ends_with_the_same_bytes(tmp_p
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_other_options_start_anew_and_remove_what_was_left(tmp_path):
+def test_other_options_start_anew_and_remove_what_was_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("rs2sam.scenes.scanning._SAVE_EVERY_S", 0.0)
     path = write_tiff(tmp_path / "a.tif", paint(blobs()))
 
     class Stopped(RedSegmenter):
@@ -582,6 +583,40 @@ def test_another_image_of_the_same_name_starts_anew(tmp_path, monkeypatch):
     run(path, tmp_path / "fresh", fresh, **how)
     assert other.num_views == fresh.num_views
     assert (tmp_path / "out/a_mask.tif").read_bytes() == (tmp_path / "fresh/a_mask.tif").read_bytes()
+
+
+def test_a_resumable_run_that_the_model_refuses_leaves_nothing_behind(tmp_path):
+    class Refusing(RedSegmenter):
+        def segment_views(self, pairs, batch_size=1):
+            raise InvalidInputError("a sentence must name something")
+
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    with pytest.raises(InvalidInputError, match="must name something"):
+        run(path, tmp_path / "out", Refusing(), outputs={"resume": True})
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"sentences": 5}, {"sentences": [{"found": True}]}, {"lost": None}, {"tiles": []}, {"outputs": {}}],
+)
+def test_a_damaged_report_is_not_taken_for_a_finished_run(tmp_path, damage):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    report = run(path, tmp_path / "out", outputs={"resume": True})
+    file = tmp_path / "out/a_result.json"
+    file.write_text(json.dumps(report | damage))
+    with pytest.raises(InvalidInputError, match=r"already holds results.*--overwrite"):
+        run(path, tmp_path / "out", outputs={"resume": True})
+    again = run(path, tmp_path / "out", outputs={"resume": True, "overwrite": True})
+    assert again["sentences"][0]["pixels"] == report["sentences"][0]["pixels"]
+
+
+def test_a_finished_run_of_which_a_file_is_gone_is_not_taken_for_whole(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", paint(blobs()))
+    run(path, tmp_path / "out", outputs={"resume": True})
+    (tmp_path / "out/a_mask.tif").unlink()
+    with pytest.raises(InvalidInputError, match=r"already holds results.*--overwrite"):
+        run(path, tmp_path / "out", outputs={"resume": True})
 
 
 def test_results_of_another_run_are_not_taken_for_ones_own(tmp_path):

@@ -6,12 +6,13 @@ has to stay together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rs2sam.backends.protocol import GPU_BATCH_SIZE, ONNX_FILE, BackendOutput, FloatArray, IntArray
+from rs2sam.backends.protocol import GPU_BATCH_SIZE, LARGEST_BATCH, ONNX_FILE, BackendOutput, FloatArray, IntArray
 from rs2sam.errors import CheckpointError, InvalidInputError, words_of
 from rs2sam.fields import some_of
 from rs2sam.pictures import as_taken
@@ -84,7 +85,13 @@ class OnnxBackend:
             )
         session = open_session(file, device, threads)
         check_signature(session, file, (_INPUTS, set(_INPUTS)), (ANSWERS, {"low_res_logits"}))
-        return cls(session)
+        backend = cls(session)
+        if backend.batch_size > LARGEST_BATCH:  # filled up to it, a batch would take all memory
+            raise CheckpointError(
+                f"A graph answers batches of 1 to {LARGEST_BATCH} samples or of any size, but {file} takes "
+                f"{backend.batch_size}. Copy the whole model folder again, or export it with --batch."
+            )
+        return backend
 
     def run(
         self,
@@ -142,10 +149,13 @@ def check_signature(
         outputs: what it may give, and which of these it must.
     """
     for given, (known, needed) in ((session.get_inputs(), inputs), (session.get_outputs(), outputs)):
-        wrong = [one.name for one in given if (one.type, len(one.shape)) != known.get(one.name)]
+        wrong = [one for one in given if (one.type, len(one.shape)) != known.get(one.name) or _is_empty(one.shape)]
         missing = sorted(needed - {one.name for one in given})
         if wrong or missing:
-            received = some_of(f"{one.name} {one.type} of {len(one.shape)} axes" for one in given)
+            received = some_of(
+                f"{one.name} {one.type} of {len(one.shape)} axes{' without elements' if _is_empty(one.shape) else ''}"
+                for one in given
+            )
             expected = ", ".join(f"{name} {kind} of {axes} axes" for name, (kind, axes) in known.items())
             raise CheckpointError(
                 f"{file} is no graph of rs2sam, which has {expected}, but it has {received or 'nothing'}. Copy "
@@ -160,7 +170,11 @@ def open_session(file: Path, device: str | None = None, threads: int | None = No
     options = _session_options(onnxruntime.SessionOptions(), threads)
     providers = _providers(device, onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=providers)
+        session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        for one in (*session.get_inputs(), *session.get_outputs()):
+            # Texts are decoded when they are asked for, and those of a damaged file may be no UTF-8.
+            _ = one.name, one.type, one.shape
+        return session
     except Exception as error:  # ONNX Runtime's errors share no other base
         raise CheckpointError(
             f"{file} cannot be loaded ({words_of(error)}). Copy the whole model folder again; the graph reads its "
@@ -171,6 +185,11 @@ def open_session(file: Path, device: str | None = None, threads: int | None = No
 def _fixed(size: int | str | None) -> int | None:
     """A dimension of a graph, None where it is free."""
     return size if isinstance(size, int) else None
+
+
+def _is_empty(shape: Sequence[int | str | None]) -> bool:
+    """Whether an array of a graph can hold nothing, since one of its sizes is fixed below 1."""
+    return any(size is not None and size < 1 for size in map(_fixed, shape))
 
 
 def _session_options(options: SessionOptions, threads: int | None) -> SessionOptions:

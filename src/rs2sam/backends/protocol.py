@@ -26,6 +26,7 @@ FloatArray = npt.NDArray[np.float32]
 
 IntArray = npt.NDArray[np.int64]
 GPU_BATCH_SIZE = 4
+LARGEST_BATCH = 1024  # samples of a call, which an export may fix
 """Sentences at once on a GPU, unless told otherwise."""
 
 

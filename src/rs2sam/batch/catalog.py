@@ -19,7 +19,7 @@ import numpy as np
 import shapely
 from rasterio._err import CPLE_BaseError  # what `warp.transform_geom` lets through has no public name
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform_geom
 from shapely.affinity import affine_transform
 from shapely.geometry import mapping, shape
@@ -127,11 +127,12 @@ def remove_catalog(folder: Path) -> None:
     place = folder / CATALOG_FOLDER
     if not _is_ours(place):
         return
-    catalog = parse_json((place / "catalog.json").read_text(encoding="utf-8"))
-    links = [link for link in catalog.get("links") or [] if isinstance(link, dict) and link.get("rel") == "item"]
-    hrefs = [PurePosixPath(str(link.get("href", ""))) for link in links]
-    named = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
-    items = [item for item in named if item.is_file()]  # a file that somebody changed may name anything
+    links = parse_json((place / "catalog.json").read_text(encoding="utf-8")).get("links")
+    # A file that somebody changed may name anything.
+    named = [link for link in (links if isinstance(links, list) else ()) if isinstance(link, dict)]
+    hrefs = [PurePosixPath(str(link.get("href", ""))) for link in named if link.get("rel") == "item"]
+    items = [place / href for href in hrefs if not href.is_absolute() and ".." not in href.parts]
+    items = [item for item in items if os.path.isfile(item)]
     for item in (*items, place / "catalog.json"):
         item.unlink()
     for emptied in (*(item.parent for item in items), place):
@@ -237,7 +238,7 @@ def footprint(source: Mapping[str, Any]) -> dict[str, Any] | None:
     outline = affine_transform(pixels, [a, b, d, e, c, f])
     try:
         moved = transform_geom(CRS.from_wkt(source["crs_wkt"]), CRS.from_epsg(4326), mapping(outline), precision=8)
-    except (RasterioError, CPLE_BaseError):
+    except (RasterioError, CRSError, CPLE_BaseError):
         return None
     return dict(moved) if np.isfinite(shapely.get_coordinates(shape(moved))).all() else None
 

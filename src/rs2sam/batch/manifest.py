@@ -26,12 +26,23 @@ from typing import IO, Any, Literal
 
 from rs2sam.batch.inputs import Shard
 from rs2sam.errors import InvalidInputError, words_of
-from rs2sam.fields import parse_json
+from rs2sam.fields import brief, checked, parse_json, require_within
 from rs2sam.scenes.job import make_folder, remove_empty
 
 State = Literal["pending", "running", "done", "failed"]
 
 VERSION = 1
+
+# What events say of a scene beside their time, and the type of each: a journal may be damaged, or edited.
+_EVENTS: Mapping[str, Mapping[str, Any]] = {
+    "running": {"signature": str | None},
+    "done": {"result": str, "num_lost": int},
+    "failed": {"error": str, "is_final": bool},
+    "interrupted": {},
+    "again": {},
+}
+_LATEST = 253_402_300_799  # seconds since 1970 at the end of the year 9999, the last that dates have
+_MOST_DIFFERENCES = 8  # of settings, in a message
 
 
 @dataclass(frozen=True)
@@ -105,19 +116,28 @@ class Manifest:
 
 
 def after(record: SceneRecord, entry: Mapping[str, Any]) -> SceneRecord:
-    """What is known of a scene after an event."""
-    event, now = entry["event"], float(entry["time"])
+    """What is known of a scene after an event.
+
+    Raises:
+        ValueError: it is none of ours: an unknown event, or values of other types.
+        KeyError: it has no event, or lacks one of its values.
+    """
+    event = entry["event"]
+    if not isinstance(event, str) or event not in _EVENTS:
+        raise ValueError(f"unknown event {brief(event)}")
+    said = {name: checked(name, entry[name], hint) for name, hint in {"time": float, **_EVENTS[event]}.items()}
+    require_within("time", said["time"], 0, _LATEST)
+    now = said["time"]
     if event == "running":
-        return SceneRecord("running", record.attempts + 1, record.error, signature=entry["signature"], time=now)
+        return SceneRecord("running", record.attempts + 1, record.error, signature=said["signature"], time=now)
     if event == "done":
-        return replace(record, state="done", error=None, result=entry["result"], num_lost=entry["num_lost"], time=now)
+        return replace(record, state="done", error=None, result=said["result"], num_lost=said["num_lost"], time=now)
     if event == "failed":
-        return replace(record, state="failed" if entry["is_final"] else "pending", error=entry["error"], time=now)
+        said["error"].encode()  # half a character is none, and ends whatever would write it
+        return replace(record, state="failed" if said["is_final"] else "pending", error=said["error"], time=now)
     if event == "interrupted":
         return replace(record, state="pending", attempts=max(0, record.attempts - 1), time=now)
-    if event == "again":
-        return SceneRecord(time=now)
-    raise ValueError(f"unknown event {event!r}")
+    return SceneRecord(time=now)  # again
 
 
 def manifest_path(folder: Path, shard: Shard | None) -> Path:
@@ -199,7 +219,7 @@ def refuse_other_settings(path: Path, settings: Mapping[str, Any]) -> None:
         try:
             differing = _differing(_settings_of(other), settings)
         except (ValueError, KeyError, TypeError) as error:
-            differing = [f"unreadable: {error}"]
+            differing = [f"unreadable: {_fault(error)}"]
         if differing:
             raise InvalidInputError(
                 f"--overwrite with --shard begins one shard anew, and a folder holds the results of one batch, but "
@@ -222,18 +242,21 @@ def read_manifest(path: Path, settings: Mapping[str, Any] | None = None) -> dict
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            entry = parse_json(line)
             if number == 1:
-                _check_settings(path, entry["settings"], settings)
+                theirs = _settings_in(line)
             else:
-                records[entry["scene"]] = after(records.get(entry["scene"], SceneRecord()), entry)
-        except InvalidInputError:
-            raise
+                entry = parse_json(line)
+                key = checked("scene", entry["scene"], str)
+                records[key] = after(records.get(key, SceneRecord()), entry)
         except (ValueError, KeyError, TypeError) as error:
+            remedy = "Give --overwrite to begin anew"
+            if number > 1:
+                remedy = "Remove the line to have its scene run again, or give --overwrite to begin anew"
             raise InvalidInputError(
-                f"Line {number} of the manifest {str(path)!r} is damaged ({words_of(error)}). Remove the line to have "
-                "its scene run again, or give --overwrite to begin anew."
+                f"Line {number} of the manifest {str(path)!r} is damaged ({_fault(error)}). {remedy}."
             ) from error
+        if number == 1:
+            _check_settings(path, theirs, settings)
     return records
 
 
@@ -275,14 +298,31 @@ def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
     # As they look after a round trip through JSON, where tuples are lists.
     ours = json.loads(json.dumps(ours))
     names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-    return [f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now" for name in names]
+    found = [f"{brief(name)[1:-1]}: {brief(theirs.get(name))} there, {brief(ours.get(name))} now" for name in names]
+    return found if len(found) <= _MOST_DIFFERENCES else [*found[:_MOST_DIFFERENCES], "..."]
 
 
-def _settings_of(path: Path) -> dict[str, Any]:
-    """The settings of a manifest, from its first line."""
-    with path.open("rb") as file:
-        settings: dict[str, Any] = parse_json(file.readline())["settings"]
+def _settings_in(line: bytes) -> Mapping[str, Any]:
+    """The settings in the first line of a manifest.
+
+    Raises:
+        ValueError: it holds none.
+        KeyError: likewise.
+        TypeError: likewise.
+    """
+    settings: Mapping[str, Any] = checked("settings", parse_json(line)["settings"], Mapping)
     return settings
+
+
+def _settings_of(path: Path) -> Mapping[str, Any]:
+    """The settings of a manifest; errors are those of `_settings_in`."""
+    with path.open("rb") as file:
+        return _settings_in(file.readline())
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a line."""
+    return f"it has no {words_of(error)}" if isinstance(error, KeyError) else words_of(error)
 
 
 def _others(path: Path) -> list[Path]:

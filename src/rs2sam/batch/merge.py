@@ -20,6 +20,7 @@ from rasterio.warp import transform as warp_points
 
 from rs2sam.batch.polygon_reading import WGS84, ScenePolygons, polygon_crs, read_polygons
 from rs2sam.errors import InvalidInputError, words_of
+from rs2sam.fields import some_of
 from rs2sam.raster.georeference import crs_name, leads_to_earth
 from rs2sam.vector.geopackage import GeoPackageWriter
 from rs2sam.vector.polygon_files import LAYER, PolygonTable, polygon_table
@@ -158,13 +159,25 @@ def _systems(files: Iterable[ScenePolygons]) -> dict[str, CRS]:
 
 
 def _batches(files: Iterable[ScenePolygons], systems: Mapping[str, CRS], target: CRS) -> Iterator[Table]:
-    """Tables of many scenes put together up to a size; at least one, so that an empty file has its columns."""
+    """Tables of many scenes put together up to a size; at least one, so that an empty file has its columns.
+
+    Raises:
+        InvalidInputError: a file is damaged, or lacks a column of the first one; what it has beyond them is left out.
+    """
     held: list[Table] = []
+    names: list[str] | None = None
     num_held = num_written = 0
     for file in files:
         source = systems[file.scene.key]
         for shapes, columns in read_polygons(file.path):
-            moved = reproject(Table(shapes, columns), source, target)
+            names = list(columns) if names is None else names
+            missing = [name for name in names if name not in columns]
+            if missing:
+                raise InvalidInputError(
+                    f"Files of polygons have the same columns to be merged, but {str(file.path)!r} has no "
+                    f"{some_of(missing)}. Remove it and give the same command again: its scene is then run anew."
+                )
+            moved = reproject(Table(shapes, {name: columns[name] for name in names}), source, target)
             key = np.full(len(moved.geometry), file.scene.key, dtype=object)
             held.append(Table(moved.geometry, {"scene": key, **moved.columns}))
             num_held += len(moved.geometry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.batch.scene_input import SceneInput
-from rs2sam.errors import InvalidInputError, require, words_of
+from rs2sam.errors import InvalidInputError, RS2SAMError, require, words_of
+from rs2sam.fields import parse_json
 from rs2sam.vector.copied_formats import SHAPEFILE_NAMES
 from rs2sam.vector.geopackage import geopackage_crs, read_geopackage
 from rs2sam.vector.geoparquet import geoparquet_crs, read_geoparquet
@@ -28,6 +29,7 @@ Batch = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 WGS84 = CRS.from_epsg(4326)
 
 _BATCH = 8192
+_POLYGONS = (3, 6)  # types of geometries in GEOS: polygons, and those of several parts
 _NEEDS_PYOGRIO = ("pyogrio", "vector", "Merging FlatGeobuf or Shapefiles")
 _FULL_NAMES = {short: name for name, short in SHAPEFILE_NAMES.items()}
 
@@ -58,9 +60,10 @@ def polygon_crs(file: ScenePolygons) -> CRS | None:
         return None
     if file.path.suffix == ".geojson":
         return WGS84
-    if file.path.suffix in (".fgb", ".shp"):
-        return _crs_by_gdal(file.path)
-    return geoparquet_crs(file.path) if file.path.suffix == ".parquet" else geopackage_crs(file.path)
+    with _whole(file.path):
+        if file.path.suffix in (".fgb", ".shp"):
+            return _crs_by_gdal(file.path)
+        return geoparquet_crs(file.path) if file.path.suffix == ".parquet" else geopackage_crs(file.path)
 
 
 def read_polygons(path: Path) -> Iterator[Batch]:
@@ -79,23 +82,24 @@ def read_polygons(path: Path) -> Iterator[Batch]:
         ".fgb": _read_with_gdal,
         ".shp": _read_with_gdal,
     }
-    return readers[path.suffix](path)
+    with _whole(path):
+        for shapes, columns in readers[path.suffix](path):
+            is_polygon = np.isin(shapely.get_type_id(shapes), _POLYGONS)
+            if not (is_polygon.all() and np.isfinite(shapely.get_coordinates(shapes)).all()):
+                raise ValueError("it holds a geometry that is no polygon")
+            # A text in a column of numbers is a fault, and a number of other bits, as GDAL may write it, is none.
+            kinds = {name: FIELDS.get(name, values.dtype) for name, values in columns.items()}
+            yield shapes, {name: columns[name].astype(kinds[name], casting="same_kind", copy=False) for name in kinds}
 
 
 def _read_geojson(path: Path) -> Iterator[Batch]:
-    """A feature collection as `GeoJSONWriter` leaves it."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            features = _feature_lines(file)
-            lines = list(islice(features, _BATCH))
+    """A feature collection as `GeoJSONWriter` leaves it, one feature a line."""
+    with path.open(encoding="utf-8") as file:
+        features = _feature_lines(file)
+        lines = list(islice(features, _BATCH))
+        yield _from_features(lines)
+        while lines := list(islice(features, _BATCH)):
             yield _from_features(lines)
-            while lines := list(islice(features, _BATCH)):
-                yield _from_features(lines)
-    except (OSError, ValueError, KeyError, TypeError, shapely.errors.GEOSException) as error:
-        raise InvalidInputError(
-            f"A GeoJSON file of polygons has one feature a line, as rs2sam writes it, but {str(path)!r} has not "
-            f"({words_of(error)}). Remove it and give the same command again: its scene is then run anew."
-        ) from error
 
 
 def _feature_lines(lines: Iterator[str]) -> Iterator[str]:
@@ -112,7 +116,7 @@ def _feature_lines(lines: Iterator[str]) -> Iterator[str]:
 def _from_features(lines: list[str]) -> Batch:
     """Features as arrays; what the antimeridian cuts is a polygon for each part, with the attributes of the whole."""
     shapes, part_of = shapely.get_parts(shapely.from_geojson(np.array(lines, dtype=object)), return_index=True)
-    properties = [json.loads(line)["properties"] for line in lines]
+    properties = [parse_json(line)["properties"] for line in lines]
     columns = {name: np.array([each[name] for each in properties], dtype=kind) for name, kind in FIELDS.items()}
     return shapes, {name: values[part_of] for name, values in columns.items()}
 
@@ -122,7 +126,7 @@ def _read_with_gdal(path: Path) -> Iterator[Batch]:
     require(*_NEEDS_PYOGRIO)
     import pyogrio.raw
 
-    with _errors_of_gdal(path):
+    with _quiet():
         meta, _, geometry, values = pyogrio.raw.read(path)
     names = [_FULL_NAMES.get(name, name) for name in meta["fields"].tolist()]
     yield shapely.from_wkb(geometry), dict(zip(names, values, strict=True))
@@ -133,20 +137,29 @@ def _crs_by_gdal(path: Path) -> CRS | None:
     require(*_NEEDS_PYOGRIO)
     import pyogrio
 
-    with _errors_of_gdal(path):
+    with _quiet():
         name = pyogrio.read_info(path)["crs"]
     return None if name is None else CRS.from_user_input(name)
 
 
 @contextmanager
-def _errors_of_gdal(path: Path) -> Iterator[None]:
-    """A file that is none is an error of ours."""
-    from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+def _quiet() -> Iterator[None]:
+    """GDAL's warnings are of what it mends by itself, a ring that is not closed, say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """A file that is damaged, or none of its format, is an error of ours."""
     try:
         yield
-    except (DataSourceError, DataLayerError, FeatureError) as error:
+    except (RS2SAMError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes raise whatever they happen to say
+        said = f"it has no {words_of(error)}" if isinstance(error, KeyError) else words_of(error)
         raise InvalidInputError(
-            f"Polygons are merged from whole files, but {str(path)!r} is none ({words_of(error)}). Remove it and give "
-            "the same command again: its scene is then run anew."
+            f"Polygons are merged from whole files, as rs2sam writes them, but {str(path)!r} is none ({said}). Remove "
+            "it and give the same command again: its scene is then run anew."
         ) from error

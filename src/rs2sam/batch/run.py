@@ -31,11 +31,16 @@ from rs2sam.batch.manifest import (
 from rs2sam.batch.merge import merge_polygons
 from rs2sam.batch.polygon_reading import ScenePolygons
 from rs2sam.batch.scene_input import SceneInput
-from rs2sam.batch.schedule import RetryPolicy, Schedule, is_stale, refuse_foreign_results
+from rs2sam.batch.schedule import RetryPolicy, Schedule, is_stale, refuse_foreign_results, result_path
+from rs2sam.errors import InvalidInputError
 from rs2sam.fields import parse_json
 from rs2sam.files import check_utf8
+from rs2sam.scenes.reports import whole_report
 
 Engine = Callable[[Schedule, Watcher], None]
+
+# Names that `rs2sam batch` gives to the file of all polygons.
+_MERGED = ("polygons.gpkg", "polygons.parquet")
 
 
 @dataclass(frozen=True)
@@ -168,12 +173,22 @@ def _refuse_beforehand(plan: BatchPlan) -> None:
 
 
 def _finished(scenes: Iterable[SceneInput], manifest: Manifest, folder: Path) -> Iterable[FinishedScene]:
-    """The scenes that are done, with their results."""
+    """The scenes that are done, with their results.
+
+    Raises:
+        InvalidInputError: results were changed or removed while the batch was under way.
+    """
     for scene in scenes:
         record = manifest[scene.key]
-        if record.state == "done" and record.result is not None:
-            path = folder / record.result
-            yield FinishedScene(scene, path.parent, parse_json(path.read_text(encoding="utf-8")), record.time)
+        if record.state == "done":
+            path = result_path(folder, scene)
+            report = whole_report(path)
+            if report is None:
+                raise InvalidInputError(
+                    f"Results of finished scenes must stay as they are while a batch is under way, but {str(path)!r} "
+                    "or a file that it names is damaged or gone. Give the same command again: its scene is run anew."
+                )
+            yield FinishedScene(scene, path.parent, report, record.time)
 
 
 def _describe(scenes: Sequence[SceneInput], manifest: Manifest, finished: Sequence[FinishedScene]) -> dict[str, Any]:
@@ -226,11 +241,14 @@ def _polygons_of(finished: FinishedScene) -> ScenePolygons:
 def _remove_merged_elsewhere(plan: BatchPlan) -> None:
     """Remove what the last run merged into a file that this one does not write: it would grow old unnoticed."""
     try:
-        merged = parse_json(plan.summary_path.read_text(encoding="utf-8"))["merged"]
+        name = parse_json(plan.summary_path.read_text(encoding="utf-8"))["merged"]["path"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if merged is not None and merged["path"] != plan.merged:
-        (plan.settings.folder / merged["path"]).unlink(missing_ok=True)
+    # A summary that somebody changed may name anything, and only what a batch merges is removed.
+    if name in _MERGED and name != plan.merged:
+        path = plan.settings.folder / name
+        if path.is_file():
+            path.unlink()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

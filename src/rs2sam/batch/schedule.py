@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from rs2sam.errors import (
     RS2SAMError,
     UnreadableImageError,
 )
-from rs2sam.fields import parse_json
 from rs2sam.raster.scene import is_remote
+from rs2sam.scenes.reports import whole_report
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -186,9 +186,9 @@ class Schedule:
     def _settle_running(self, scene: SceneInput, record: SceneRecord) -> None:
         """A scene at which the process ended: finished after all, tried again, or given up."""
         result = self._result(scene)
-        if result.is_file() and record.signature == scene.signature():
-            report = parse_json(result.read_text(encoding="utf-8"))
-            self.manifest.done(scene.key, relative(result, self.folder), 0.0, len(report.get("lost") or ()))
+        report = whole_report(result) if record.signature == scene.signature() else None
+        if report is not None:
+            self.manifest.done(scene.key, relative(result, self.folder), 0.0, len(report["lost"]))
             return
         is_final = record.attempts >= self.policy.attempts
         often = f" ({record.attempts} times: killed, or out of memory)" if is_final else ""
@@ -234,32 +234,13 @@ def refuse_foreign_results(scenes: Sequence[SceneInput], manifest: Manifest, fol
 
 def is_stale(record: SceneRecord, scene: SceneInput, folder: Path) -> bool:
     """Whether a finished scene has changed since, or a result is gone; a source that is gone has not changed."""
-    if record.state != "done" or record.result is None:
+    if record.state != "done":
         return False
-    now = scene.signature()
-    return (now is not None and record.signature != now) or not is_complete(folder / record.result)
-
-
-def is_complete(result: Path) -> bool:
-    """Whether a `result.json` is there and whole, with every file that it names."""
-    try:
-        report = parse_json(result.read_text(encoding="utf-8"))
-        return all((result.parent / name).is_file() for name in output_names(report["outputs"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def output_names(outputs: Mapping[str, Any]) -> list[str]:
-    """Names of the files that `outputs` of a `result.json` lists."""
-    named = [outputs.get(kind) for kind in ("mask", "classes", "polygons", "preview", "result")]
-    return [
-        name
-        for name in (
-            *named,
-            *(name for kind in ("mask_png", "probabilities", "sidecars") for name in outputs.get(kind, ())),
-        )
-        if name is not None
-    ]
+    now, result = scene.signature(), result_path(folder, scene)
+    if now is not None and record.signature != now:
+        return True
+    # A manifest that somebody changed may name any file.
+    return record.result != relative(result, folder) or whole_report(result) is None
 
 
 def is_transient(error: BaseException, scene: SceneInput) -> bool:

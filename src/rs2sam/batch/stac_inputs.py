@@ -34,12 +34,12 @@ def stac_scenes(href: str, asset: str | None) -> list[SceneInput]:
         InvalidInputError: the file is no STAC, or no item has a fitting asset.
     """
     require("pystac", "stac", f"Reading the STAC file {href!r}")
-    import pystac
 
     try:
         scenes = [_scene(item, href, asset) for item in _items(href)]
-    # pystac meets malformed JSON with whatever exception the missing part causes.
-    except (pystac.STACError, pystac.STACTypeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # pystac meets malformed JSON with whatever exception the missing part causes
         raise InvalidInputError(
             f"A .json input must be a STAC Item, ItemCollection, Catalog or Collection with all it links to, but "
             f"{href!r} cannot be read as one ({type(error).__name__}: {words_of(error)})."

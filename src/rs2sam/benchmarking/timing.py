@@ -64,7 +64,7 @@ def forget_peak() -> None:
 def peak_memory_mib() -> float:
     """Peak resident memory of this process [MiB], since `forget_peak` where the system can, else since its start."""
     try:
-        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        lines = _STATUS.read_text(encoding="utf-8", errors="replace").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
     except (OSError, StopIteration):
         # Kibibytes on Linux, bytes on macOS.

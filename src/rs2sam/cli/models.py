@@ -12,7 +12,7 @@ import click
 
 from rs2sam.cli.context import is_quiet
 from rs2sam.cli.shell.completing import EXISTING_FILE, OUTPUT_FOLDER, complete_file
-from rs2sam.errors import DataNotFoundError, MissingDependencyError
+from rs2sam.errors import DataNotFoundError, MissingDependencyError, RS2SAMError, words_of
 from rs2sam.fields import a_place, parse_json
 from rs2sam.models.weights.hub import KNOWN_MODELS, ModelListing, list_models, resolve_model
 from rs2sam.models.weights.kinds import refuse_concepts
@@ -123,7 +123,12 @@ def _read_config(file: Path) -> RS2SamConfig:
         raise click.BadParameter(f"{file} is no JSON object: {error}", param_hint="--config") from error
     if values.get("model_type", RS2SamConfig.model_type) != RS2SamConfig.model_type:
         raise click.BadParameter(f"{file} is of model_type {values['model_type']}, not rs2sam", param_hint="--config")
-    config: RS2SamConfig = RS2SamConfig.from_dict(values)
+    try:
+        config: RS2SamConfig = RS2SamConfig.from_dict(values)
+    except (RS2SAMError, MemoryError):
+        raise
+    except Exception as error:  # transformers meets odd entries with whatever exception they cause
+        raise click.BadParameter(f"{file} has no sizes of a model: {words_of(error)}", param_hint="--config") from error
     return config
 
 

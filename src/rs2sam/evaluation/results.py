@@ -8,12 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from rs2sam.fields import checked
 from rs2sam.metrics import PixelCounts, Protocol, SegmentationMetrics
 
 UNKNOWN = "unknown"
 """Kind or category of a sample that has none."""
 SWEEP_THRESHOLDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Foreground probabilities at which masks are also counted."""
+_COUNTS: Any = tuple[int, int]
+_TYPES: Mapping[str, Any] = {
+    "id": str,
+    "image_id": str | None,
+    "sentence": str,
+    "kind": str,
+    "category": str,
+    "is_empty": bool,
+    "counts": _COUNTS,
+    "everything": _COUNTS,
+    "class_only": _COUNTS | None,
+    "sweep": tuple[_COUNTS, ...],
+    "presence": float | None,
+    "score": float | None,
+    "seconds": float,
+}
 MASK_PROBABILITY = 0.5
 """The probability at which the mask itself lies: sigmoid(2x - 1) > 0.5 where the logit x > 0.5."""
 
@@ -84,9 +101,12 @@ class SampleResult:
 
         Raises:
             KeyError: a field is missing.
-            TypeError: a field is of another type.
+            TypeError: there is a field that none of ours is.
+            InvalidInputError: a field is of another type.
         """
         values = {name: value for name, value in record.items() if name != "iou"}
+        for name, hint in _TYPES.items():
+            values[name] = checked(name, values[name], hint)
         for name in ("counts", "everything", "class_only"):
             values[name] = None if values[name] is None else PixelCounts(*values[name])
         values["sweep"] = tuple(PixelCounts(*pair) for pair in values["sweep"])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rs2sam.backends import BackendOutput
+from rs2sam.backends.protocol import LARGEST_BATCH
 from rs2sam.errors import InvalidInputError
 from rs2sam.models.configuration import RS2SamConfig
 from rs2sam.models.rs2sam import RS2SamModel
@@ -22,7 +23,6 @@ from rs2sam.models.staged import StagedModel
 
 INPUT_NAMES = ("pixel_values", "union_pixel_values", "input_ids", "attention_mask")
 SHORTEST_SENTENCE = 3
-LARGEST_BATCH = 1024
 _LEAST_MAGNITUDE = 1e-2
 
 Arrays = tuple[npt.NDArray[Any], ...]

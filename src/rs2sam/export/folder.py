@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,13 +25,13 @@ import torch
 from rs2sam.backends import AnyBackend, BackendOutput, EncodingBackend, Precision, load_backend
 from rs2sam.backends.torch import DTYPES, TorchBackend, load_model, no_progress_bars
 from rs2sam.backends.torch_once import TorchOnceBackend
-from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError
+from rs2sam.errors import CheckpointError, DataNotFoundError, InvalidInputError, words_of
 from rs2sam.export.exported import INPUT_NAMES, Shapes, difference, output_names
 from rs2sam.export.graphs import FREE, stored_tensors
 from rs2sam.export.onnx_export import export_onnx
 from rs2sam.export.onnx_once import check_free, once_outputs
 from rs2sam.export.programs import PROGRAM_FILE, ProgramBackend, ProgramFormat, write_program
-from rs2sam.fields import a_place, parse_json
+from rs2sam.fields import a_place, checked, parse_json
 from rs2sam.files import folder_for
 from rs2sam.models.staged import FLOAT32_PARTS
 from rs2sam.models.weights.hub import resolve_model
@@ -48,6 +48,15 @@ EXPORT_FILE, CHECK_FILE, CONFIG_FILE = "export.json", "check.npz", "config.json"
 CHECK_SENTENCE = "the largest building"
 TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
 """Largest relative L2 difference of any output to the float32 model's, by precision."""
+
+# What is read of `export.json`.
+_TYPES: Mapping[str, Any] = {
+    "format": str,
+    "outputs": tuple[str, ...],
+    "shapes": Mapping,
+    "device": str,
+    "tolerance": float,
+}
 
 
 @dataclass(frozen=True)
@@ -132,20 +141,14 @@ def load_export(folder: str | Path, check: bool = True) -> AnyBackend:
 
     Raises:
         DataNotFoundError: the folder is no export.
-        CheckpointError: it computes something else on this machine than the model did.
+        CheckpointError: it is damaged, or computes something else on this machine than the model did.
     """
     folder = Path(folder)
-    try:
-        report: dict[str, Any] = parse_json((folder / EXPORT_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(
-            f"{folder} is no export: it has no {EXPORT_FILE}. Write it with `rs2sam export`."
-        ) from error
+    report = _read_report(folder)
     backend = _open(folder, report)
     if check:
-        with np.load(folder / CHECK_FILE) as stored:
-            picture, expected = stored["picture"], {name: stored[name] for name in report["outputs"]}
-        error_found = difference(_answer(backend, Processor.from_folder(folder), picture), BackendOutput(**expected))
+        picture, expected = _read_check(folder, report)
+        error_found = difference(_answer(backend, Processor.from_folder(folder), picture), expected)
         # Written this way, not-a-number is no agreement.
         if not error_found <= report["tolerance"]:
             raise CheckpointError(
@@ -154,6 +157,39 @@ def load_export(folder: str | Path, check: bool = True) -> AnyBackend:
             )
         logger.info("%s: relative difference to the float32 model %.2g", folder, error_found)
     return backend
+
+
+def _read_report(folder: Path) -> dict[str, Any]:
+    """What `export.json` says; errors are those of `load_export`."""
+    path = folder / EXPORT_FILE
+    try:
+        report: dict[str, Any] = dict(checked("export", parse_json(path.read_text(encoding="utf-8")), Mapping))
+        for name, hint in _TYPES.items():
+            checked(name, report[name], hint)
+        Shapes(**report["shapes"])
+        return report
+    except FileNotFoundError as error:
+        raise DataNotFoundError(
+            f"{folder} is no export: it has no {EXPORT_FILE}. Write it with `rs2sam export`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = f"it has no {words_of(error)}" if isinstance(error, KeyError) else words_of(error)
+        raise CheckpointError(
+            f"{path} is damaged ({said}). Copy the whole folder again, or export it again."
+        ) from error
+
+
+def _read_check(folder: Path, report: Mapping[str, Any]) -> tuple[Any, BackendOutput]:
+    """The picture of the check, (H, W, 3) uint8, and what the float32 model answered."""
+    path = folder / CHECK_FILE
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return stored["picture"], BackendOutput(**{name: stored[name] for name in report["outputs"]})
+    except Exception as error:  # damaged bytes raise whatever they happen to say
+        raise CheckpointError(
+            f"{path}, the answer to compare with, is missing or damaged ({words_of(error)}). Copy the whole folder "
+            "again, or export it again."
+        ) from error
 
 
 def _write(source: Path, draft: Path, options: ExportOptions, say: Callable[[str], object]) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from rs2sam.backends.onnx import open_session
 from rs2sam.backends.onnx_once import OnnxOnceBackend
-from rs2sam.backends.protocol import IMAGE_FILE, SENTENCE_FILE
+from rs2sam.backends.protocol import IMAGE_FILE, LARGEST_BATCH, SENTENCE_FILE
 from rs2sam.backends.torch_once import TorchOnceBackend
 from rs2sam.errors import CheckpointError, InvalidInputError
-from rs2sam.export.exported import LARGEST_BATCH, SHORTEST_SENTENCE, Shapes, difference
+from rs2sam.export.exported import SHORTEST_SENTENCE, Shapes, difference
 from rs2sam.export.graphs import FREE, TOLERANCE, share_weights, stored_tensors, traced
 from rs2sam.export.onnx_forms import written_for_onnx
 from rs2sam.models.configuration import COARSEST_STRIDE

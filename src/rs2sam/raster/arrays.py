@@ -129,4 +129,5 @@ def _stretched_by(
         return stretch, ()
     if stretch.kind == "fixed" or (stretch.kind == "none" and bands.dtype == np.uint8):
         return stretch, ((stretch.low, stretch.high),) * len(bands)
-    return stretch, stretch.limits(bands[:, valid])
+    sample = bands[:, valid]
+    return stretch, stretch.limits(sample.view(np.uint8) if sample.dtype == np.bool_ else sample)

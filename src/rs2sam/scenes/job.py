@@ -58,7 +58,8 @@ class Job:
         parent: folder of the results; made when the run begins, and removed again where it leaves nothing in it.
         stem: of the scene.
         key: what the run computes, see `key_of`.
-        resume: go on with what a run of the same key left, and leave it again when this one does not come to its end.
+        resume: go on with what a run of the same key left, and leave what was saved when this one does not come to its
+            end.
     """
 
     def __init__(self, parent: Path, stem: str, key: str, *, resume: bool) -> None:
@@ -93,8 +94,8 @@ class Job:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        """Remove the folder, unless the run failed and may be resumed."""
-        self._leave(remove=kind is None or not self._resume)
+        """Remove the folder, unless the run failed and may be resumed: without a saved state there is nothing to."""
+        self._leave(remove=kind is None or not self._resume or not self.exists)
 
     def _leave(self, *, remove: bool) -> None:
         """Give the folder free."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import rasterio
 
 from rs2sam.errors import InvalidInputError
-from rs2sam.fields import a_path, a_place, parse_json, texts
+from rs2sam.fields import a_path, a_place, texts
 from rs2sam.files import check_utf8
 from rs2sam.processing import FirstPass
 from rs2sam.raster.faults import unreadable
@@ -28,6 +28,7 @@ from rs2sam.scenes.finding import Finder, Plan
 from rs2sam.scenes.first_pass import OverviewGrid, Screening
 from rs2sam.scenes.job import Job, key_of
 from rs2sam.scenes.outputs import OutputOptions, OutputPaths, writing_results
+from rs2sam.scenes.reports import whole_report
 from rs2sam.scenes.resolution import resolution_lines
 from rs2sam.scenes.scanning import Answers, Scan, TileJob, local_answers, scan
 from rs2sam.scenes.store import Decided, check_threshold
@@ -257,11 +258,8 @@ class _Run:
         outputs = self._request.outputs
         if not outputs.resume:
             return None
-        try:
-            report = parse_json((self._paths.folder / self._paths.result).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            report = {}
-        if isinstance(report, dict) and report.get("key") == self._key:
+        report = whole_report(self._paths.folder / self._paths.result)
+        if report is not None and report.get("key") == self._key:
             return report
         if not outputs.overwrite and not self._job().exists:
             self._paths.prepare(overwrite=False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from rs2sam.errors import InvalidInputError, require, words_of
+from rs2sam.fields import parse_json
 
 Columns = Mapping[str, NDArray[Any]]
 Shapes = NDArray[np.object_]
@@ -146,7 +147,7 @@ def _geometry_column(path: Path) -> tuple[str, dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        geo = json.loads((pq.read_metadata(path).metadata or {})[b"geo"])
+        geo = parse_json((pq.read_metadata(path).metadata or {})[b"geo"])
         name = geo["primary_column"]
         column = geo["columns"][name]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:

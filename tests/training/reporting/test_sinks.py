@@ -32,6 +32,17 @@ def test_loss_terms_are_what_is_no_figure_of_the_run():
     assert loss_terms(validation(1)) == {}
 
 
+def test_lines_of_a_log_that_are_none_of_ours_are_left_out(tmp_path):
+    log = LogFile(tmp_path / "log.jsonl")
+    log.begin(0, 10)
+    log.logged(training(1))
+    with log.path.open("ab") as file:
+        file.write(b'\xff\xfe\n[]\n{"step": "many"}\n{"step": [1]}\n' + b"[" * 100_000 + b'\n{"step": 2, "lo')
+    assert [entry["step"] for entry in read_log(log.path)] == [1]
+    log.begin(5, 10)
+    assert [json.loads(line)["step"] for line in log.path.read_text().splitlines()] == [1]
+
+
 def test_log_file_holds_one_object_a_line(tmp_path):
     log = LogFile(tmp_path / "run" / "log.jsonl")
     log.begin(0, 10)

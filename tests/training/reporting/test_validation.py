@@ -122,6 +122,17 @@ def test_resumed_run_knows_the_best_until_its_checkpoint(init, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"[]", b"", b'{"step": 2}', b'{"step": [], "best": true, "selection": 1.0}', b"[" * 100_000],
+)
+def test_damaged_figures_are_an_error_that_names_their_file(tmp_path, content):
+    (tmp_path / "validation").mkdir()
+    (tmp_path / "validation" / "step-000002.json").write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"step-000002\.json.*Remove that file"):
+        read_validations(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("step", "every_steps", "last_step", "refused"),
     [
         (6, 0, 9, False),  # `best/` is not later than the checkpoint
@@ -134,7 +145,7 @@ def test_resumed_run_knows_the_best_until_its_checkpoint(init, tmp_path):
 def test_best_model_later_than_the_checkpoint_has_to_be_met_again(tmp_path, step, every_steps, last_step, refused):
     (tmp_path / "validation").mkdir()
     for validated, best in ((2, True), (6, True), (8, False)):
-        text = json.dumps({"step": validated, "best": best})
+        text = json.dumps({"step": validated, "best": best, "selection": 1.0})
         (tmp_path / "validation" / f"step-{validated:06d}.json").write_text(text)
     if refused:
         with pytest.raises(InvalidInputError, match=rf"of step 6.*`validate.every_steps` = {every_steps}"):

@@ -124,7 +124,7 @@ def _from_json(path: Path) -> Any:
         content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         vocabulary = [(str(text), float(score)) for text, score in content["model"]["vocab"]]
         charsmaps = [base64.b64decode(one) for one in _charsmaps(content["normalizer"])]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"`{path}` must be the tokenizer.json of an XLM-R tokenizer (unigram), and is not. Take "
             "BEiT-3's own `beit3.spm`."

@@ -201,7 +201,7 @@ def _axis(text: str) -> list[tuple[str, Any]]:
     key, _, values = text.partition("=")
     try:
         read = yaml.safe_load(f"[{values}]")
-    except yaml.YAMLError as error:
+    except Exception as error:  # dates, numbers and tags that are none raise whatever their readers do
         raise InvalidInputError(f"`--grid {text}`: the values are no valid YAML: {words_of(error)}.") from error
     if not read or key.strip() in ("seed", "config", ""):
         raise InvalidInputError(

@@ -269,7 +269,9 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
             if not separator:
                 raise InvalidInputError(f"`--set` takes key=value, received `{text}`")
             _set_dotted(values, key.strip(), yaml.safe_load(value))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except InvalidInputError:
+        raise
+    except Exception as error:  # dates, numbers and tags that are none raise whatever their readers do
         raise InvalidInputError(
             f"`{path}` or a `--set` value is no valid YAML: {words_of(error)}. Correct it."
         ) from error

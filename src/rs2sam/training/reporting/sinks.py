@@ -98,16 +98,19 @@ class LogFile:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a log file, none where there is no file; a line that was cut short by a kill is left out."""
+    """The entries of a log file, none where there is no file.
+
+    A line that was cut short by a kill, or is none of ours, is left out.
+    """
     if not path.is_file():
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             entry = parse_json(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and "step" in entry:
+        if isinstance(entry, dict) and type(entry.get("step")) is int:
             entries.append(entry)
     return entries
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ from rs2sam.backends import AnyBackend
 from rs2sam.backends.torch import TorchBackend
 from rs2sam.backends.torch_once import TorchOnceBackend
 from rs2sam.datasets.base import Sample
-from rs2sam.errors import InvalidInputError
+from rs2sam.errors import InvalidInputError, words_of
 from rs2sam.evaluation import EvaluationReport, SampleResult
 from rs2sam.evaluation.running import asked_sentence, evaluate_batches, split_batches, where_there_is_data
-from rs2sam.fields import parse_json
+from rs2sam.fields import checked, parse_json
 from rs2sam.metrics import Protocol
 from rs2sam.models.encode_once.model import EncodeOnceModel
 from rs2sam.models.weights.classes import AnyModel
@@ -46,6 +46,9 @@ SHEET_SAMPLES = 8
 
 Validation = dict[str, Any]
 """What a file of `FOLDER` holds; see `Validator.run`."""
+
+# What a resumed run goes by.
+_TYPES: Mapping[str, Any] = {"step": int, "best": bool, "selection": float}
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Validator:
     def begin(self, step: int) -> None:
         """Forget what was validated after `step`, the checkpoint that the run goes on from; the main process only."""
         for file in sorted((self.output_dir / FOLDER).glob("step-*.*")):
-            if int(file.stem.removeprefix("step-")) > step:
+            number = file.stem.removeprefix("step-")
+            if number.isdecimal() and int(number) > step:
                 file.unlink()
         self._done = read_validations(self.output_dir)
 
@@ -207,9 +211,28 @@ class Validator:
 
 
 def read_validations(output_dir: Path) -> list[Validation]:
-    """The validations of a run, in the order of their steps."""
+    """The validations of a run, in the order of their steps.
+
+    Raises:
+        InvalidInputError: a file is damaged, or holds something else.
+    """
     files = (output_dir / FOLDER).glob("step-*.json")
-    return sorted((parse_json(file.read_text(encoding="utf-8")) for file in files), key=lambda found: found["step"])
+    return sorted(map(_read, files), key=lambda found: int(found["step"]))
+
+
+def _read(file: Path) -> Validation:
+    """The figures of one validation."""
+    try:
+        found: Validation = dict(checked("validation", parse_json(file.read_text(encoding="utf-8")), Mapping))
+        for name, hint in _TYPES.items():
+            checked(name, found[name], hint)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = f"it has no {words_of(error)}" if isinstance(error, KeyError) else words_of(error)
+        raise InvalidInputError(
+            f"Figures of a run's validations must be whole for it to go on, but `{file}` is not ({said}). Remove that "
+            "file to go on without its figures."
+        ) from error
+    return found
 
 
 def require_best_again(output_dir: Path, step: int, every_steps: int, last_step: int) -> None:
