@@ -5,7 +5,7 @@
 >>> asked("hide everything except the ships")
 'the ships'
 >>> asked("show everything except the ships")
-'show everything except the ships'
+'everything except the ships'
 
 Patterns name kinds of words (verbs of asking, pictures, what is drawn, occasions), not sentences. What stands between
 marks goes where all its words are of these kinds, or where it speaks of the one who asks and of no place.
