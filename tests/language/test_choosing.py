@@ -13,8 +13,7 @@ from rs2sam.errors import InvalidInputError
 from rs2sam.language import choosing
 from rs2sam.language.choosing import choose
 from rs2sam.language.claims import Anchor, Candidate, Direction, Place, Rank
-from rs2sam.language.remarks import remarks
-from rs2sam.language.scope import read_sentence
+from rs2sam.language.scope import read_sentence, remarks
 from tests.language.test_scope import FIVE, SIZE, at, meant
 
 

@@ -1,17 +1,27 @@
 """What a model that reads short noun phrases is asked: no article, no frame, the noun in the singular.
 
+And what is said of a sentence that names one object, where several were found.
+
 >>> noun_phrase("the storage tanks")
 'storage tank'
 >>> noun_phrase("Please show me all the buses near the terminal.")
 'bus near the terminal'
+>>> names_one("please show me the storage tank")
+'storage tank'
+>>> names_one("the storage tanks") is None
+True
+>>> number_remark("plane", [900, 850, 3])
+'the sentence names one, and 2 of like size were found: say which ("the largest plane"), or ask for all ("the planes")'
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from rs2sam.language.frames import unframed
-from rs2sam.language.words import DETERMINER, STOP, is_plural, plural_of
+from rs2sam.language.asking import phrase_of
+from rs2sam.language.reading import read_sentence
+from rs2sam.language.words import DETERMINER, MASS_NOUNS, STOP, is_plural, plural_of
 
 _ALONE = re.compile(r"^(?:only|single|sole|lone|solitary|one)\s+(?=\w)", re.IGNORECASE)
 _BEFORE_ES = re.compile(r"(?:(?<!o)us|ss|x|z|ch|sh|gas)$", re.IGNORECASE)
@@ -28,7 +38,7 @@ def noun_phrase(text: str) -> str:
     Returns:
         The phrase; the text itself where nothing would be left of it.
     """
-    phrase = _ALONE.sub("", DETERMINER.sub("", unframed(" ".join(text.split())))).strip(" ,")
+    phrase = _ALONE.sub("", DETERMINER.sub("", phrase_of(" ".join(text.split())))).strip(" ,")
     if not phrase:
         return text
     stop = STOP.search(phrase)
@@ -43,3 +53,75 @@ def singular_of(noun: str) -> str:
         return noun
     forms = [noun[:-2] if _BEFORE_ES.search(noun[:-2]) else "", f"{noun[:-3]}y", f"{noun[:-3]}f", noun[:-1]]
     return next((form for form in forms if form and plural_of(form).lower() == noun.lower()), noun)
+
+
+ALIKE_SHARE = 0.25
+"""A region is like the largest one where it has at least this share of its area; smaller ones are specks of it."""
+
+# What is all over an image is named in the singular too: "the road", "the river".
+_SPREAD = frozenset(
+    {
+        "road",
+        "street",
+        "highway",
+        "motorway",
+        "avenue",
+        "lane",
+        "path",
+        "track",
+        "railway",
+        "river",
+        "stream",
+        "canal",
+        "lake",
+        "sea",
+        "coast",
+        "shore",
+        "beach",
+        "forest",
+        "vegetation",
+        "area",
+        "region",
+        "surface",
+        "shadow",
+        "city",
+        "town",
+        "village",
+    }
+)
+_ONE = re.compile(r"(?:the|that|this)\s+(?!(?:only|whole|entire)\b)", re.IGNORECASE)
+
+
+def names_one(sentence: str) -> str | None:
+    """The noun phrase of a sentence about one definite thing ("the plane") that does not say which; else None.
+
+    Args:
+        sentence: English.
+    """
+    phrase = phrase_of(" ".join(sentence.split()))
+    noun = noun_phrase(sentence)
+    last = noun.split()[-1].lower() if noun.split() else ""
+    stands_there = re.search(rf"\b{re.escape(noun)}\b", phrase)  # a plural was put into the singular
+    says_one = _ONE.match(phrase) and stands_there and len(noun.split()) <= 3
+    if not says_one or is_plural(last) or last in MASS_NOUNS | _SPREAD or read_sentence(sentence).claims:
+        return None
+    return noun
+
+
+def number_remark(noun: str, areas: Sequence[float]) -> str | None:
+    """What is said where a sentence names one thing and several of like size were found.
+
+    Args:
+        noun: what the sentence names, see `names_one`.
+        areas: of the regions found [px].
+
+    Returns:
+        The remark; None where there is nothing to say.
+    """
+    num_alike = sum(area >= ALIKE_SHARE * max(areas) for area in areas) if areas else 0
+    if num_alike < 2:
+        return None
+    return (
+        f"the sentence names one, and {num_alike} of like size were found: say which "
+        f'("the largest {noun}"), or ask for all ("the {plural_of(noun)}")'
+    )

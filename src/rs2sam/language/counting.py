@@ -174,7 +174,7 @@ _FILLER = frozenset(
         "numbered traversing sits sitting lies lying located positioned placed found seen spot through get gets their "
         "your eyes gaze travelling end turn arrives strikes find finds run an a side approaching approached travel "
         "traveling ordered sorted arranged taken walking walk walks crossing cross look looks you're whichever this "
-        "time very position",
+        "time very position you'd scanned come line lined them lay laid put",
     )
 )
 """What may be said besides when things are counted."""

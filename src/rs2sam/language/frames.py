@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from rs2sam.language.signs import Rule, compiled, opposite, rewritten, table
-from rs2sam.language.spelling import AWKWARD, SPEECH
-from rs2sam.language.words import DETERMINER, DIRECTION, EXTREME, NUMBER, ORDINAL
+from rs2sam.language.spelling import AWKWARD, FOLK, SPEECH
+from rs2sam.language.words import DIRECTION, EXTREME, NUMBER, ORDINAL
 
 _FLAGS = re.IGNORECASE
 
@@ -124,18 +124,6 @@ def unframed(text: str) -> str:
     bare = TAIL.sub("", text)
     is_torn = _TORN.search(bare) and (_VERB_LAST.search(text) or re.search(r"\b(?:that|which|where|who|whose)$", bare))
     return text.rstrip(" .?!,") if is_torn else bare
-
-
-def bare(sentence: str) -> str:
-    """A sentence without its frame; the sentence itself where it has none, or is nothing else.
-
-    Args:
-        sentence: English.
-    """
-    words = " ".join(sentence.split())
-    thing = unframed(words).strip(" ,")
-    names_something = DETERMINER.sub("", f"{thing} ").strip()
-    return thing if thing != words and names_something else sentence
 
 
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -346,5 +334,8 @@ def plain(text: str) -> str:
     for _ in range(_MAX_STEPS):
         if before == text:
             break
-        before, text = text, _told(_without_negation(rewritten(rewritten(text, _SPOKEN), AWKWARD).strip(" ,.?!")))
+        before, text = (
+            text,
+            _told(_without_negation(rewritten(rewritten(rewritten(text, FOLK), _SPOKEN), AWKWARD).strip(" ,.?!"))),
+        )
     return text

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rs2sam.fields import a_text
+from rs2sam.language.asking import asked, bare
 from rs2sam.language.claims import Anchor, Claim, Count, Direction, Measure, Place, Rank, ScopedSentence
-from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, bare, plain, unframed, unmarked
+from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, plain, unframed, unmarked
 from rs2sam.language.order import OF_THEM, after_names, picked_of_several, usual_order, usual_wording
 from rs2sam.language.phrases import (
     GLUE,
@@ -72,15 +73,16 @@ def read_sentence(sentence: str) -> ScopedSentence:
     a_text("sentence", sentence)
     if len(sentence) > MAX_LETTERS or len(sentence.split()) > MAX_WORDS or HOLE in sentence:
         return ScopedSentence(sentence, sentence)
-    try:
-        reader = _Reader(sentence, with_relations=True)
-    except _UnreadableError:
-        return ScopedSentence(sentence, sentence)
-    return (
-        ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
-        if reader.claims
-        else ScopedSentence(sentence, bare(sentence))
-    )
+    is_read = False
+    for text in dict.fromkeys((asked(sentence), sentence)):
+        try:
+            reader = _Reader(text, with_relations=True)
+        except _UnreadableError:
+            continue
+        if reader.claims:
+            return ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
+        is_read = True
+    return ScopedSentence(sentence, bare(sentence) if is_read else sentence)
 
 
 class _UnreadableError(Exception):
@@ -141,7 +143,7 @@ class _Reader:
             return False
         pick, several, number = narrowed
         try:
-            inner = _Reader(self._restored(several), with_relations=False)
+            inner = _Reader(self._restored(several), with_relations=True)
         except _UnreadableError:
             return False
         ranks = [claim for claim in inner.claims if isinstance(claim, Rank)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
+from pathlib import Path
 from typing import TypeAlias
 
 from rs2sam.language.words import CELL, EXTREME, IMAGE, NOT_THE_SIDE, NUMBER, ORDINAL, PROTECTED, cell_of, plural_of
@@ -45,6 +46,38 @@ def _entries(text: str) -> Iterator[str]:
     for entry in re.split(r"\n(?! )", text):
         if entry and not entry.startswith("#"):
             yield re.sub(r"\n +", "", re.sub(r"\\(?=\n)", r"\\ ", entry))
+
+
+def sections(name: str) -> dict[str, str]:
+    """Read a file of rules that lies beside this one.
+
+    Args:
+        name: of the file. `== title ==` begins a section; rules between `%NAME = one|two` and `%end` are meant once for
+            each of these words.
+    """
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    parts = re.split(r"^== (\w+) ==\n", text, flags=re.MULTILINE)
+    several = re.compile(r"^((?:%\w+ = .*\n)+)((?:(?!%).*\n)*)%end\n", re.MULTILINE)
+    return {title: several.sub(_each_of_several, part) for title, part in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _each_of_several(match: re.Match[str]) -> str:
+    names = dict(line[1:].split(" = ", 1) for line in match[1].splitlines())
+    tables = []
+    for words in zip(*(one.split("|") for one in names.values()), strict=True):
+        of = dict(zip(names, words, strict=True))
+        tables.append(re.sub(rf"%({'|'.join(names)})\b", lambda m, of=of: of[m[1]], match[2]))
+    return "".join(tables)
+
+
+def listed(text: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Read patterns without names.
+
+    Args:
+        text: lines, see `table`.
+        known: see there.
+    """
+    return tuple(_pattern(entry, known) for entry in _entries(text.strip("\n")))
 
 
 def named(text: str, known: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import re
 import string
 from functools import cache
 
-from rs2sam.language.signs import BLOCKS, Rule, named, rewritten, table
+from rs2sam.language.signs import BLOCKS, Rule, named, rewritten, sections, table
 from rs2sam.language.words import DIRECTION, EXTREME, NUMBER, ORDINAL
 
 _WORDS = frozenset(
@@ -107,11 +107,12 @@ _ABBREVIATIONS: tuple[Rule, ...] = table(
 [cf] ,? cf\.? (the )?(others?|rest)\b =>
 [no|nr|num] \b(no|nr|num)\.? ?(?=\d (from|in|by|count|on|when)) => number
 [#] #[ ](?=\d) => #
-[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its )?(12
+[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its |our |your |my )?(12
     |twelve) ?o['’ ]?clock( position)?\b => \1 at the top
-[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its )?(3
+[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its |our |your |my )?(3
     |three) ?o['’ ]?clock( position)?\b => \1 on the right
-[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its )?(6|six) ?o['’ ]?clock( position)?\b => \1 at the bottom
+[o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its |our |your |my )?(6|six) ?o['’ ]?clock( position)?\b
+    => \1 at the bottom
 [o'c|o’c|oc|o c] (=^|,? )(at|in|to|towards?|on|near) (the |its )?(9|nine) ?o['’ ]?clock( position)?\b => \1 on the left
 [-to-] \b(=left|right|top|bottom|west|east|north|south)-to-(?=(left|right|top|bottom|west|east|north|south)\b)
     => \1 to
@@ -283,3 +284,7 @@ AWKWARD: tuple[Rule, ...] = table(
     SPEECH,
 )
 """A rank or a kind that is said awkwardly."""
+
+_TELLING = sections("telling.txt")
+FOLK: tuple[Rule, ...] = table(_TELLING["rules"], named(_TELLING["words"], SPEECH))
+"""How people tell it: step by step, by denying it of the others, with the place first."""

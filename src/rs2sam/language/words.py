@@ -183,7 +183,7 @@ LEFT_OVER = re.compile(
 )
 
 DETERMINER = re.compile(
-    r"^(?:(?:(?:all|each|any)\s+of|all\s+kinds?\s+of|each\s+and\s+every|every\s+single|(?:the\s+)?whole\s+set\s+of|whichever|which|what|all|every|each|any|some|the"
+    r"^(?:(?:(?:all|each|any)\s+of|all\s+kinds?\s+of|each\s+and\s+every|every\s+(?:single|last)(?:\s+one\s+of)?|any\s+and\s+all|absolutely\s+(?=all|every)|each\s+one\s+of|every\s+one\s+of|whatever|the\s+full\s+set\s+of|(?:the\s+)?whole\s+set\s+of|whichever|which|what|all|every|each|any|some|the"
     r"|an?|that|those|this|these)\b\s*)+",
     _FLAGS,
 )

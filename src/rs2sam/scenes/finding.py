@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rs2sam.language.concepts import noun_phrase
-from rs2sam.language.remarks import names_one, number_remark
+from rs2sam.language.concepts import names_one, noun_phrase, number_remark
 from rs2sam.language.scope import ScopedSentence, choose, read_sentence, remarks
 from rs2sam.processing_config import Calibration
 from rs2sam.raster.scene import SceneInfo

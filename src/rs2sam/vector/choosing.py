@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rs2sam.language.choosing import Confidence
-from rs2sam.language.remarks import names_one, number_remark
+from rs2sam.language.concepts import names_one, number_remark
 from rs2sam.language.scope import Candidate, ScopedSentence, ToMap, choose, remarks
 from rs2sam.raster.georeference import Georeference
 from rs2sam.vector.objects import Labels, object_regions, objects_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rs2sam.language.remarks import names_one, number_remark
+from rs2sam.language.concepts import names_one, number_remark
 
 
 @pytest.mark.parametrize(
