@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -304,7 +305,11 @@ def loaded_after(statement: str) -> set[str]:
             {"torch", "transformers", "onnxruntime", "rasterio", "ray", "pystac", "pyarrow"},
         ),
         ("import rs2sam.language.scope", {"torch", "transformers", "onnxruntime", "rasterio", "shapely", "PIL"}),
-        ("import rs2sam.training.recipes.settings", {"onnxruntime", "rasterio"}),
+        pytest.param(
+            "import rs2sam.training.recipes.settings",
+            {"onnxruntime", "rasterio"},
+            marks=pytest.mark.skipif(find_spec("transformers") is None, reason="transformers comes with rs2sam[torch]"),
+        ),
         ("import rs2sam.raster.tiling", {"torch", "onnxruntime", "rasterio", "shapely"}),
         ("from rs2sam.segmenter import Segmenter", {"torch", "transformers"}),
         (

@@ -67,6 +67,11 @@ def _other_words() -> dict[tuple[str, str], tuple[str, ...]]:
     return {key: tuple(text for *found, text in rows if tuple(found) == key) for key in {(k, n) for k, n, _ in rows}}
 
 
+def all_other_words() -> tuple[str, ...]:
+    """Every text that `in_other_words` draws from."""
+    return tuple(text for texts in _other_words().values() for text in texts)
+
+
 def in_other_words(
     kind: str,
     name: str,
