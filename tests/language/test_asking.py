@@ -96,3 +96,59 @@ def test_long_requests_take_no_time(words):
     begin = time.process_time()
     asked(text)
     assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I don't want the ships",
+        "nobody wants the ships",
+        "no need for the ships",
+        "I don't want the largest ship",
+        "do not mark everything except the ships",
+        "filter out the trees",
+        "leave the ships alone",
+        "I want to hide the ships",
+        "white lines on the runway",
+        "the ring around the tank",
+        "the area containing the tanks",
+        "the edge of the field",
+        "perimeter of the airport",
+        "the satellite dishes, the cars",
+        "photo studios, all houses",
+        "with a pool, the house",
+        "At the harbour, all boats",
+        "the pool being filled",
+        "cars pulled over",
+        "the pool for the school",
+        "the high-water mark",
+        "the field they mapped",
+        "the moss on the tiles",
+        "filling stations",
+        "water treatment areas",
+        "the church wants a roof",
+        "where the river meets the sea",
+        "I see two ships. Mark the left one.",
+    ],
+)
+def test_what_is_no_request_for_the_thing_stays_whole(sentence: str) -> None:
+    """Denials, exceptions, parts, places, states, purposes, names, several sentences."""
+    read = read_sentence(sentence)
+    assert (read.local, read.claims) == (sentence, ())
+
+
+@pytest.mark.parametrize(
+    ("sentence", "thing"),
+    [
+        ("hide everything except the ships", "the ships"),
+        ("don't forget the ships", "the ships"),
+        ("can't you show me the ships", "the ships"),
+        ("the ships, please, nothing else", "the ships"),
+        ("could you please outline the ships for my report?", "the ships"),
+        ("we need the boundaries of the fields", "the fields"),
+        ("the client wants the roofs outlined", "the roofs"),
+        ("for my homework, mark the roads", "the roads"),
+    ],
+)
+def test_a_request_is_what_it_asks_for(sentence: str, thing: str) -> None:
+    assert read_sentence(sentence).local == thing

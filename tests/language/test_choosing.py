@@ -256,11 +256,18 @@ LEFTMOST = (Rank("toward", "left"),)
 
 
 def test_the_first_is_what_most_likely_is_the_first_object():
-    # Squares: 0.36 against (1 - 0.36) 0.81 = 0.518, then 0.49 against 0.51 * 0.81 = 0.413.
+    # (0.6 / 0.9) ** 2.5 = 0.363 against 0.637 that it is none; (0.7 / 0.9) ** 2.5 = 0.533 against 0.467.
     assert of_row(LEFTMOST, 0.6, 0.9) == [1]
     assert of_row(LEFTMOST, 0.7, 0.9) == [0]
-    # 0.25, 0.75 * 0.25 = 0.1875, 0.5625 * 0.81 = 0.456
+    # 0.230, 0.770 * 0.230 = 0.177, 0.770 ** 2 = 0.593
     assert of_row(LEFTMOST, 0.5, 0.5, 0.9) == [2]
+
+
+@pytest.mark.parametrize("probability", [0.3, 0.78, 1.0])
+def test_of_equally_sure_regions_the_order_decides(probability: float):
+    for first in (1, 2, 3):
+        assert of_row((Rank("toward", "left", first=first),), *[probability] * 8) == [first - 1]
+    assert of_row((Rank("toward", "left", number=3),), *[probability] * 3) == [0, 1, 2]
 
 
 def test_without_a_measured_confidence_the_first_is_the_first():
@@ -269,8 +276,7 @@ def test_without_a_measured_confidence_the_first_is_the_first():
 
 def test_the_second_is_what_most_likely_has_one_object_before_it():
     second = (Rank("toward", "left", first=2),)
-    # Second of 0.9, 0.3, 0.9 (squares 0.81, 0.09, 0.81): 0.09 * 0.81 = 0.073 and
-    # 0.81 (0.81 * 0.91 + 0.19 * 0.09) = 0.611.
+    # Behind the first: (0.3 / 0.9) ** 2.5 = 0.064 against 0.936.
     assert of_row(second, 0.9, 0.3, 0.9) == [2]
     assert of_row(second, 0.9, 0.9, 0.9) == [1]
 
@@ -278,6 +284,8 @@ def test_the_second_is_what_most_likely_has_one_object_before_it():
 def test_two_at_ranks_are_two_in_their_order():
     two = (Rank("toward", "left", number=2),)
     assert of_row(two, 0.3, 0.9, 0.9, 0.9) == [1, 2]
+    assert of_row(two, 0.7, 0.92, 0.66, 0.68) == [0, 1]
+    assert of_row(two, 0.3, 0.9) == [0, 1]  # two are said to be there
     assert of_row(two, 0.3, 0.3) == [0, 1]
     assert of_row(two, 0.3) == [0]
 
@@ -304,14 +312,25 @@ def test_where_all_are_certain_ranks_go_by_order(first: int, number: int, count:
     assert of_row(ranks, *[1.0] * count) == expected
 
 
-@given(st.lists(st.floats(0, 1), min_size=3, max_size=9), st.integers(1, 3))
-def test_the_likeliest_at_a_rank_is_that_of_all_ways_in_which_objects_may_exist(probabilities, first):
-    shares = np.clip(np.square(probabilities), 0.02, 1.0)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
+def test_the_first_is_the_likeliest_of_all_ways_in_which_objects_may_exist(probabilities):
+    shares = (np.array(probabilities) / (max(probabilities) or 1.0)) ** 2.5
     chances = np.zeros(len(shares))
     for ways in product((0, 1), repeat=len(shares)):
         there = np.array(ways)
-        if there.sum() >= first:
-            place = np.flatnonzero(there)[first - 1]
-            chances[place] += np.prod(np.where(there, shares, 1 - shares))
-    (found,) = of_row((Rank("toward", "left", first=first),), *probabilities)
+        if there.any():
+            chances[np.flatnonzero(there)[0]] += np.prod(np.where(there, shares, 1 - shares))
+    (found,) = of_row(LEFTMOST, *probabilities)
     assert chances[found] == pytest.approx(chances.max(), abs=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.integers(1, 4))
+def test_as_many_are_chosen_as_are_asked_for_and_their_ranks_agree(probabilities, number):
+    many = of_row((Rank("toward", "left", number=number),), *probabilities)
+    assert len(many) == len(set(many)) == min(number, len(probabilities))
+    if number < len(probabilities):
+        assert many == sorted(many)
+
+
+def test_a_probability_that_is_none_stands_in_nobodys_way():
+    assert of_row(LEFTMOST, float("nan"), 0.9) == [1]

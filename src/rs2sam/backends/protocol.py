@@ -26,8 +26,9 @@ FloatArray = npt.NDArray[np.float32]
 
 IntArray = npt.NDArray[np.int64]
 GPU_BATCH_SIZE = 4
-LARGEST_BATCH = 1024  # samples of a call, which an export may fix
 """Sentences at once on a GPU, unless told otherwise."""
+LARGEST_BATCH = 1024
+"""Samples of a call, which an export may fix."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,13 +114,95 @@ def asked(text: str) -> str:
     if len(text) > MAX_LETTERS or text.count(" ") >= MAX_WORDS:
         return text
     words = " ".join(text.split())
+    if _SHORT.fullmatch(words):  # no request, and not worth the time that the first look at the patterns takes
+        return text
     left = words
     for _ in range(_MAX_STEPS):
         shorter = _shorter(left, goes_on=left != words and not words.startswith(left[:8]))
         if shorter is None:
             break
         left = shorter
-    return text if left == words else left
+    start = words.find(left)
+    if left == words or not _only_asks(words[:start], left, words[start + len(left) :]):
+        return text
+    return left
+
+
+_SHORT = re.compile(
+    r"(?!.* (?:class|layer|category|label|type|objects?|areas?|pixels|masks?|outlines?|footprints?|segmentation)$)"
+    r"(?:the |all the |all |an? )?[a-z]+(?: [a-z]+)?",
+    _FLAGS,
+)
+_HARMLESS = re.compile(
+    r"\b(?:nothing (?:else|more|but)|no (?:matter|rush|hurry|problem|chit ?chat|talk|text|exceptions?)"
+    r"|(?:ca|could|wo|would|do)n['’]t you|(?:don['’]?t|do not|never) (?:forget|miss|skip|leave out)"
+    r"|not (?:sure|missing|(?:an? |the )?(?:bounding )?box(?:es)?)|(?:ignore|ignoring|skip|leave out|leave)"
+    r" (?:the rest|everything else|all else|the others?|anything else)"
+    r"|without (?:exception|missing|delay|fail)|if not|never mind|why not|whether or not"
+    r"|(?:hide|remove|delete|drop|discard|dim|grey out|gr[ae]y out|blank out|mask out|black out|erase|ignore)"
+    r" (?:everything|anything|all|the rest)(?: else)? (?:except|but|besides|other than|apart from|save))\b",
+    _FLAGS,
+)
+_DENIES = re.compile(
+    r"\b(?:not|\w+n['’]t|dont|doesnt|didnt|never|no|nobody|none|nothing|hardly|neither|nor|without|except|instead|alone"
+    r"|hide|remove|delete|ignore|skip|exclude|avoid"
+    r"|(?:filter|crop|take|cut|clip|screen|rule|weed|leave|edit|blank|black|mask)(?:s|ed|ing)?(?: \w+){0,2}?"
+    r" (?:out|off|away))\b",
+    _FLAGS,
+)
+_ASKS = re.compile(
+    r"\b(?:i|we|me|us|my|our|you|your|please|kindly|let|draw|put|make|trace|mark|give|need|want|show|get|create|produce"
+    r"|find|outline|add|place|i['’]\w+|we['’]\w+|asked|asks|asking|must|should|can|could|would|wants|needs)\b",
+    _FLAGS,
+)
+_OF_A_THING = re.compile(
+    r"\b(?:(?:lines?|box(?:es)?|circles?|rings?|frames?|labels?|edges?|rims?|borders?|margins?|boundar(?:y|ies)|perimeters?"
+    r"|places?|spots?)\b|traces? of|masks? (?:on|over|around)|areas? (?:around|containing|of))",
+    _FLAGS,
+)
+"""Parts of things, and what lies on them, unless somebody asks to draw it."""
+_PERSON = re.compile(
+    r"^(?:the|an?|this|that) (?!(?:\w+ )?(?:boss|client|customer|manager|teacher|professor|chief|captain|colonel"
+    r"|general|council|mayor|owner|farmer|analyst|team|office|insurer|planner|editor|commander|pilot|agent|engineer|student"
+    r"|supervisor|task|brief|user|lab|ministry|city|department|agency|court|judge|lawyer|buyer|seller)\b)[\w-]+"
+    r" (?:wants?|says?|needs?|asks?)\b",
+    _FLAGS,
+)
+"""Something that wants something and is nobody: "the church wants a roof"."""
+_KEPT_TAIL = re.compile(
+    r"^\W*(?:(?:being )?(?:filled|pulled|cut|standing|closed|opened)\b|areas?$|marks?$|u$"
+    r"|for (?:the|a|an) (?!(?:\w+ ){0,2}(?:report|record|records|map|maps|file|project|client|boss|database|gis"
+    r"|presentation|claim|survey|study|analysis|thesis|paper|model|board|meeting|inventory|archive|dataset|team lead"
+    r"|night|day)\b)"
+    r"|for (?!(?:me|us|reference|reporting|review|analysis|mapping|training|gis|planning|inspection|documentation|now"
+    r"|today|counting|clarity|sure|real)\b)\w+$)"
+    r"|\b(?:tiles|canvas|prints|sheets)\b",
+    _FLAGS,
+)
+_TORN = re.compile(r"\b(?:they|she|he|we|i|you|it|been|being|that|which|who)$", _FLAGS)
+_LEFT_OVER = re.compile(r"(?:nothing|no|know|see|hide|remove|delete|ignore|exclude|leave|skip|avoid|not)\b", _FLAGS)
+"""What begins no thing: half of a request."""
+_POINTS_BACK = re.compile(r"\b(?:one|ones|it|its|them|those|they)\b", _FLAGS)
+
+
+def _only_asks(before: str, left: str, after: str) -> bool:
+    """Whether what was taken off denies nothing, and is no part, place, state or purpose of a thing."""
+    before, after = (_HARMLESS.sub("", text) for text in (before, after))
+    if (
+        _LEFT_OVER.match(left)
+        or _DENIES.search(f"{before} | {after}")
+        or _PERSON.match(before)
+        or _TORN.search(left)
+        or _POINTS_BACK.search(left)
+    ):
+        return False
+    part = _OF_A_THING.search(before)
+    if part and not _ASKS.search(before[: part.start()]):
+        return False
+    words = before.split()
+    is_head = len(words) == 1 and words[0].lower().endswith("ing")  # "filling stations"
+    is_clause = before.strip().lower() == "where" and not after.strip()  # "where the river meets the sea"
+    return not (is_head or is_clause or (_KEPT_TAIL.search(after) and not _ASKS.search(before)))
 
 
 def _shorter(text: str, *, goes_on: bool) -> str | None:
@@ -174,7 +256,8 @@ def _shares_words(segment: str, rest: str) -> bool:
 def _is_occasion(lead: str, rest: str) -> bool:
     """Whether a segment tells why, or in what, something is looked for: "our intern missed them, so ..."."""
     return bool(
-        (_SPEAKER.search(lead) or _OCCASION.match(lead))
+        _ASKS.search(lead)  # "the survey ship, the tank" and "with a pool, the house" ask for nothing
+        and (_SPEAKER.search(lead) or _OCCASION.match(lead))
         and not _TELLS.search(lead)
         and _STARTS.match(rest)
         and not _shares_words(lead, rest)

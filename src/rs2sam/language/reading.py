@@ -60,6 +60,10 @@ _HEADWORDS = r"\b(?:building|tower|house|tree|roof|mountain|hill|chimney|structu
 _ONE = re.compile(r"(?<!other\s)\b(?<!another\s)one\b", _FLAGS)  # "the tanks, the largest one"
 
 
+_NO_PHRASE = re.compile(r"[;:.!?]|,s\b|, ?[A-Z]|\b[Ii]ts?\b|\bthem\b")
+"""What stands in no noun phrase: two sentences were taken for one."""
+
+
 def read_sentence(sentence: str) -> ScopedSentence:
     """Divide a sentence between tiles and scene.
 
@@ -79,7 +83,7 @@ def read_sentence(sentence: str) -> ScopedSentence:
             reader = _Reader(text, with_relations=True)
         except _UnreadableError:
             continue
-        if reader.claims:
+        if reader.claims and not _NO_PHRASE.search(reader.local):
             return ScopedSentence(sentence, reader.local, reader.claims, reader.means_one)
         is_read = True
     return ScopedSentence(sentence, bare(sentence) if is_read else sentence)

@@ -23,7 +23,7 @@ _LEAST_SLIP = 9
 """Letters of a sentence below which no finger slips."""
 _ENDS = ".?!"
 _ARTICLE = re.compile(r"\b[Tt]he ")
-_INDEFINITE = re.compile(r"\b([Aa]) (?=[aeiou])")
+_INDEFINITE = re.compile(r"\b([Aa]) (?=[aeiou])(?!one\b|uni|use|eu)")
 _ONE_OF_ALL = re.compile(r"most$|^(?:largest|smallest|nearest|farthest)$")
 """Names of properties that a single object has, however many are spoken of."""
 _FILE = Path(__file__).with_name("frames.tsv")
