@@ -132,7 +132,9 @@ def _batch(box: Box, words: list[str]) -> None:
     done = [path for path in box.out.rglob("*_result.json") if not path.parts[-2].startswith(".")]
     if len(done) < summary["done"]:
         raise WrongResultError(f"{summary['done']} scenes are done, and {len(done)} results are there")
-    for path in done:
+    # Of a scene that is said to have failed lies what the case itself damaged: the batch did not write it.
+    failed = {box.out / f"{Path(one['scene']).with_suffix('')}_result.json" for one in summary["failed"]}
+    for path in set(done) - failed:
         strict_json(path.read_text(encoding="utf-8"))
 
 
