@@ -14,7 +14,7 @@ marks goes where all its words are of these kinds, or where it speaks of the one
 from __future__ import annotations
 
 import re
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from rs2sam.language.frames import MAX_LETTERS, MAX_WORDS, unframed
 from rs2sam.language.signs import compiled, listed, named, sections
@@ -102,6 +102,7 @@ def _names_something(text: str) -> bool:
     return not all(_EMPTY.match(word) or _is_plain(word) for word in _words(text))
 
 
+@lru_cache(maxsize=256)  # a reading asks twice, and a model reads a sentence for every view
 def asked(text: str) -> str:
     """Take off all that says who asks, how, what for, and in which picture.
 
