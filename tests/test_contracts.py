@@ -25,6 +25,11 @@ SOURCE = Path(rs2sam.__file__).parent
 LAYERS: list[set[str]] = [
     {"rs2sam.errors"},
     {"rs2sam.files", "rs2sam.fields", "rs2sam.versions", "rs2sam.drawing", "rs2sam.metrics", "rs2sam.tokenizer"},
+    # Tables of names, which know of nothing else.
+    {
+        f"rs2sam.datasets.english.{name}"
+        for name in ("nouns", "more_nouns", "trade_nouns", "wordnet", "training_nouns", "vocabulary")
+    },
     {"rs2sam.raster"},
     {"rs2sam.imaging"},
     {"rs2sam.processing", "rs2sam.processing_config"},

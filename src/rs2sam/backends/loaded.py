@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rs2sam.backends import AnyBackend
 from rs2sam.backends.protocol import PromptBackend
-from rs2sam.language.concepts import noun_phrase
+from rs2sam.language.concepts import noun_phrase, usual_phrase
 from rs2sam.processing import FirstPass, Processor
 from rs2sam.processing_config import Calibration
 
@@ -77,5 +77,10 @@ class AskedModel:
         return self._processor.config.first_pass
 
     def phrase(self, sentence: str) -> str:
-        """What the model is asked in place of a sentence: a noun phrase where it reads no more, else the sentence."""
-        return noun_phrase(sentence) if self.reads_phrases else sentence
+        """What the model is asked in place of a sentence.
+
+        A noun phrase where it reads no more; where its classes are known, their usual names in place of others.
+        """
+        if self.reads_phrases:
+            return noun_phrase(sentence)
+        return sentence if self._processor.config.classes is None else usual_phrase(sentence)

@@ -1,4 +1,7 @@
-"""What a model that reads short noun phrases is asked: no article, no frame, the noun in the singular.
+"""What a model is asked in place of what a sentence says.
+
+One that reads short noun phrases: no article, no frame, the noun in the singular. One that was taught certain classes:
+their usual names.
 
 And what is said of a sentence that names one object, where several were found.
 
@@ -6,6 +9,10 @@ And what is said of a sentence that names one object, where several were found.
 'storage tank'
 >>> noun_phrase("Please show me all the buses near the terminal.")
 'bus near the terminal'
+>>> usual_phrase("all the white jetliners")
+'all the white airplanes'
+>>> usual_phrase("the solar panels")
+'the solar panels'
 >>> names_one("please show me the storage tank")
 'storage tank'
 >>> names_one("the storage tanks") is None
@@ -18,7 +25,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
+from rs2sam.datasets.english.training_nouns import TRAINING_NOUNS
+from rs2sam.datasets.english.vocabulary import COLOUR_WORDS
 from rs2sam.language.asking import phrase_of
 from rs2sam.language.reading import read_sentence
 from rs2sam.language.words import DETERMINER, MASS_NOUNS, STOP, is_plural, plural_of
@@ -53,6 +63,57 @@ def singular_of(noun: str) -> str:
         return noun
     forms = [noun[:-2] if _BEFORE_ES.search(noun[:-2]) else "", f"{noun[:-3]}y", f"{noun[:-3]}f", noun[:-1]]
     return next((form for form in forms if form and plural_of(form).lower() == noun.lower()), noun)
+
+
+_COLOUR = "|".join(sorted({word for words in COLOUR_WORDS.values() for word in words}, key=len, reverse=True))
+_STATE = (
+    "parked|moored|docked|anchored|berthed|stationary|moving|visible|individual|separate|single|other|outdoor|round"
+    "|circular|oval|square|rectangular|l-shaped|curved|straight|flat|bright|dark|light|pale|big|large|small|little|huge"
+    "|tiny|long|short|narrow|wide|broad"
+)
+"""Words before a noun that are no part of a name; of a name that has one, the whole is looked up first."""
+_LOOKS = re.compile(rf"(?:\b(?:{_COLOUR}|{_STATE})(?:\s+|$))*", re.IGNORECASE)
+_EACH = re.compile(r"(?:an?|every|each)\b", re.IGNORECASE)
+
+
+@cache
+def _usual_names() -> dict[str, tuple[str, str]]:
+    """Every name in small letters -> what its category is called first, as the name of one and in the name's number.
+
+    Names of two categories are left out.
+    """
+    usual: dict[str, set[tuple[str, str]]] = {}
+    for first, *others in TRAINING_NOUNS.values():
+        for noun in (first, *others):
+            usual.setdefault(noun.plural.lower().replace("-", " "), set()).add((first.singular, first.plural))
+            if noun.singular != noun.plural:
+                usual.setdefault(noun.singular.lower().replace("-", " "), set()).add((first.singular, first.singular))
+    return {name: firsts.pop() for name, firsts in usual.items() if len(firsts) == 1}
+
+
+def usual_phrase(phrase: str) -> str:
+    """A phrase with the first name of a taught category in place of another of its names.
+
+    A model answers best by the name that it met most often.
+
+    Args:
+        phrase: English: an article, how the things look, a name, and perhaps where they are ("near the terminal").
+            Where the name is none that is taught, all stays as it is.
+    """
+    article = DETERMINER.match(phrase)
+    before, named = ("", phrase) if article is None else (article[0], phrase[article.end() :])
+    stop = STOP.search(named)
+    ends = [len(named)] if stop is None else [len(named), stop.start()]  # "body of water", "planes near the terminal"
+    for end in ends:
+        words = named[:end].split()
+        # The longest name first: words on how things look may be part of it ("small vehicle").
+        for start in range(len(words)):
+            usual = _usual_names().get(" ".join(words[start:]).lower().replace("-", " "))
+            looks = " ".join(words[:start])
+            if usual is not None and _LOOKS.fullmatch(looks):
+                name = usual[0 if _EACH.match(before) else 1]
+                return f"{before}{looks}{' ' if looks else ''}{name}{named[end:]}"
+    return phrase
 
 
 ALIKE_SHARE = 0.25

@@ -1,4 +1,7 @@
-"""All names of what is taught, for training alone: the first ones, more of them, WordNet's and those of many trades."""
+"""All names of what is taught: the first ones, more of them, WordNet's and those of many trades.
+
+Training says them all; a model that was taught them is asked by the first of each (`language.concepts`).
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ I images, B sentences, K classes, h w cells at 1/4 of the input.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -75,9 +76,20 @@ def centre_loss(logits: Tensor, depth: Tensor, known: Tensor) -> Tensor:
 
 def outline(target: Tensor) -> Tensor:
     """1 in cells within two of where a target's shares change, else 0: (B, 1, h, w) in [0, 1] to the same."""
-    most = F.max_pool2d(target, _OUTLINE_KERNEL, stride=1, padding=_OUTLINE_KERNEL // 2)
-    least = -F.max_pool2d(-target, _OUTLINE_KERNEL, stride=1, padding=_OUTLINE_KERNEL // 2)
-    return (most - least > _OUTLINE_STEP).float()
+    return (_most_around(target) + _most_around(-target) > _OUTLINE_STEP).float()
+
+
+def _most_around(values: Tensor) -> Tensor:
+    """The largest value within two cells."""
+    # Maxima of shifted maps: torch's pooling takes four times as long on a CPU.
+    reach = _OUTLINE_KERNEL // 2
+    for axis in (2, 3):
+        side = values.shape[axis]
+        padded = F.pad(values, (0, 0, reach, reach) if axis == 2 else (reach, reach, 0, 0), mode="replicate")
+        values = padded.narrow(axis, 0, side)
+        for shift in range(1, _OUTLINE_KERNEL):
+            values = torch.maximum(values, padded.narrow(axis, shift, side))
+    return values
 
 
 def _focal(logits: Tensor, target: Tensor, focus: float) -> Tensor:
