@@ -11,6 +11,8 @@ from rs2sam.datasets.english.training_nouns import TRAINING_NOUNS
 from rs2sam.language.concepts import usual_phrase
 from rs2sam.processing import ProcessingConfig
 
+CLASSES = ("airplane", "ship", "vehicle", "building", "swimming pool", "water", "large vehicle")
+
 
 @pytest.mark.parametrize(
     ("phrase", "usual"),
@@ -28,7 +30,7 @@ from rs2sam.processing import ProcessingConfig
     ],
 )
 def test_a_taught_name_becomes_the_first_of_its_category(phrase: str, usual: str) -> None:
-    assert usual_phrase(phrase) == usual
+    assert usual_phrase(phrase, CLASSES) == usual
 
 
 @pytest.mark.parametrize(
@@ -47,19 +49,36 @@ def test_a_taught_name_becomes_the_first_of_its_category(phrase: str, usual: str
     ],
 )
 def test_what_is_no_taught_name_stays(phrase: str) -> None:
-    assert usual_phrase(phrase) == phrase
+    assert usual_phrase(phrase, CLASSES) == phrase
 
 
-def test_every_first_name_stays_and_no_name_leads_to_two_categories() -> None:
+def test_the_name_is_the_one_that_the_model_has_for_its_class() -> None:
+    assert usual_phrase("the automobiles", ("car", "ship")) == "the cars"
+    assert usual_phrase("the automobiles", ("vehicle",)) == "the vehicles"
+    assert usual_phrase("the lorries", CLASSES) == "the large vehicles"
+
+
+def test_of_two_classes_in_one_category_none_is_the_usual_one() -> None:
+    assert usual_phrase("the homes", ("house", "building")) == "the homes"
+    assert usual_phrase("the homes", ("building",)) == "the buildings"
+
+
+def test_a_name_that_is_the_first_of_another_category_is_not_this_one_s() -> None:
+    assert usual_phrase("the greenery", ("vegetation", "tree")) == "the vegetation"
+    assert usual_phrase("the trees", ("vegetation", "tree")) == "the trees"
+
+
+def test_a_class_keeps_its_name_and_no_name_leads_to_two_categories() -> None:
+    classes = tuple(nouns[0].singular for nouns in TRAINING_NOUNS.values())
     for nouns in TRAINING_NOUNS.values():
-        assert usual_phrase(nouns[0].plural) == nouns[0].plural
+        assert usual_phrase(nouns[0].plural, classes) == nouns[0].plural
     homes: dict[str, set[str]] = {}
     for category, nouns in TRAINING_NOUNS.items():
         for noun in nouns:
             homes.setdefault(noun.plural.lower().replace("-", " "), set()).add(category)
     double = [name for name, categories in homes.items() if len(categories) > 1]
     assert double
-    assert all(usual_phrase(name) == name for name in double)
+    assert all(usual_phrase(name, classes) == name for name in double)
 
 
 class _Processor:

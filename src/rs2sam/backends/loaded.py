@@ -79,8 +79,9 @@ class AskedModel:
     def phrase(self, sentence: str) -> str:
         """What the model is asked in place of a sentence.
 
-        A noun phrase where it reads no more; where its classes are known, their usual names in place of others.
+        A noun phrase where it reads no more; where it says what it was taught, its classes' own names for others.
         """
         if self.reads_phrases:
             return noun_phrase(sentence)
-        return sentence if self._processor.config.classes is None else usual_phrase(sentence)
+        classes = self._processor.config.classes
+        return sentence if classes is None else usual_phrase(sentence, tuple(classes))

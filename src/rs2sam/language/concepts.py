@@ -9,9 +9,9 @@ And what is said of a sentence that names one object, where several were found.
 'storage tank'
 >>> noun_phrase("Please show me all the buses near the terminal.")
 'bus near the terminal'
->>> usual_phrase("all the white jetliners")
+>>> usual_phrase("all the white jetliners", ("airplane", "ship"))
 'all the white airplanes'
->>> usual_phrase("the solar panels")
+>>> usual_phrase("the solar panels", ("airplane", "ship"))
 'the solar panels'
 >>> names_one("please show me the storage tank")
 'storage tank'
@@ -77,29 +77,37 @@ _EACH = re.compile(r"(?:an?|every|each)\b", re.IGNORECASE)
 
 
 @cache
-def _usual_names() -> dict[str, tuple[str, str]]:
-    """Every name in small letters -> what its category is called first, as the name of one and in the name's number.
+def _usual_names(classes: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Every name in small letters -> what its class is called, as the name of one and in the name's number.
 
-    Names of two categories are left out.
+    Names of two categories are left out, and so are categories that none or several of the classes name.
     """
     usual: dict[str, set[tuple[str, str]]] = {}
+    firsts = {nouns[0].singular for nouns in TRAINING_NOUNS.values()}
     for first, *others in TRAINING_NOUNS.values():
-        for noun in (first, *others):
-            usual.setdefault(noun.plural.lower().replace("-", " "), set()).add((first.singular, first.plural))
+        nouns = (first, *others)
+        # A tree is vegetation, too: what is first elsewhere names that.
+        own = [noun for noun in nouns if noun.singular in classes and (noun is first or noun.singular not in firsts)]
+        one, several = (own[0].singular, own[0].plural) if len(own) == 1 else ("", "")
+        for noun in nouns:
+            usual.setdefault(noun.plural.lower().replace("-", " "), set()).add((one, several))
             if noun.singular != noun.plural:
-                usual.setdefault(noun.singular.lower().replace("-", " "), set()).add((first.singular, first.singular))
-    return {name: firsts.pop() for name, firsts in usual.items() if len(firsts) == 1}
+                usual.setdefault(noun.singular.lower().replace("-", " "), set()).add((one, one))
+    only = {name: forms.pop() for name, forms in usual.items() if len(forms) == 1}
+    return {name: forms for name, forms in only.items() if forms[0]}
 
 
-def usual_phrase(phrase: str) -> str:
-    """A phrase with the first name of a taught category in place of another of its names.
+def usual_phrase(phrase: str, classes: tuple[str, ...]) -> str:
+    """A phrase with a class's own name in place of another of its names.
 
     A model answers best by the name that it met most often.
 
     Args:
         phrase: English: an article, how the things look, a name, and perhaps where they are ("near the terminal").
-            Where the name is none that is taught, all stays as it is.
+            Where the name is none of those of training, all stays as it is.
+        classes: what a model says that it was taught, in the singular.
     """
+    names = _usual_names(classes)
     article = DETERMINER.match(phrase)
     before, named = ("", phrase) if article is None else (article[0], phrase[article.end() :])
     stop = STOP.search(named)
@@ -108,10 +116,10 @@ def usual_phrase(phrase: str) -> str:
         words = named[:end].split()
         # The longest name first: words on how things look may be part of it ("small vehicle").
         for start in range(len(words)):
-            usual = _usual_names().get(" ".join(words[start:]).lower().replace("-", " "))
+            forms = names.get(" ".join(words[start:]).lower().replace("-", " "))
             looks = " ".join(words[:start])
-            if usual is not None and _LOOKS.fullmatch(looks):
-                name = usual[0 if _EACH.match(before) else 1]
+            if forms is not None and _LOOKS.fullmatch(looks):
+                name = forms[0 if _EACH.match(before) else 1]
                 return f"{before}{looks}{' ' if looks else ''}{name}{named[end:]}"
     return phrase
 
