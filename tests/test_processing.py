@@ -19,7 +19,7 @@ from rs2sam.processing import (
     resize_logits,
     without_specks,
 )
-from rs2sam.processing_config import Calibration
+from rs2sam.processing_config import Calibration, CloserLook
 from rs2sam.tokenizer import SPECIAL_TOKENS, SentenceTokenizer
 from tests.sentencepiece_files import sentencepiece_file
 
@@ -296,6 +296,43 @@ def test_a_calibration_is_read_between_its_points_and_is_level_beyond_them(tmp_p
     file.write_text(file.read_text().replace("share_right", "right"))
     with pytest.raises(InvalidInputError, match=r"`calibration` must be an object with .*share_right"):
         ProcessingConfig.from_json(file)
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "expected"),
+    [((200, 300), (64, 96)), ((30, 40), (64, 64)), ((40, 60), (64, 96))],  # never enlarged more than twice
+)
+def test_a_closer_look_has_more_pixels_of_a_picture(size_hw, expected):
+    config = own_aspect(closer_look=CloserLook(96, 0.2))
+    assert config.closer_hw(size_hw) == expected
+    assert own_aspect().closer_hw(size_hw) == own_aspect().input_hw(size_hw)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"image_size": 100, "most_inside": 0.2}, "multiple of 32 of at most 4,096, received 100"),
+        ({"image_size": 8192, "most_inside": 0.2}, "multiple of 32 of at most 4,096, received 8192"),
+        ({"image_size": "96", "most_inside": 0.2}, "multiple of 32 of at most 4,096, received '96'"),
+        ({"image_size": 96, "most_inside": 1.5}, r"must lie in \[0, 1\], received 1.5"),
+        ({"image_size": 64, "most_inside": 0.2}, "above the model's own, received 64 beside 64"),
+        ({"image_size": 96}, r"an object with \['image_size', 'most_inside'\]"),
+        (3, r"an object with \['image_size', 'most_inside'\], received 3"),
+    ],
+)
+def test_a_closer_look_that_is_none_is_refused(values, message, tmp_path):
+    file = tmp_path / "preprocessor_config.json"
+    config = own_aspect(closer_look=CloserLook(96, 0.2))
+    config.to_json(file)
+    assert ProcessingConfig.from_json(file) == config
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"closer_look": values}))
+    with pytest.raises(InvalidInputError, match=message):
+        ProcessingConfig.from_json(file)
+
+
+def test_a_square_model_has_no_closer_look():
+    with pytest.raises(InvalidInputError, match="for a model that keeps the aspect"):
+        ProcessingConfig(8, 4, 12, closer_look=CloserLook(96, 0.2))
 
 
 def test_config_of_one_picture_comes_back_and_needs_no_union_picture(tmp_path):

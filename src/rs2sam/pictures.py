@@ -67,6 +67,8 @@ class Picture:
         self.rgb = rgb
         self.encoding: Any = None
         """What a model that encodes pictures once has made of it, of the form of its backend; None before."""
+        self.closer: Any = None
+        """The same of a closer look; None where nobody asked for what is small in it."""
         self._inputs: ImageInputs | None = None
         self._mirrored: Picture | None = None
         self._parts: dict[tuple[int, int, int, int], Picture] = {}

@@ -144,6 +144,11 @@ class Processor:
         """
         return self._normalised(_picture(rgb), self.config.input_hw((rgb.shape[0], rgb.shape[1])))
 
+    def closer_picture(self, rgb: RGB) -> FloatArray:
+        """As `picture`, with the pixels of the model's closer look, which it must have."""
+        assert self.config.closer_look is not None
+        return self._normalised(_picture(rgb), self.config.closer_hw((rgb.shape[0], rgb.shape[1])))
+
     def sentences(self, sentences: Sequence[str]) -> TextInputs:
         """Tokenize sentences and pad them to the longest.
 

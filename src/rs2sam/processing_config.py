@@ -111,6 +111,43 @@ class FirstPass:
 
 
 @dataclass(frozen=True)
+class CloserLook:
+    """When a model looks at a picture again, with more pixels: where what it found is small.
+
+    The figures are measured on validation images, see docs/compact.md.
+
+    Args:
+        image_size: longer side of the picture in the second look [px], above `ProcessingConfig.image_size`.
+        most_inside: share of the found cells, quarters of the first look's resolution, whose eight neighbours were
+            found too; below it the look pays, in [0, 1].
+    """
+
+    image_size: int
+    most_inside: float
+
+    def __post_init__(self) -> None:
+        most = _SIZES["image_size"][1]
+        is_side = type(self.image_size) is int and self.image_size % SIDE_MULTIPLE == 0
+        if not is_side or not 0 < self.image_size <= most:
+            raise InvalidInputError(
+                f"`image_size` of the closer look must be a multiple of {SIDE_MULTIPLE} of at most {most:,}, received "
+                f"{brief(self.image_size)}."
+            )
+        if not _is_share(self.most_inside):
+            raise InvalidInputError(
+                f"`most_inside` of the closer look must lie in [0, 1], received {brief(self.most_inside)}."
+            )
+
+    @classmethod
+    def of(cls, values: object) -> CloserLook:
+        """Read it from plain values; an unknown name is an error."""
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            raise InvalidInputError(f"`closer_look` must be an object with {sorted(names)}, received {brief(values)}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How often a region that a model found is right, by the mean probability of its pixels.
 
@@ -181,6 +218,7 @@ class ProcessingConfig:
             Of models that tell it.
         calibration: how often a region is right, by its mean probability; None where that was not measured.
         min_evidence: what must speak for a region at least, see `without_specks`; 0: every cell above the limit counts.
+        closer_look: when a picture in its own aspect is looked at again, with more pixels; None: never.
     """
 
     image_size: int
@@ -200,6 +238,7 @@ class ProcessingConfig:
     min_known: float = 0.5
     calibration: Calibration | None = None
     min_evidence: float = 0.0
+    closer_look: CloserLook | None = None
 
     def __post_init__(self) -> None:
         for name in ("choose_in_view", "mask_unknown_tokens", "keeps_aspect"):
@@ -256,6 +295,12 @@ class ProcessingConfig:
                 "A model that keeps the aspect takes one picture: `union_image_size` must be 0 or left out, received "
                 f"{self.union_image_size}; `image_size` a multiple of {SIDE_MULTIPLE}, received {self.image_size}."
             )
+        look = self.closer_look
+        if look is not None and not (self.keeps_aspect and look.image_size > self.image_size):
+            raise InvalidInputError(
+                "`closer_look` is for a model that keeps the aspect, its `image_size` above the model's own, received "
+                f"{look.image_size} beside {self.image_size}."
+            )
 
     def input_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
         """Sides at which the model sees an image: squares of `image_size`, or the image's own aspect.
@@ -269,7 +314,17 @@ class ProcessingConfig:
         """
         if not self.keeps_aspect:
             return self.image_size, self.image_size
-        scale = min(self.image_size / max(size_hw), self.max_enlargement)
+        return self._own_aspect(size_hw, self.image_size)
+
+    def closer_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+        """As `input_hw`, in a closer look; the same where there is none."""
+        if self.closer_look is None:
+            return self.input_hw(size_hw)
+        return self._own_aspect(size_hw, self.closer_look.image_size)
+
+    def _own_aspect(self, size_hw: tuple[int, int], longer: int) -> tuple[int, int]:
+        """Sides of a picture in its own aspect, the longer one at most this [px]."""
+        scale = min(longer / max(size_hw), self.max_enlargement)
         height, width = (max(1, round(side * scale / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in size_hw)
         return height, width
 
@@ -301,6 +356,8 @@ class ProcessingConfig:
             arguments["first_pass"] = FirstPass.of(arguments["first_pass"])
         if arguments.get("calibration") is not None:
             arguments["calibration"] = Calibration.of(arguments["calibration"])
+        if arguments.get("closer_look") is not None:
+            arguments["closer_look"] = CloserLook.of(arguments["closer_look"])
         return cls(**arguments)
 
     def to_json(self, path: str | Path) -> None:

@@ -147,6 +147,19 @@ def test_total_is_the_weighted_sum_of_the_terms_that_have_a_weight():
     assert (config.has_presence, config.has_known, config.has_score) == (False, True, False)
 
 
+def test_the_image_half_is_trained_alone_where_no_term_is_about_a_sentence(monkeypatch):
+    examples = dataset()
+    inputs = examples.collate([examples[0], examples[1]])
+    weights = TermWeights(mask=0, presence=0, known=0, named=0, alike=0)
+    module = training(replace(RECIPE, encode_once=EncodeOnceRecipe(terms=weights)))
+    monkeypatch.setattr(module.encode_once, "answer", lambda *_: pytest.fail("a sentence was answered"))
+    terms = module(inputs)
+    assert set(terms) == {"classes", "centres", "total"}
+    terms["total"].backward()
+    moved = {name.split(".")[0] for name, one in module.encode_once.named_parameters() if one.grad is not None}
+    assert moved == {"trunk", "pyramid"}
+
+
 def test_names_without_an_image_teach_what_is_taught_and_that_names_of_a_category_are_alike():
     recipe = replace(RECIPE, encode_once=replace(RECIPE.encode_once, names=20))
     examples = dataset(recipe)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs2sam.backends import AnyBackend, BackendOutput, EncodingBackend, PictureBackend
+from rs2sam.backends.closer import Answered, look_closer
 from rs2sam.backends.protocol import PromptBackend, check_output
 from rs2sam.errors import InvalidInputError
 from rs2sam.pictures import Picture, one_per_run
@@ -25,9 +26,6 @@ from rs2sam.processing import (
 )
 from rs2sam.vector.instances import Instances, painted
 
-Answered = tuple[BackendOutput, int]
-"""An output, and the row of it that is about one sentence."""
-
 
 def answer_batch(
     backend: AnyBackend, processor: Processor, pictures: Sequence[Picture], text: TextInputs
@@ -36,7 +34,7 @@ def answer_batch(
 
     Args:
         backend: what runs the model. One that encodes pictures leaves in each what it made of it, so that a picture is
-            encoded once however many batches ask about it.
+            encoded once however many batches ask about it; what is small in it is looked at again, see `look_closer`.
         processor: pictures to the model's inputs.
         pictures: B of them; those that several sentences are about follow each other as one object.
         text: of the B sentences.
@@ -46,7 +44,8 @@ def answer_batch(
     """
     if isinstance(backend, EncodingBackend):
         encode(backend, processor, pictures)
-        return _answer_encoded(backend, processor, pictures, text)
+        answered = _answer_encoded(backend, processor, pictures, text)
+        return look_closer(backend, processor, pictures, text, answered)
     shared = one_per_run(pictures)
     if isinstance(backend, PictureBackend) and backend.takes_pictures:
         arrays = [picture.rgb for picture in shared]

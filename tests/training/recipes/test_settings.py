@@ -110,7 +110,7 @@ def test_set_changes_single_values_on_top_of_the_file(recipe_file):
         ("encode_once.zoom=[2, 1]", "`encode_once.zoom` must be two factors above 0 in order"),
         ("encode_once={absent: 0.6, untaught: 0.4}", "must be below 1 together with `encode_once.untaught`"),
         ("encode_once.rates.trunk=-1", "`encode_once.rates.trunk` must be at least 0"),
-        ("encode_once.terms.mask=0", "`encode_once.terms.mask` must be above 0"),
+        ("encode_once.terms={mask: 0, classes: 0}", "`encode_once.terms.mask` must be above 0 where"),
         ("optimizer.floor=1", r"`optimizer.floor` must be in \[0, 1\)"),
         ("optimizer={floor: 0.1, schedule: constant}", "`optimizer.floor` must be 0 unless `optimizer.schedule`"),
         ("optimizer.betas=[0.9]", "`optimizer.betas` must be a list of 2"),

@@ -150,24 +150,31 @@ class EncodeOnceTraining(TrainedModule):
     def _terms(self, encoding: ImageEncoding, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """The terms that have a weight, by the names of `TermWeights`."""
         weights = self.recipe.encode_once.terms
+        terms: dict[str, Tensor] = {}
+        if weights.mask or weights.presence or weights.known:
+            terms |= self._sentence_terms(encoding, inputs)
+        if self.class_maps is not None and "class_shares" in inputs:
+            maps = self.class_maps(encoding.fine)
+            terms["classes"] = class_loss(maps.classes, inputs["class_shares"], inputs["class_known"])
+            terms["centres"] = centre_loss(maps.centres, inputs["centre_depth"], inputs["centre_known"])
+        if "name_ids" in inputs and (weights.named or weights.alike):
+            terms |= self._name_terms(inputs)
+        return {name: value for name, value in terms.items() if getattr(weights, name)}
+
+    def _sentence_terms(self, encoding: ImageEncoding, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Of sentences about the images: their masks, whether anything is meant, whether they name something taught."""
         output = self.encode_once.answer(encoding, inputs["input_ids"], inputs["attention_mask"])
         assert output.low_res_logits is not None
         logits = 2.0 * output.low_res_logits.float() - 1.0  # the mask is where they are above 0
         is_present = inputs["is_present"]
         terms = {"mask": mask_loss(logits, inputs["target"], inputs["target_known"], is_present)}
-        if self.class_maps is not None and "class_shares" in inputs:
-            maps = self.class_maps(encoding.fine)
-            terms["classes"] = class_loss(maps.classes, inputs["class_shares"], inputs["class_known"])
-            terms["centres"] = centre_loss(maps.centres, inputs["centre_depth"], inputs["centre_known"])
         for name, found, wanted, counts in (
             ("presence", output.presence_logits, is_present, inputs["presence_known"]),
             ("known", output.known_logits, inputs.get("is_taught"), None),
         ):
             if found is not None and wanted is not None:
                 terms[name] = F.binary_cross_entropy_with_logits(found.float(), wanted, weight=counts)
-        if "name_ids" in inputs:
-            terms |= self._name_terms(inputs)
-        return {name: value for name, value in terms.items() if getattr(weights, name)}
+        return terms
 
     def _name_terms(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Of names without an image: whether each is taught, and how far from the first name of its category it lies.

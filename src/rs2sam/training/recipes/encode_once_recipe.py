@@ -37,6 +37,8 @@ class PartRates:
 class TermWeights:
     """Weights of the terms of the objective; a weight of 0 leaves one out.
 
+    With `classes` and `centres` alone no sentence is answered, so a step costs half: the image half by itself.
+
     Args:
         mask: focal cross entropy and Dice of every sentence's mask.
         classes: the same of a map a class, read from the pixel embedding by a head that is dropped.
@@ -59,7 +61,8 @@ class TermWeights:
         """Reject negative weights."""
         for entry in dataclasses.fields(self):
             require_within(f"encode_once.terms.{entry.name}", getattr(self, entry.name), 0, MOST_WEIGHT)
-        require("encode_once.terms.mask", self.mask, self.mask > 0, "above 0")
+        is_some = self.mask > 0 or self.classes > 0
+        require("encode_once.terms.mask", self.mask, is_some, "above 0 where `encode_once.terms.classes` is 0")
 
 
 @dataclass(frozen=True)
