@@ -92,3 +92,8 @@ def test_only_a_model_that_says_what_it_was_taught_is_asked_by_usual_names() -> 
     taught, other = (AskedModel(_Processor(classes), None) for classes in (("airplane",), None))  # type: ignore[arg-type]
     assert taught.phrase("the jets") == "the airplanes"
     assert other.phrase("the jets") == "the jets"
+
+
+@pytest.mark.parametrize("phrase", ["jetliner" + " " * 5000 + "x", "white " * 4000 + "jetliner", " " * 5000])
+def test_a_phrase_that_is_too_long_to_be_a_name_stays(phrase: str) -> None:
+    assert usual_phrase(phrase, ("airplane",)) == phrase

@@ -105,7 +105,8 @@ def test_shipped_model_is_a_start_by_its_name():
     assert model.dtype == torch.float32
     assert processor.config.image_size == model.config.image_size
     # What was found for the shipped weights is not said of others.
-    assert (processor.config.min_presence, processor.config.calibration) == (0.0, None)
+    config = processor.config
+    assert (config.min_presence, config.calibration, config.closer_look) == (0.0, None, None)
     assert processor.config.classes
     own = Recipe(init="compact", data=DataRecipe(dataset="own"))
     processor = encode_once_start(own)[1]

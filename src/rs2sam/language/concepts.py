@@ -74,6 +74,8 @@ _STATE = (
 """Words before a noun that are no part of a name; of a name that has one, the whole is looked up first."""
 _LOOKS = re.compile(rf"(?:\b(?:{_COLOUR}|{_STATE})(?:\s+|$))*", re.IGNORECASE)
 _EACH = re.compile(r"(?:an?|every|each)\b", re.IGNORECASE)
+_LONGEST_PHRASE = 200
+"""Characters of a phrase in which a name is looked for: beyond, white space alone would take seconds."""
 
 
 @cache
@@ -107,6 +109,8 @@ def usual_phrase(phrase: str, classes: tuple[str, ...]) -> str:
             Where the name is none of those of training, all stays as it is.
         classes: what a model says that it was taught, in the singular.
     """
+    if len(phrase) > _LONGEST_PHRASE:
+        return phrase
     names = _usual_names(classes)
     article = DETERMINER.match(phrase)
     before, named = ("", phrase) if article is None else (article[0], phrase[article.end() :])

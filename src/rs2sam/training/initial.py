@@ -211,9 +211,10 @@ def _one_picture(found: ProcessingConfig, config: EncodeOnceConfig) -> Processin
     return replace(
         found,
         image_size=config.image_size,
-        min_presence=0.0,  # this and the next two were found for other weights
+        min_presence=0.0,  # this and the next three were found for other weights
         calibration=None,
         first_pass=None,
+        closer_look=None,
         max_text_tokens=min(found.max_text_tokens, config.max_text_tokens),
     )
 

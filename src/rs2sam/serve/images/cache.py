@@ -36,12 +36,21 @@ class ImageCache:
 
     def keep(self, image_id: str, image: PreparedImage) -> list[tuple[str, PreparedImage]]:
         """Take an image in; those that were used longest ago make room, and are returned."""
-        leaving = []
         with self._lock:
             self._images[image_id] = image
             self._images.move_to_end(image_id)
-            while len(self._images) > 1 and self._total() > self._most_bytes:
-                leaving.append(self._images.popitem(last=False))
+            return self._leaving()
+
+    def make_room(self) -> list[tuple[str, PreparedImage]]:
+        """As `keep`, of images that grew since they were taken in: a model may have looked closer."""
+        with self._lock:
+            return self._leaving()
+
+    def _leaving(self) -> list[tuple[str, PreparedImage]]:
+        """Take out the images that were used longest ago while there are too many bytes."""
+        leaving = []
+        while len(self._images) > 1 and self._total() > self._most_bytes:
+            leaving.append(self._images.popitem(last=False))
         return leaving
 
     def take_all(self) -> list[tuple[str, PreparedImage]]:

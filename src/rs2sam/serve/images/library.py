@@ -232,6 +232,7 @@ class Library:
         """
         found = self.cache.get(image_id)
         if found is not None:
+            self._put_away(self.cache.make_room())
             return found
         with self.lock(image_id):
             found = self.cache.get(image_id)
