@@ -263,6 +263,11 @@ def logits_to_probability(logits: FloatArray) -> FloatArray:
     return probability
 
 
+def sigmoid(logit: float) -> float:
+    """Logistic function of an ordinary logit, as of presence, that cannot overflow: in [0, 1]."""
+    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
+
+
 def logits_to_mask(logits: FloatArray) -> npt.NDArray[np.bool_]:
     """Foreground where the logit exceeds `MASK_LOGIT_THRESHOLD`, that is where the probability exceeds 0.5."""
     return np.asarray(logits > MASK_LOGIT_THRESHOLD)

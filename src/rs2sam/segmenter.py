@@ -28,9 +28,7 @@ from rs2sam.fields import a_path
 from rs2sam.imaging import RGB, ImageSource
 from rs2sam.models.weights.hub import resolve_model
 from rs2sam.pictures import Picture, as_pictures
-from rs2sam.processing import (
-    Processor,
-)
+from rs2sam.processing import Processor, sigmoid
 from rs2sam.views.asking import Asked, Shown, decide_views, in_batches, of_tiles, placed, read_scenes
 from rs2sam.views.encoded import EncodedImage, checked_prompt
 from rs2sam.views.segmentation import Segmentation
@@ -385,16 +383,11 @@ class Segmenter(AskedModel):
                     sentence=sentence,
                     mask=mask,
                     probability=probability,
-                    presence=None if output.presence_logits is None else _sigmoid(float(output.presence_logits[row])),
+                    presence=None if output.presence_logits is None else sigmoid(float(output.presence_logits[row])),
                     score=None if output.iou_scores is None else float(np.clip(output.iou_scores[row], 0, 1)),
-                    known=None if output.known_logits is None else _sigmoid(float(output.known_logits[row])),
+                    known=None if output.known_logits is None else sigmoid(float(output.known_logits[row])),
                     calibration=self.calibration,
                     instances=instances,
                 )
             )
         return results
-
-
-def _sigmoid(logit: float) -> float:
-    """Logistic function that cannot overflow."""
-    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))

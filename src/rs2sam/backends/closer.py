@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rs2sam.backends.protocol import BackendOutput, EncodingBackend, FloatArray, check_output
 from rs2sam.pictures import Picture
-from rs2sam.processing import Processor, TextInputs, logits_to_mask, without_specks
+from rs2sam.processing import Processor, TextInputs, logits_to_mask, sigmoid, without_specks
 from rs2sam.processing_config import ProcessingConfig
 
 Answered = tuple[BackendOutput, int]
@@ -88,7 +88,7 @@ def _pays(config: ProcessingConfig, output: BackendOutput, index: int) -> bool:
     """Whether something was found, and it is small."""
     assert config.closer_look is not None
     for logits, least in ((output.presence_logits, config.min_presence), (output.known_logits, config.min_known)):
-        if logits is not None and 0.5 * (1.0 + np.tanh(0.5 * float(logits[index]))) < least:
+        if logits is not None and sigmoid(float(logits[index])) < least:
             return False
     found = logits_to_mask(without_specks(output.low_res_logits[index], config.min_evidence))
     return share_inside(found) < config.closer_look.most_inside
